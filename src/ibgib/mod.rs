@@ -1,0 +1,12 @@
+//! Addresses, canonical JSON, gib, transforms and validation: pure, no I/O.
+
+pub mod addr;
+pub mod gib;
+pub mod json;
+mod model;
+pub mod timestamp;
+pub mod transform;
+
+pub use addr::{Addr, AddrError, AddrKey};
+pub use model::{IbGib, IbGibError, MAX_IBGIB_BYTES, Rel8ns};
+pub use timestamp::Moment;

@@ -1,0 +1,58 @@
+//! First generation: fork, then mut8 where there is data, then rel8 where there are relations.
+
+use serde_json::{Map, Value};
+
+use super::{Kind, Opts, TransformError, Transformed, transform};
+use crate::ibgib::model::{IbGib, Rel8ns};
+use crate::ibgib::timestamp::Moment;
+
+/// What [`first_gen`] makes and how.
+#[derive(Debug, Clone)]
+pub struct FirstGen<'a> {
+    /// The new ib.
+    pub ib: &'a str,
+    /// What is forked; the root where nothing better fits.
+    pub parent: &'a IbGib,
+    /// Data to set, by mut8.
+    pub data: Option<Map<String, Value>>,
+    /// Relations to add, by rel8.
+    pub rel8ns: Option<Rel8ns>,
+    /// Options that every step gets: `dna`, `linkedRel8ns`, `noTimestamp`, `nCounter`.
+    pub each: Map<String, Value>,
+    /// What makes the fork a tjp: `{uuid, timestamp}`; none for a stone's ancestor.
+    pub tjp: Option<Value>,
+}
+
+/// Makes the first frames of a timeline, or a stone.
+///
+/// Returns the last frame; the ones before it are its `intermediates`.
+pub fn first_gen(opts: &FirstGen<'_>, now: Moment) -> Result<Transformed, TransformError> {
+    let each = || Opts::from(opts.each.clone());
+    let mut fork = each().set("destIb", opts.ib);
+    if let Some(tjp) = &opts.tjp {
+        fork = fork.set("tjp", tjp.clone());
+    }
+    let mut made = transform(Kind::Fork, opts.parent, &fork.build(), now)?;
+    if let Some(data) = &opts.data {
+        let mut8 = each().set("dataToAddOrPatch", data.clone());
+        step(&mut made, Kind::Mut8, mut8, now)?;
+    }
+    if let Some(rel8ns) = &opts.rel8ns {
+        let rel8 = each().set("rel8nsToAddByAddr", rel8ns.clone());
+        step(&mut made, Kind::Rel8, rel8, now)?;
+    }
+    Ok(made)
+}
+
+fn step(made: &mut Transformed, kind: Kind, opts: Opts, now: Moment) -> Result<(), TransformError> {
+    let next = transform(kind, &made.new_ibgib, &opts.build(), now)?;
+    made.intermediates.push(std::mem::replace(&mut made.new_ibgib, next.new_ibgib));
+    made.dnas.extend(next.dnas);
+    Ok(())
+}
+
+impl From<Map<String, Value>> for Opts {
+    fn from(map: Map<String, Value>) -> Opts {
+        map.into_iter().fold(Opts::new(), |opts, (key, value)| opts.set(&key, value))
+    }
+}

@@ -1,0 +1,2 @@
+//! The `sync-gib` program.
+fn main() {}
