@@ -5,3 +5,4 @@
 //! the way of one ibGib through them.
 
 pub mod ibgib;
+pub mod keystone;

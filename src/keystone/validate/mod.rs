@@ -1,0 +1,122 @@
+//! Validating a keystone's frames (docs/protocol.md, section 4, "Validating a step").
+//!
+//! Everything that the reference makes is accepted; what only the holder of the secret can make
+//! is told from what anyone can. The work is bounded: challenges are hashed only where a proof
+//! reveals them, and no more than [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP) times.
+
+mod frame;
+mod pools;
+mod proof;
+mod timeline;
+mod violation;
+
+#[cfg(test)]
+mod tests;
+
+pub use timeline::TimelineValidator;
+pub use violation::Violation;
+
+use serde_json::{Map, Value};
+
+use super::error::ShapeError;
+use super::frame::{Pool, is_revoked, pools as read_pools};
+use super::pools::UsedIds;
+use super::proof::Proof;
+use crate::ibgib::IbGib;
+use violation::Findings;
+
+/// The rules that a frame breaks as a keystone's genesis; none where it is one.
+pub fn validate_genesis(genesis: &IbGib) -> Vec<Violation> {
+    let mut findings = Findings::default();
+    frame::check_any(genesis, &mut findings);
+    frame::check_genesis(genesis, &mut findings);
+    match read_pools(genesis) {
+        Ok(read) => pools::check_genesis(&read, &mut findings),
+        Err(error) => findings.add(Violation::Malformed(error)),
+    }
+    findings.0
+}
+
+/// The rules that `curr` breaks as the frame after `prev`; none where it is a good step.
+///
+/// `prev` is taken for valid. That an id of a much older frame comes back is seen by
+/// [`TimelineValidator`] alone.
+pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
+    check_step(prev, curr).violations
+}
+
+/// What checking a step found.
+struct Checked {
+    violations: Vec<Violation>,
+    /// The pool that signed.
+    pool: String,
+    /// The challenges that came into it.
+    fresh: Vec<String>,
+}
+
+fn check_step(prev: &IbGib, curr: &IbGib) -> Checked {
+    let mut findings = Findings::default();
+    frame::check_any(curr, &mut findings);
+    frame::check_link(prev, curr, &mut findings);
+    if is_revoked(prev) {
+        findings.add(Violation::Revoked);
+    }
+    let proof = read_proof(curr, &mut findings);
+    let prev_pools = match read_pools(prev) {
+        Ok(pools) => pools,
+        Err(error) => {
+            findings.add(Violation::PrevMalformed(error));
+            Vec::new()
+        }
+    };
+    if let Some(proof) = &proof {
+        frame::check_revocation(prev, curr, proof, &mut findings);
+    }
+    let used = proof.as_ref().and_then(|proof| proof::check(&prev_pools, proof, &mut findings));
+    let mut checked = Checked { violations: Vec::new(), pool: String::new(), fresh: Vec::new() };
+    // Without a pool that signed nothing tells how the pools should have changed.
+    if let Some(used) = used {
+        let ids = UsedIds::of(&prev_pools);
+        checked.pool = used.pool.id().to_owned();
+        checked.fresh = pools::check_step(&prev_pools, curr, &used, &ids, &mut findings);
+    }
+    checked.violations = findings.0;
+    checked
+}
+
+/// The one proof of a step.
+fn read_proof(curr: &IbGib, findings: &mut Findings) -> Option<Proof> {
+    let Some(proofs) = curr.datum("proofs").and_then(Value::as_array) else {
+        findings.add(Violation::Malformed(ShapeError::new("proofs", "is no list")));
+        return None;
+    };
+    let [proof] = proofs.as_slice() else {
+        findings.add(Violation::ProofCount(proofs.len()));
+        return None;
+    };
+    let read = Proof::from_value(proof).map_err(|error| error.within("proofs[0]"));
+    read.map_err(|error| findings.add(Violation::Malformed(error))).ok()
+}
+
+/// The pool that a proof is made from, and the challenges in it that the proof reveals.
+struct Used<'a, 'b> {
+    pool: &'b Pool<'a>,
+    revealed: std::collections::HashSet<&'b str>,
+}
+
+/// Whether two values are the same to a hash: equal, with their keys in the same order.
+fn identical(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| identical(a, b))
+        }
+        (Value::Object(one), Value::Object(other)) => identical_maps(one, other),
+        _ => one == other,
+    }
+}
+
+/// As [`identical`], for objects.
+fn identical_maps(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len() && pairs.all(|((a, one), (b, other))| a == b && identical(one, other))
+}
