@@ -6,3 +6,4 @@
 
 pub mod ibgib;
 pub mod keystone;
+pub mod space;

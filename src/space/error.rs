@@ -1,0 +1,174 @@
+//! What can go wrong in a space.
+
+use std::path::{Path, PathBuf};
+
+use crate::ibgib::{Addr, IbGibError};
+
+use super::Id;
+
+/// Why a space did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    /// A file or folder could not be read or written.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `open`, `write`.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// SQLite refused in a way that no other variant names.
+    #[error("SQLite failed on {}: {source}", path.display())]
+    Sqlite {
+        /// The space's file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// There is no file, and none was to be made.
+    #[error("there is no space at {}", .0.display())]
+    NoFile(PathBuf),
+    /// The folder that the file would lie in is missing.
+    #[error("cannot make a space at {}: its folder does not exist", .0.display())]
+    NoParent(PathBuf),
+    /// The file is no SQLite file, or that of another program.
+    #[error("{} is not a space: {detail}", path.display())]
+    NotASpace {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        detail: &'static str,
+    },
+    /// A later version of this program made the file.
+    #[error(
+        "{} was written by a newer sync-gib (format {found}, this one knows {known}): upgrade it",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format's version in the file.
+        found: i64,
+        /// The newest version that is known here.
+        known: i64,
+    },
+    /// The file contradicts itself.
+    #[error("{} is damaged: {detail}; restore it from a copy, or sync anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// Another process wrote for longer than a call waits.
+    #[error("{} is in use by another process: try again", .0.display())]
+    Busy(PathBuf),
+    /// A row that this space does not hold was asked for.
+    #[error("the space holds no ibGib number {0}")]
+    NoSuchId(Id),
+    /// A graph is not closed.
+    #[error(
+        "{addr} is missing: {wanted_by} relates to it, and neither the space nor the put has it"
+    )]
+    Missing {
+        /// What is missing.
+        addr: Addr,
+        /// What relates to it.
+        wanted_by: Addr,
+    },
+    /// A put would leave a timeline with two newest frames.
+    #[error("the timeline {tjp} would diverge: {frame} does not extend {tip}; sync or merge first")]
+    Diverged {
+        /// The timeline.
+        tjp: Addr,
+        /// The newest frame of one branch; the tip before the put where there was one.
+        tip: Addr,
+        /// The newest frame of the other branch.
+        frame: Addr,
+    },
+    /// A second successor of one keystone frame.
+    #[error(
+        "the identity {tjp} is forked: {frame} follows {prev}, which already has a successor; \
+         two holders of the secret signed at once, or it is stolen"
+    )]
+    KeystoneFork {
+        /// The identity's timeline.
+        tjp: Addr,
+        /// The frame that has a successor.
+        prev: Addr,
+        /// The second successor.
+        frame: Addr,
+    },
+    /// A keystone frame breaks the rules of keystones.
+    #[error("the keystone frame {addr} is not valid: {}", violations.join("; "))]
+    KeystoneInvalid {
+        /// The frame.
+        addr: Addr,
+        /// One message per broken rule.
+        violations: Vec<String>,
+    },
+    /// A timeline's tip is not where a put expected it.
+    #[error("the tip of {tjp} has moved: expected {}, found {}", or_none(expected), or_none(found))]
+    TipMoved {
+        /// The timeline.
+        tjp: Addr,
+        /// The tip that was expected.
+        expected: Option<Addr>,
+        /// The tip that is there.
+        found: Option<Addr>,
+    },
+    /// A frame's count is not above that of a frame that it comes from.
+    #[error("{addr} has n = {n}, not above the n = {before} of the frame that it comes from")]
+    NDoesNotGrow {
+        /// The frame.
+        addr: Addr,
+        /// Its count.
+        n: u64,
+        /// The count of the last of its `past` or `graftorphan`.
+        before: u64,
+    },
+    /// A frame names as its tjp what is none.
+    #[error("{addr} names {tjp} as its tjp, which begins no timeline")]
+    NotATjp {
+        /// The frame.
+        addr: Addr,
+        /// What it names.
+        tjp: Addr,
+    },
+    /// A frame of a timeline has no predecessor in it.
+    #[error("{addr} belongs to the timeline {tjp}, but its past does not lead there")]
+    NoPast {
+        /// The frame.
+        addr: Addr,
+        /// Its timeline.
+        tjp: Addr,
+    },
+    /// Too much of a put stood before what it relates to.
+    #[error(
+        "over {limit} bytes of ibGibs stand before what they relate to: put dependencies first"
+    )]
+    TooManyWaiting {
+        /// How many bytes may wait.
+        limit: usize,
+    },
+    /// A text is no ibGib, or not the one that it says it is.
+    #[error(transparent)]
+    IbGib(#[from] IbGibError),
+}
+
+impl SpaceError {
+    /// Wraps what the system said about a file.
+    pub(super) fn io(
+        what: &'static str,
+        path: &Path,
+    ) -> impl Fn(std::io::Error) -> SpaceError + use<> {
+        let path = path.to_owned();
+        move |source| SpaceError::Io { what, path: path.clone(), source }
+    }
+}
+
+fn or_none(addr: &Option<Addr>) -> &str {
+    addr.as_ref().map_or("none", Addr::as_str)
+}

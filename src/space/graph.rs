@@ -1,0 +1,208 @@
+//! Dependency graphs: streamed, counted and compared (docs/protocol.md, section 3).
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use crate::ibgib::Addr;
+
+use super::{Id, Node, Row, Space, SpaceError};
+
+/// How many addresses of each kind a comparison lists.
+const LISTED: usize = 100;
+
+/// Gives every node of a dependency graph to `visit`, each once and after all that it relates
+/// to.
+///
+/// `live` adds, for each timeline that is met, the graph of its tip. `visit` ends the walk with
+/// [`ControlFlow::Break`]. Memory holds the graph's row numbers only. Errors with
+/// [`SpaceError::Missing`] where a dependency is not there, which only a damaged file brings.
+pub fn dependency_graph<E: From<SpaceError>>(
+    space: &dyn Space,
+    roots: &[Id],
+    live: bool,
+    visit: &mut dyn FnMut(&Node) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    for id in graph_ids(space, roots, live)? {
+        if visit(&space.node(id)?)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a dependency graph, ascending, which is a dependency-first order.
+///
+/// `live` and the errors are as in [`dependency_graph`].
+pub fn graph_ids(space: &dyn Space, roots: &[Id], live: bool) -> Result<Vec<Id>, SpaceError> {
+    let mut found = HashSet::new();
+    let mut timelines = HashSet::new();
+    // With each row the one that relates to it, for the error.
+    let mut to_visit: Vec<(Id, Option<Id>)> = Vec::new();
+    to_visit.extend(roots.iter().filter(|root| found.insert(**root)).map(|root| (*root, None)));
+    while let Some((id, wanted_by)) = to_visit.pop() {
+        for dep in deps(space, id, wanted_by)? {
+            if found.insert(dep) {
+                to_visit.push((dep, Some(id)));
+            }
+        }
+        let timeline = if live { space.row(id)?.timeline } else { None };
+        if let Some(tjp_id) = timeline.filter(|tjp_id| timelines.insert(*tjp_id))
+            && let Some(timeline) = space.timeline_of(tjp_id)?
+            && found.insert(timeline.tip.id)
+        {
+            to_visit.push((timeline.tip.id, None));
+        }
+    }
+    let mut ids: Vec<Id> = found.into_iter().collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The rows that a row relates to; where the row itself is gone, the error names its address.
+fn deps(space: &dyn Space, id: Id, wanted_by: Option<Id>) -> Result<Vec<Id>, SpaceError> {
+    match (space.deps(id), wanted_by) {
+        (Err(SpaceError::NoSuchId(gone)), Some(wanted_by)) => {
+            let wanting = space.node(wanted_by)?;
+            for addr in wanting.rel8ds {
+                if space.find(&addr)?.is_none() {
+                    return Err(SpaceError::Missing { addr, wanted_by: wanting.addr });
+                }
+            }
+            Err(SpaceError::NoSuchId(gone))
+        }
+        (deps, _) => deps,
+    }
+}
+
+/// What a graph consists of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GraphStats {
+    /// All ibGibs.
+    pub nodes: u64,
+    /// IbGibs of timelines.
+    pub frames: u64,
+    /// Timelines that have frames in the graph.
+    pub timelines: u64,
+    /// IbGibs of no timeline, dna left out.
+    pub stones: u64,
+    /// Recorded transforms.
+    pub dnas: u64,
+    /// Relations between nodes, each pair once.
+    pub edges: u64,
+    /// Bytes of JSON.
+    pub bytes: u64,
+}
+
+/// Counts a graph; `live` and the errors are as in [`dependency_graph`].
+pub fn graph_stats(space: &dyn Space, roots: &[Id], live: bool) -> Result<GraphStats, SpaceError> {
+    let mut stats = GraphStats::default();
+    let mut timelines = HashSet::new();
+    for id in graph_ids(space, roots, live)? {
+        let row = space.row(id)?;
+        stats.nodes += 1;
+        stats.edges += space.deps(id)?.len() as u64;
+        stats.bytes += space.text(id)?.len() as u64;
+        match row.timeline {
+            Some(tjp_id) => {
+                stats.frames += 1;
+                timelines.insert(tjp_id);
+            }
+            None if row.is_dna => stats.dnas += 1,
+            None => stats.stones += 1,
+        }
+    }
+    stats.timelines = timelines.len() as u64;
+    Ok(stats)
+}
+
+/// Where two graphs differ; lists are cut after 100 addresses, counts are not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GraphDiff {
+    /// Nodes of the first graph.
+    pub nodes_a: u64,
+    /// Nodes of the second graph.
+    pub nodes_b: u64,
+    /// In the first graph only.
+    pub only_a: Addrs,
+    /// In the second graph only.
+    pub only_b: Addrs,
+    /// In both, with texts that differ.
+    pub differing: Addrs,
+}
+
+impl GraphDiff {
+    /// Whether both graphs are the same.
+    pub fn is_same(&self) -> bool {
+        self.only_a.count == 0 && self.only_b.count == 0 && self.differing.count == 0
+    }
+}
+
+/// Addresses, of which the first are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addrs {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Addr>,
+}
+
+impl Addrs {
+    fn add(&mut self, addr: Addr) {
+        self.count += 1;
+        if self.first.len() < LISTED {
+            self.first.push(addr);
+        }
+    }
+}
+
+/// Compares two dependency graphs, address by address and byte by byte.
+pub fn compare_graphs(
+    space_a: &dyn Space,
+    roots_a: &[Id],
+    space_b: &dyn Space,
+    roots_b: &[Id],
+) -> Result<GraphDiff, SpaceError> {
+    let ids_a = graph_ids(space_a, roots_a, false)?;
+    let mut only_b: HashSet<Id> = graph_ids(space_b, roots_b, false)?.into_iter().collect();
+    let mut diff = GraphDiff {
+        nodes_a: ids_a.len() as u64,
+        nodes_b: only_b.len() as u64,
+        ..GraphDiff::default()
+    };
+    for id_a in ids_a {
+        let addr = space_a.node(id_a)?.addr;
+        match space_b.find(&addr)?.filter(|id_b| only_b.remove(id_b)) {
+            None => diff.only_a.add(addr),
+            Some(id_b) if space_a.text(id_a)? != space_b.text(id_b)? => diff.differing.add(addr),
+            Some(_) => {}
+        }
+    }
+    let mut only_b: Vec<Id> = only_b.into_iter().collect();
+    only_b.sort_unstable();
+    for id_b in only_b {
+        diff.only_b.add(space_b.node(id_b)?.addr);
+    }
+    Ok(diff)
+}
+
+/// The frames from `newer` down through `past`, oldest first, `newer` included.
+///
+/// It ends before the first row for which `stop` is true, or at the first frame of the timeline.
+pub fn chain(
+    space: &dyn Space,
+    newer: Id,
+    stop: impl Fn(&Row) -> bool,
+) -> Result<Vec<Id>, SpaceError> {
+    let mut ids = Vec::new();
+    let mut next = Some(newer);
+    while let Some(id) = next {
+        let row = space.row(id)?;
+        if stop(&row) {
+            break;
+        }
+        ids.push(id);
+        next = row.prev;
+    }
+    ids.reverse();
+    Ok(ids)
+}

@@ -1,0 +1,264 @@
+//! A space in memory, for sagas in process and for graphs that are only looked at.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::ibgib::{Addr, AddrKey};
+
+use super::rows::{Backend, NewRow, Row, Rows, RowsMut, TimelineRow};
+use super::{Id, SpaceCount, SpaceError, TimelineKind};
+
+/// A space that lives as long as the value.
+#[derive(Default)]
+pub struct MemorySpace {
+    state: Mutex<State>,
+}
+
+impl MemorySpace {
+    /// An empty space.
+    pub fn new() -> MemorySpace {
+        MemorySpace::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for MemorySpace {
+    fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {
+        f(&*self.lock())
+    }
+
+    fn write<R>(
+        &self,
+        f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
+    ) -> Result<R, SpaceError> {
+        let mut state = self.lock();
+        let undoing = Undoing(&mut state);
+        let result = f(&mut *undoing.0)?;
+        undoing.0.undo.clear();
+        Ok(result)
+    }
+}
+
+/// Undoes on drop what a write noted and did not clear, also where the write panics.
+struct Undoing<'a>(&'a mut State);
+
+impl Drop for Undoing<'_> {
+    fn drop(&mut self) {
+        while let Some(undo) = self.0.undo.pop() {
+            undo(self.0);
+        }
+    }
+}
+
+type Undo = Box<dyn FnOnce(&mut State) + Send>;
+
+struct Held {
+    row: Row,
+    key: AddrKey,
+    deps: Box<[Id]>,
+    text: Box<str>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By number, which counts from one.
+    rows: Vec<Held>,
+    ids: HashMap<AddrKey, Id>,
+    timelines: BTreeMap<Id, TimelineRow>,
+    /// The frames on each timeline's line, by count.
+    lines: HashMap<Id, BTreeMap<u64, Id>>,
+    links: BTreeSet<(Id, Id)>,
+    loose: BTreeSet<Id>,
+    names: HashMap<String, Addr>,
+    count: SpaceCount,
+    /// How to undo what the write under way has done.
+    undo: Vec<Undo>,
+}
+
+impl State {
+    fn held(&self, id: Id) -> Option<&Held> {
+        self.rows.get(usize::try_from(id).ok()?.checked_sub(1)?)
+    }
+
+    /// Puts a frame on its line or takes it off.
+    fn set_aside(&mut self, id: Id, is_aside: bool) {
+        let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
+        let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };
+        held.row.is_aside = is_aside;
+        let Some(tjp_id) = held.row.timeline else { return };
+        let line = self.lines.entry(tjp_id).or_default();
+        if is_aside {
+            line.remove(&held.row.n);
+        } else {
+            line.insert(held.row.n, id);
+        }
+    }
+
+    fn undo_by(&mut self, undo: impl FnOnce(&mut State) + Send + 'static) {
+        self.undo.push(Box::new(undo));
+    }
+
+    /// As [`State::set_aside`], noting how to undo it.
+    fn move_aside(&mut self, id: Id, is_aside: bool) {
+        let was = self.held(id).is_some_and(|held| held.row.is_aside);
+        self.set_aside(id, is_aside);
+        self.undo_by(move |state| state.set_aside(id, was));
+    }
+}
+
+impl Rows for State {
+    fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
+        self.ids.get(key).map_or(Ok(None), |id| self.row(*id))
+    }
+
+    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
+        Ok(self.held(id).map(|held| held.row))
+    }
+
+    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
+        Ok(self.held(id).map(|held| held.deps.to_vec()))
+    }
+
+    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError> {
+        Ok(self.held(id).map(|held| held.text.clone()))
+    }
+
+    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {
+        Ok(self.timelines.get(&tjp_id).copied())
+    }
+
+    fn timelines(
+        &self,
+        kind: TimelineKind,
+        after: Id,
+        limit: usize,
+    ) -> Result<Vec<TimelineRow>, SpaceError> {
+        let above = self.timelines.range(after.saturating_add(1)..).map(|(_, timeline)| *timeline);
+        Ok(above.filter(|timeline| timeline.kind == kind).take(limit).collect())
+    }
+
+    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
+        Ok(self.loose.range(after.saturating_add(1)..).copied().take(limit).collect())
+    }
+
+    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
+        let of_owner = self.links.range((owner, Id::MIN)..=(owner, Id::MAX));
+        Ok(of_owner.map(|(_, target)| *target).collect())
+    }
+
+    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+        let line = self.lines.get(&tjp_id);
+        Ok(line.and_then(|line| line.range(..=n).next_back()).map(|(_, id)| *id))
+    }
+
+    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+        Ok(self.names.get(name).cloned())
+    }
+
+    fn count(&self) -> Result<SpaceCount, SpaceError> {
+        Ok(self.count)
+    }
+
+    fn damaged(&self, detail: String) -> SpaceError {
+        SpaceError::Damaged { path: PathBuf::from("(memory)"), detail }
+    }
+}
+
+impl RowsMut for State {
+    fn next_id(&self) -> Result<Id, SpaceError> {
+        Ok(Id::try_from(self.rows.len()).unwrap_or(Id::MAX - 1) + 1)
+    }
+
+    fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError> {
+        let id = new.row.id;
+        let (row, key) = (new.row, new.key);
+        self.rows.push(Held { row, key, deps: new.deps.into(), text: new.text.into() });
+        self.ids.insert(new.key, id);
+        if row.timeline.is_some() && !row.is_aside {
+            self.set_aside(id, false);
+        }
+        self.undo_by(|state: &mut State| {
+            let Some(held) = state.rows.pop() else { return };
+            state.ids.remove(&held.key);
+            if let Some(line) = held.row.timeline.and_then(|tjp_id| state.lines.get_mut(&tjp_id))
+                && !held.row.is_aside
+            {
+                line.remove(&held.row.n);
+            }
+        });
+        Ok(())
+    }
+
+    fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError> {
+        let tjp_id = timeline.tjp_id;
+        let before = self.timelines.insert(tjp_id, *timeline);
+        self.undo_by(move |state| match before {
+            Some(before) => drop(state.timelines.insert(tjp_id, before)),
+            None => drop(state.timelines.remove(&tjp_id)),
+        });
+        Ok(())
+    }
+
+    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError> {
+        if self.links.insert((owner, target)) {
+            self.undo_by(move |state| {
+                state.links.remove(&(owner, target));
+            });
+        }
+        Ok(())
+    }
+
+    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+        if self.loose.insert(stone) {
+            self.undo_by(move |state| {
+                state.loose.remove(&stone);
+            });
+        }
+        Ok(())
+    }
+
+    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+        if self.loose.remove(&stone) {
+            self.undo_by(move |state| {
+                state.loose.insert(stone);
+            });
+        }
+        Ok(())
+    }
+
+    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
+        let line = self.lines.get(&tjp_id);
+        let above = line.into_iter().flat_map(|line| line.range(n.saturating_add(1)..));
+        let above: Vec<Id> = above.map(|(_, id)| *id).collect();
+        above.into_iter().for_each(|id| self.move_aside(id, true));
+        Ok(())
+    }
+
+    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError> {
+        self.move_aside(id, false);
+        Ok(())
+    }
+
+    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
+        let name = name.to_owned();
+        let before = self.names.insert(name.clone(), addr.clone());
+        self.undo_by(move |state| match before {
+            Some(before) => drop(state.names.insert(name, before)),
+            None => drop(state.names.remove(&name)),
+        });
+        Ok(())
+    }
+
+    fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError> {
+        let before = self.count;
+        self.count.ibgibs += more.ibgibs;
+        self.count.timelines += more.timelines;
+        self.count.bytes += more.bytes;
+        self.undo_by(move |state| state.count = before);
+        Ok(())
+    }
+}

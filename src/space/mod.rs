@@ -1,0 +1,252 @@
+//! Spaces: where ibGibs live.
+//!
+//! A space holds closed graphs only: whatever it holds, it holds with all dependencies
+//! (docs/protocol.md, section 3). It only grows: no ibGib is ever changed or removed. A row's
+//! number is above the numbers of all that it relates to, so ascending numbers are a
+//! dependency-first order.
+//!
+//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past`
+//! and `graftorphan`. The *line* of a timeline is what `past` alone reaches from the tip; what
+//! was orphaned by a merge stands beside it. Each frame has a count `n` that grows along both
+//! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
+//! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
+
+mod check;
+mod error;
+mod graph;
+mod head;
+mod memory;
+mod prepared;
+mod put;
+mod read;
+mod rows;
+mod sqlite;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub use error::SpaceError;
+pub use graph::{
+    GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
+};
+pub use memory::MemorySpace;
+pub use prepared::Prepared;
+pub use rows::Row;
+pub use sqlite::{Ledger, SessionRow, SqliteSpace};
+pub use stage::{Overlay, Stage};
+
+use crate::ibgib::{Addr, IbGib};
+
+/// The number of a row inside one space file.
+pub type Id = i64;
+
+/// The ib of every keystone frame (docs/protocol.md, section 4).
+pub const KEYSTONE_IB: &str = "keystone";
+/// How the ib of every saga frame begins (docs/protocol.md, section 6).
+pub const SAGA_IB: &str = "sync_saga";
+
+/// An ibGib in a space, without its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub id: Id,
+    /// Its address.
+    pub addr: Addr,
+    /// The row of its timeline's tjp; none for a stone.
+    pub timeline: Option<Id>,
+    /// Its count in the timeline.
+    pub n: u64,
+    /// The row that it was made from, where that is in the same timeline (or both are stones).
+    pub prev: Option<Id>,
+    /// What it relates to, each once, in order, primitives left out.
+    pub rel8ds: Vec<Addr>,
+}
+
+/// The newest frame of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// Its number.
+    pub id: Id,
+    /// Its address.
+    pub addr: Addr,
+    /// Its count.
+    pub n: u64,
+}
+
+/// What a timeline is for, told by its tjp's ib.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimelineKind {
+    /// What people make.
+    Data,
+    /// An identity: the ib is `keystone`.
+    Keystone,
+    /// The frames of a sync: the ib begins with `sync_saga`.
+    Saga,
+}
+
+impl TimelineKind {
+    /// The kind of a timeline whose tjp has this ib.
+    pub fn of_ib(ib: &str) -> TimelineKind {
+        if ib == KEYSTONE_IB {
+            TimelineKind::Keystone
+        } else if ib.starts_with(SAGA_IB) {
+            TimelineKind::Saga
+        } else {
+            TimelineKind::Data
+        }
+    }
+}
+
+/// A timeline and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline {
+    /// The row of its tjp.
+    pub tjp_id: Id,
+    /// The address that names it.
+    pub tjp: Addr,
+    /// Its newest frame.
+    pub tip: Tip,
+    /// What it is for.
+    pub kind: TimelineKind,
+}
+
+/// What a put checks and sets besides storing.
+#[derive(Debug, Clone, Default)]
+pub struct PutOpts {
+    /// Tips that must stand at `from` before and at `to` after the put.
+    pub moves: Vec<TipMove>,
+    /// Names to set in the same transaction.
+    pub names: Vec<(String, Addr)>,
+}
+
+/// How a timeline's tip is expected to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TipMove {
+    /// The timeline.
+    pub tjp: Addr,
+    /// The tip before; none where the timeline is new to the space.
+    pub from: Option<Addr>,
+    /// The tip after.
+    pub to: Addr,
+}
+
+/// What a put did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PutReport {
+    /// How many ibGibs were stored.
+    pub new: u64,
+    /// How many were there already.
+    pub known: u64,
+    /// How many bytes of JSON were stored.
+    pub bytes: u64,
+}
+
+/// How much a space holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpaceCount {
+    /// IbGibs, frames and stones.
+    pub ibgibs: u64,
+    /// Timelines of every kind.
+    pub timelines: u64,
+    /// Bytes of JSON.
+    pub bytes: u64,
+}
+
+/// A place where closed graphs of ibGibs are kept, for one domain.
+///
+/// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
+/// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's.
+pub trait Space: Send + Sync {
+    /// The row of an address; none where the space does not hold it.
+    fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
+
+    /// Which of the addresses the space holds, in their order.
+    fn has_many(&self, addrs: &[Addr]) -> Result<Vec<bool>, SpaceError>;
+
+    /// The ibGib's JSON in normal form.
+    fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
+
+    /// Address, place and relations, without the data.
+    fn node(&self, id: Id) -> Result<Node, SpaceError>;
+
+    /// What is known of a row without reading its JSON.
+    fn row(&self, id: Id) -> Result<Row, SpaceError>;
+
+    /// The rows that a row relates to, each once, in order; all have smaller numbers.
+    fn deps(&self, id: Id) -> Result<Vec<Id>, SpaceError>;
+
+    /// The newest frame of a timeline; none where the space does not hold the timeline.
+    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError>;
+
+    /// Up to `limit` timelines of a kind whose tjp row is above `after`, ascending by it.
+    fn timelines(
+        &self,
+        kind: TimelineKind,
+        after: Option<Id>,
+        limit: usize,
+    ) -> Result<Vec<Timeline>, SpaceError>;
+
+    /// The timeline that begins at a row; none where no timeline begins there.
+    fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError>;
+
+    /// Up to `limit` stones above `after` that nothing relates to, ascending, dna left out.
+    fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError>;
+
+    /// The data timelines (their tjp rows) reached from `roots` in the live graph, and those of
+    /// `roots` that are stones; ascending, each once.
+    ///
+    /// It is told from an index of which timeline or stone relates to which, not by walking
+    /// frames.
+    fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
+
+    /// The frame on a timeline's line with the highest count of at most `n`; none where the tjp
+    /// counts higher or no timeline begins at `tjp_id`.
+    fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
+
+    /// Whether `newer` reaches `older` through `past` and `graftorphan` inside their timeline;
+    /// a row extends itself, a stone nothing else.
+    fn extends(&self, newer: Id, older: Id) -> Result<bool, SpaceError>;
+
+    /// Stores a batch in one transaction, or nothing.
+    ///
+    /// Items may come in any order; one that stands before what it relates to waits in memory
+    /// (up to a limit), so a dependency-first order is best. Items that are there already are
+    /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
+    /// a count does not grow, a keystone frame is not valid or follows a frame that has a
+    /// successor, or a tip does not move as `opts` expects. `batch` must not use this space.
+    fn put(
+        &self,
+        batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
+        opts: &PutOpts,
+    ) -> Result<PutReport, SpaceError>;
+
+    /// The address that a name such as `X` points to.
+    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
+
+    /// Points a name to an address, which need not be here.
+    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+
+    /// How much the space holds.
+    fn count(&self) -> Result<SpaceCount, SpaceError>;
+}
+
+/// What is built on the calls of every space.
+pub trait SpaceExt: Space {
+    /// The ibGib with an address; none where the space does not hold it.
+    fn get(&self, addr: &Addr) -> Result<Option<IbGib>, SpaceError> {
+        self.find(addr)?.map(|id| self.get_id(id)).transpose()
+    }
+
+    /// The ibGib in a row.
+    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError> {
+        Ok(IbGib::from_json(&self.text(id)?)?)
+    }
+
+    /// Puts ibGibs in one transaction, after validating each.
+    fn put_all(&self, ibgibs: &[IbGib]) -> Result<PutReport, SpaceError> {
+        let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
+        self.put(&mut batch, &PutOpts::default())
+    }
+}
+
+impl<S: Space + ?Sized> SpaceExt for S {}

@@ -1,0 +1,280 @@
+//! The rules of a put, told once for every implementation of a space.
+
+mod recent;
+mod standing;
+mod touched;
+mod waiting;
+
+use std::collections::BTreeMap;
+
+use crate::ibgib::{Addr, AddrKey, IbGib};
+
+use super::check::check_keystone;
+use super::read::{head_of, row_of, tip_of};
+use super::rows::{NewRow, Row, RowsMut};
+use super::{Id, Prepared, PutOpts, PutReport, SpaceCount, SpaceError};
+use recent::Recent;
+use standing::Standing;
+use touched::Touched;
+use waiting::Waiting;
+
+/// Stores a batch as [`super::Space::put`] tells; the caller undoes everything on an error.
+pub(super) fn put(
+    rows: &mut dyn RowsMut,
+    batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
+    opts: &PutOpts,
+) -> Result<PutReport, SpaceError> {
+    for tip_move in &opts.moves {
+        expect_tip(rows, &tip_move.tjp, tip_move.from.as_ref())?;
+    }
+    let mut put = Put::new(rows)?;
+    for item in batch {
+        put.take(item?)?;
+    }
+    let report = put.finish()?;
+    for tip_move in &opts.moves {
+        expect_tip(rows, &tip_move.tjp, Some(&tip_move.to))?;
+    }
+    for (name, addr) in &opts.names {
+        rows.set_name(name, addr)?;
+    }
+    Ok(report)
+}
+
+fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result<(), SpaceError> {
+    let found = tip_of(rows, tjp)?.map(|tip| tip.addr);
+    if found.as_ref() == expected {
+        return Ok(());
+    }
+    Err(SpaceError::TipMoved { tjp: tjp.clone(), expected: expected.cloned(), found })
+}
+
+/// What became of an item.
+enum Placed {
+    New,
+    Known,
+    /// The entry of its relations that is not there yet.
+    Waits(usize),
+}
+
+/// A put under way.
+struct Put<'a> {
+    rows: &'a mut dyn RowsMut,
+    next_id: Id,
+    recent: Recent,
+    waiting: Waiting,
+    touched: BTreeMap<Id, Touched>,
+    standing: Standing,
+    report: PutReport,
+}
+
+impl<'a> Put<'a> {
+    fn new(rows: &'a mut dyn RowsMut) -> Result<Put<'a>, SpaceError> {
+        let next_id = rows.next_id()?;
+        Ok(Put {
+            rows,
+            next_id,
+            recent: Recent::default(),
+            waiting: Waiting::default(),
+            touched: BTreeMap::new(),
+            standing: Standing::new(next_id),
+            report: PutReport::default(),
+        })
+    }
+
+    /// Stores an item and all that waited for it, or lets it wait.
+    fn take(&mut self, item: Prepared) -> Result<(), SpaceError> {
+        let mut ready = vec![item];
+        while let Some(item) = ready.pop() {
+            match self.place(&item)? {
+                Placed::New => ready.extend(self.waiting.release(&item.key)),
+                Placed::Known => self.report.known += 1,
+                Placed::Waits(index) => self.waiting.hold(index, item)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, item: &Prepared) -> Result<Placed, SpaceError> {
+        if self.lookup(&item.key)?.is_some() {
+            return Ok(Placed::Known);
+        }
+        let mut deps = Vec::with_capacity(item.rel8ds.len());
+        for (index, key) in item.rel8ds.iter().enumerate() {
+            match self.lookup(key)? {
+                Some(row) => deps.push(row),
+                None => return Ok(Placed::Waits(index)),
+            }
+        }
+        let row = self.row_of_new(item, &deps)?;
+        if item.is_keystone() || self.is_keystone_timeline(&row) {
+            self.check_keystone(item, &row)?;
+        }
+        let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
+        self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
+        self.next_id += 1;
+        self.recent.add(item.key, row);
+        self.standing.stored(self.rows, &row, &deps)?;
+        self.report.new += 1;
+        self.report.bytes += item.text.len() as u64;
+        Ok(Placed::New)
+    }
+
+    /// The row that an item gets; notes where its timeline then stands.
+    fn row_of_new(&mut self, item: &Prepared, deps: &[Row]) -> Result<Row, SpaceError> {
+        let rel8d = |index: Option<u32>| deps.get(usize::try_from(index?).ok()?);
+        let id = self.next_id;
+        let timeline = match rel8d(item.tjp) {
+            _ if item.is_tjp => Some(id),
+            Some(tjp) if tjp.timeline == Some(tjp.id) => Some(tjp.id),
+            Some(tjp) => {
+                let tjp = head_of(self.rows, tjp.id)?.addr;
+                return Err(SpaceError::NotATjp { addr: item.addr.clone(), tjp });
+            }
+            None => None,
+        };
+        let in_timeline = |row: &&Row| row.timeline == timeline;
+        let prev = rel8d(item.prev).filter(in_timeline).filter(|_| !item.is_tjp);
+        let orphan = rel8d(item.orphan).filter(in_timeline).filter(|_| timeline.is_some());
+        let n = item.n.unwrap_or_else(|| prev.map_or(0, |prev| prev.n.saturating_add(1)));
+        let mut row = Row {
+            id,
+            timeline,
+            n,
+            prev: prev.map(|prev| prev.id),
+            orphan: orphan.map(|orphan| orphan.id),
+            is_aside: false,
+            is_dna: item.is_dna,
+            is_leaf: item.rel8ds.is_empty(),
+            is_keystone: item.is_keystone(),
+        };
+        if let Some(tjp_id) = timeline {
+            self.check_growth(item, tjp_id, prev, orphan, n)?;
+            row.is_aside = !self.advance(item, tjp_id, &row)?;
+        }
+        Ok(row)
+    }
+
+    fn check_growth(
+        &self,
+        item: &Prepared,
+        tjp_id: Id,
+        prev: Option<&Row>,
+        orphan: Option<&Row>,
+        n: u64,
+    ) -> Result<(), SpaceError> {
+        let addr = || item.addr.clone();
+        if prev.is_none() && !item.is_tjp {
+            let tjp = head_of(self.rows, tjp_id)?.addr;
+            return Err(SpaceError::NoPast { addr: addr(), tjp });
+        }
+        match [prev, orphan].into_iter().flatten().find(|before| before.n >= n) {
+            Some(before) => Err(SpaceError::NDoesNotGrow { addr: addr(), n, before: before.n }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes a new frame in its timeline; whether it stands on the line.
+    fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
+        if item.is_tjp {
+            self.touched.insert(tjp_id, Touched::new(item.kind(), row));
+            return Ok(true);
+        }
+        let touched = self.touch(tjp_id)?;
+        let follows_line = row.prev == Some(touched.line());
+        if touched.is_keystone() && !follows_line {
+            let tjp = head_of(self.rows, tjp_id)?.addr;
+            let prev = head_of(self.rows, row.prev.unwrap_or(tjp_id))?.addr;
+            return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
+        }
+        self.touch(tjp_id)?.add(row);
+        Ok(follows_line)
+    }
+
+    fn touch(&mut self, tjp_id: Id) -> Result<&mut Touched, SpaceError> {
+        use std::collections::btree_map::Entry;
+        match self.touched.entry(tjp_id) {
+            Entry::Occupied(touched) => Ok(touched.into_mut()),
+            Entry::Vacant(place) => match self.rows.timeline(tjp_id)? {
+                Some(timeline) => Ok(place.insert(Touched::known(&timeline))),
+                None => Err(self.rows.damaged(format!("ibGib number {tjp_id} has no timeline"))),
+            },
+        }
+    }
+
+    fn is_keystone_timeline(&self, row: &Row) -> bool {
+        let touched = row.timeline.and_then(|tjp_id| self.touched.get(&tjp_id));
+        touched.is_some_and(Touched::is_keystone)
+    }
+
+    fn check_keystone(&self, item: &Prepared, row: &Row) -> Result<(), SpaceError> {
+        let frame = IbGib::from_json(&item.text)?;
+        let prev = match row.prev.filter(|_| row.timeline.is_some()) {
+            None => None,
+            Some(prev) => {
+                let text = self.rows.text(prev)?.ok_or(SpaceError::NoSuchId(prev))?;
+                Some(IbGib::from_json(&text)?)
+            }
+        };
+        check_keystone(prev.as_ref(), &frame, &item.addr)
+    }
+
+    fn lookup(&mut self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
+        if let Some(row) = self.recent.get(key) {
+            return Ok(Some(row));
+        }
+        let found = self.rows.find(key)?;
+        if let Some(row) = found {
+            self.recent.add(*key, row);
+        }
+        Ok(found)
+    }
+
+    fn finish(mut self) -> Result<PutReport, SpaceError> {
+        self.waiting.expect_none()?;
+        let touched = std::mem::take(&mut self.touched);
+        let mut timelines = 0;
+        for (tjp_id, touched) in &touched {
+            timelines += u64::from(touched.is_new());
+            self.settle(*tjp_id, touched)?;
+        }
+        self.standing.write_loose(self.rows)?;
+        let PutReport { new, bytes, .. } = self.report;
+        if new > 0 {
+            self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
+        }
+        Ok(self.report)
+    }
+
+    /// Writes where a timeline stands now; refuses one with two newest frames.
+    fn settle(&mut self, tjp_id: Id, touched: &Touched) -> Result<(), SpaceError> {
+        let tip = match touched.tip() {
+            Ok(tip) => tip,
+            Err((tip, frame)) => {
+                let addr = |id| Ok::<_, SpaceError>(head_of(self.rows, id)?.addr);
+                let (tjp, tip, frame) = (addr(tjp_id)?, addr(tip)?, addr(frame)?);
+                return Err(SpaceError::Diverged { tjp, tip, frame });
+            }
+        };
+        if tip.tip_id != touched.line() {
+            self.move_line(tjp_id, tip.tip_id)?;
+        }
+        self.rows.set_timeline(&tip.of(tjp_id))
+    }
+
+    /// Lets a timeline's line end in `tip`, which stands beside it.
+    fn move_line(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
+        let mut joining = Vec::new();
+        let mut row = row_of(self.rows, tip)?;
+        while row.is_aside {
+            joining.push(row.id);
+            let Some(prev) = row.prev else {
+                let detail = format!("ibGib number {} stands beside a line without a past", row.id);
+                return Err(self.rows.damaged(detail));
+            };
+            row = row_of(self.rows, prev)?;
+        }
+        self.rows.clear_line(tjp_id, row.n)?;
+        joining.into_iter().try_for_each(|id| self.rows.set_on_line(id))
+    }
+}

@@ -1,0 +1,81 @@
+//! How new rows stand to others: which timeline or stone relates to which, and which stones
+//! nothing relates to.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Id, Row, RowsMut, SpaceError};
+
+/// How many facts that are written already are remembered, so as not to write them again.
+const REMEMBERED: usize = 65_536;
+
+/// What a put notes of relations; the stones stay in memory until its end.
+pub(super) struct Standing {
+    first_new: Id,
+    loose: BTreeSet<Id>,
+    no_longer_loose: HashSet<Id>,
+    linked: HashSet<(Id, Id)>,
+}
+
+impl Standing {
+    /// For a put whose new rows begin at `first_new`.
+    pub(super) fn new(first_new: Id) -> Standing {
+        Standing {
+            first_new,
+            loose: BTreeSet::new(),
+            no_longer_loose: HashSet::new(),
+            linked: HashSet::new(),
+        }
+    }
+
+    /// Notes a row that was stored and the rows that it relates to.
+    pub(super) fn stored(
+        &mut self,
+        rows: &mut dyn RowsMut,
+        row: &Row,
+        deps: &[Row],
+    ) -> Result<(), SpaceError> {
+        if row.timeline.is_none() && !row.is_dna {
+            self.loose.insert(row.id);
+        }
+        let owner = row.timeline.unwrap_or(row.id);
+        for dep in deps {
+            if dep.timeline.is_none() && !dep.is_dna {
+                self.relate_to(rows, dep.id)?;
+            }
+            // A stone without relations leads nowhere, so the index leaves it out.
+            let target = dep.timeline.or(Some(dep.id).filter(|_| !dep.is_leaf));
+            if let Some(target) = target.filter(|target| *target != owner) {
+                self.link(rows, owner, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn relate_to(&mut self, rows: &mut dyn RowsMut, stone: Id) -> Result<(), SpaceError> {
+        if self.loose.remove(&stone) || stone >= self.first_new {
+            return Ok(());
+        }
+        if self.no_longer_loose.len() >= REMEMBERED {
+            self.no_longer_loose.clear();
+        }
+        if self.no_longer_loose.insert(stone) {
+            rows.remove_loose(stone)?;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, rows: &mut dyn RowsMut, owner: Id, target: Id) -> Result<(), SpaceError> {
+        if self.linked.len() >= REMEMBERED {
+            self.linked.clear();
+        }
+        if self.linked.insert((owner, target)) {
+            rows.add_link(owner, target)?;
+        }
+        Ok(())
+    }
+
+    /// Writes which new stones nothing relates to.
+    pub(super) fn write_loose(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
+        std::mem::take(&mut self.loose).into_iter().try_for_each(|id| rows.add_loose(id))
+    }
+}

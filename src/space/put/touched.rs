@@ -1,0 +1,87 @@
+//! Where a timeline stands while a put adds frames to it.
+
+use std::collections::BTreeMap;
+
+use super::super::rows::TimelineRow;
+use super::super::{Id, TimelineKind};
+use super::Row;
+
+/// A timeline that a put adds frames to.
+///
+/// Its *heads* are the old tip and the new frames that no newer frame of the put comes from. An
+/// old frame other than the tip cannot be a head: what the space holds it holds closed, so only
+/// new frames relate to new ones. One head left at the end is the new tip, and it extends the
+/// old tip; two heads are a divergence.
+pub(super) struct Touched {
+    kind: TimelineKind,
+    old_tip: Option<Id>,
+    /// The end of the line: the old tip, moved on by each frame that follows it.
+    line: Id,
+    /// The counts of the heads.
+    heads: BTreeMap<Id, u64>,
+}
+
+/// The tip that a timeline has after a put.
+pub(super) struct NewTip {
+    pub(super) tip_id: Id,
+    tip_n: u64,
+    kind: TimelineKind,
+}
+
+impl NewTip {
+    /// The row of the timeline that begins at `tjp_id`.
+    pub(super) fn of(&self, tjp_id: Id) -> TimelineRow {
+        TimelineRow { tjp_id, kind: self.kind, tip_id: self.tip_id, tip_n: self.tip_n }
+    }
+}
+
+impl Touched {
+    /// A timeline that begins with this tjp.
+    pub(super) fn new(kind: TimelineKind, tjp: &Row) -> Touched {
+        let heads = BTreeMap::from([(tjp.id, tjp.n)]);
+        Touched { kind, old_tip: None, line: tjp.id, heads }
+    }
+
+    /// A timeline that was there before the put.
+    pub(super) fn known(timeline: &TimelineRow) -> Touched {
+        let TimelineRow { kind, tip_id, tip_n, .. } = *timeline;
+        let heads = BTreeMap::from([(tip_id, tip_n)]);
+        Touched { kind, old_tip: Some(tip_id), line: tip_id, heads }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.old_tip.is_none()
+    }
+
+    pub(super) fn is_keystone(&self) -> bool {
+        self.kind == TimelineKind::Keystone
+    }
+
+    pub(super) fn line(&self) -> Id {
+        self.line
+    }
+
+    /// Adds a frame whose predecessors are all there.
+    pub(super) fn add(&mut self, row: &Row) {
+        if row.prev == Some(self.line) {
+            self.line = row.id;
+        }
+        for before in [row.prev, row.orphan].into_iter().flatten() {
+            self.heads.remove(&before);
+        }
+        self.heads.insert(row.id, row.n);
+    }
+
+    /// The new tip; where two heads are left, the newest frames of two branches, that of the
+    /// old tip first.
+    pub(super) fn tip(&self) -> Result<NewTip, (Id, Id)> {
+        let mut heads: Vec<(Id, u64)> = self.heads.iter().map(|(id, n)| (*id, *n)).collect();
+        heads.sort_by_key(|(id, n)| (Some(*id) != self.old_tip, *id != self.line, u64::MAX - n));
+        match heads[..] {
+            [(first, _), (second, _), ..] => Err((first, second)),
+            [(tip_id, tip_n)] => Ok(NewTip { tip_id, tip_n, kind: self.kind }),
+            // Heads are only taken out when another is put in.
+            [] => Ok(NewTip { tip_id: self.line, tip_n: 0, kind: self.kind }),
+        }
+    }
+}

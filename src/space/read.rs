@@ -1,0 +1,183 @@
+//! The calls of a space, told once for every implementation.
+
+use std::collections::BTreeSet;
+
+use crate::ibgib::Addr;
+
+use super::head::Head;
+use super::rows::{Backend, Row, Rows, TimelineRow};
+use super::{
+    Id, Node, Prepared, PutOpts, PutReport, Space, SpaceCount, SpaceError, Timeline, TimelineKind,
+    Tip, put,
+};
+
+/// Below every row's number.
+const BEFORE_ALL: Id = 0;
+
+impl<B: Backend> Space for B {
+    fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError> {
+        self.read(|rows| Ok(rows.find(&addr.key())?.map(|row| row.id)))
+    }
+
+    fn has_many(&self, addrs: &[Addr]) -> Result<Vec<bool>, SpaceError> {
+        self.read(|rows| addrs.iter().map(|addr| Ok(rows.find(&addr.key())?.is_some())).collect())
+    }
+
+    fn text(&self, id: Id) -> Result<Box<str>, SpaceError> {
+        self.read(|rows| rows.text(id)?.ok_or(SpaceError::NoSuchId(id)))
+    }
+
+    fn node(&self, id: Id) -> Result<Node, SpaceError> {
+        self.read(|rows| {
+            let Row { timeline, n, prev, .. } = row_of(rows, id)?;
+            let Head { addr, rel8ds } = head_of(rows, id)?;
+            Ok(Node { id, addr, timeline, n, prev, rel8ds })
+        })
+    }
+
+    fn row(&self, id: Id) -> Result<Row, SpaceError> {
+        self.read(|rows| row_of(rows, id))
+    }
+
+    fn deps(&self, id: Id) -> Result<Vec<Id>, SpaceError> {
+        self.read(|rows| rows.deps(id)?.ok_or(SpaceError::NoSuchId(id)))
+    }
+
+    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+        self.read(|rows| tip_of(rows, tjp))
+    }
+
+    fn timelines(
+        &self,
+        kind: TimelineKind,
+        after: Option<Id>,
+        limit: usize,
+    ) -> Result<Vec<Timeline>, SpaceError> {
+        self.read(|rows| {
+            let found = rows.timelines(kind, after.unwrap_or(BEFORE_ALL), limit)?;
+            found.into_iter().map(|timeline| told(rows, timeline)).collect()
+        })
+    }
+
+    fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError> {
+        self.read(|rows| rows.timeline(tjp_id)?.map(|timeline| told(rows, timeline)).transpose())
+    }
+
+    fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError> {
+        self.read(|rows| {
+            let found = rows.loose(after.unwrap_or(BEFORE_ALL), limit)?;
+            found.into_iter().map(|id| Ok((id, head_of(rows, id)?.addr))).collect()
+        })
+    }
+
+    fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError> {
+        self.read(|rows| live_timelines(rows, roots))
+    }
+
+    fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+        self.read(|rows| match rows.timeline(tjp_id)? {
+            Some(_) => rows.line_at(tjp_id, n),
+            None => Ok(None),
+        })
+    }
+
+    fn extends(&self, newer: Id, older: Id) -> Result<bool, SpaceError> {
+        self.read(|rows| extends(rows, newer, older))
+    }
+
+    fn put(
+        &self,
+        batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
+        opts: &PutOpts,
+    ) -> Result<PutReport, SpaceError> {
+        self.write(|rows| put::put(rows, batch, opts))
+    }
+
+    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+        self.read(|rows| rows.name(name))
+    }
+
+    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
+        self.write(|rows| rows.set_name(name, addr))
+    }
+
+    fn count(&self) -> Result<SpaceCount, SpaceError> {
+        self.read(|rows| rows.count())
+    }
+}
+
+pub(super) fn row_of(rows: &dyn Rows, id: Id) -> Result<Row, SpaceError> {
+    rows.row(id)?.ok_or(SpaceError::NoSuchId(id))
+}
+
+/// Address and relations of a row.
+pub(super) fn head_of(rows: &dyn Rows, id: Id) -> Result<Head, SpaceError> {
+    let text = rows.text(id)?.ok_or(SpaceError::NoSuchId(id))?;
+    Head::read(&text).map_err(|error| rows.damaged(format!("ibGib number {id}: {error}")))
+}
+
+/// The newest frame of the timeline that an address names.
+pub(super) fn tip_of(rows: &dyn Rows, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+    let Some(row) = rows.find(&tjp.key())? else { return Ok(None) };
+    let Some(timeline) = rows.timeline(row.id)? else { return Ok(None) };
+    tip(rows, timeline).map(Some)
+}
+
+fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
+    let TimelineRow { tip_id, tip_n, .. } = timeline;
+    Ok(Tip { id: tip_id, addr: head_of(rows, tip_id)?.addr, n: tip_n })
+}
+
+fn told(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
+    let TimelineRow { tjp_id, kind, .. } = timeline;
+    let tjp = head_of(rows, tjp_id)?.addr;
+    Ok(Timeline { tjp_id, tjp, tip: tip(rows, timeline)?, kind })
+}
+
+fn live_timelines(rows: &dyn Rows, roots: &[Id]) -> Result<Vec<Id>, SpaceError> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut to_visit = Vec::new();
+    for root in roots {
+        let row = row_of(rows, *root)?;
+        if row.timeline.is_none() {
+            found.insert(row.id);
+        }
+        to_visit.push(row.timeline.unwrap_or(row.id));
+    }
+    while let Some(owner) = to_visit.pop() {
+        if !seen.insert(owner) {
+            continue;
+        }
+        if rows.timeline(owner)?.is_some_and(|timeline| timeline.kind == TimelineKind::Data) {
+            found.insert(owner);
+        }
+        to_visit.extend(rows.links(owner)?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn extends(rows: &dyn Rows, newer: Id, older: Id) -> Result<bool, SpaceError> {
+    let (newer, older) = (row_of(rows, newer)?, row_of(rows, older)?);
+    if newer.id == older.id {
+        return Ok(true);
+    }
+    if newer.timeline.is_none() || newer.timeline != older.timeline || newer.n <= older.n {
+        return Ok(false);
+    }
+    let mut seen = BTreeSet::new();
+    let mut to_visit = vec![newer.id];
+    while let Some(id) = to_visit.pop() {
+        let row = row_of(rows, id)?;
+        // The line is one chain, so on it the counts tell who comes first.
+        let both_on_line = !row.is_aside && !older.is_aside;
+        if row.id == older.id || (both_on_line && row.n >= older.n) {
+            return Ok(true);
+        }
+        if row.n > older.n {
+            to_visit
+                .extend([row.orphan, row.prev].into_iter().flatten().filter(|id| seen.insert(*id)));
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,102 @@
+//! The few operations on rows that the rules of every space stand on.
+
+use crate::ibgib::{Addr, AddrKey};
+
+use super::{Id, SpaceCount, SpaceError, TimelineKind};
+
+/// What is known of an ibGib without reading its JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its number.
+    pub id: Id,
+    /// The row of its timeline's tjp, its own where it is the tjp; none for a stone.
+    pub timeline: Option<Id>,
+    /// Its count.
+    pub n: u64,
+    /// The row that it was made from, where that is in the same timeline (or both are stones).
+    pub prev: Option<Id>,
+    /// The row of the orphaned tip that it grafted, where that is in the same timeline.
+    pub orphan: Option<Id>,
+    /// Whether it is a frame that `past` does not reach from its timeline's tip.
+    pub is_aside: bool,
+    /// Whether it records a transform.
+    pub is_dna: bool,
+    /// Whether it relates to nothing but primitives.
+    pub is_leaf: bool,
+    /// Whether its ib is that of a keystone.
+    pub is_keystone: bool,
+}
+
+/// A row about to be stored.
+pub(super) struct NewRow<'a> {
+    pub(super) row: Row,
+    pub(super) key: AddrKey,
+    /// The rows that it relates to, in order.
+    pub(super) deps: &'a [Id],
+    pub(super) text: &'a str,
+}
+
+/// Where a timeline stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimelineRow {
+    pub(super) tjp_id: Id,
+    pub(super) kind: TimelineKind,
+    pub(super) tip_id: Id,
+    pub(super) tip_n: u64,
+}
+
+/// Reading one domain's rows.
+pub(super) trait Rows {
+    fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError>;
+    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError>;
+    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError>;
+    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError>;
+    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError>;
+    /// Ascending by `tjp_id`, above `after`.
+    fn timelines(
+        &self,
+        kind: TimelineKind,
+        after: Id,
+        limit: usize,
+    ) -> Result<Vec<TimelineRow>, SpaceError>;
+    /// Ascending, above `after`.
+    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError>;
+    /// What a timeline or stone relates to: timelines, and stones that are no leaves.
+    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError>;
+    /// The frame on the line with the highest count of at most `n`.
+    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
+    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
+    fn count(&self) -> Result<SpaceCount, SpaceError>;
+    /// The error for rows that contradict each other.
+    fn damaged(&self, detail: String) -> SpaceError;
+}
+
+/// Writing one domain's rows, inside a transaction.
+pub(super) trait RowsMut: Rows {
+    /// The number that the next new row gets.
+    fn next_id(&self) -> Result<Id, SpaceError>;
+    fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError>;
+    /// Adds a timeline, or replaces where it stands.
+    fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError>;
+    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError>;
+    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError>;
+    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError>;
+    /// Takes all frames that count above `n` off a timeline's line.
+    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError>;
+    /// Puts a frame on its timeline's line.
+    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError>;
+    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError>;
+}
+
+/// How an implementation of a space gives access to its rows.
+pub(super) trait Backend: Send + Sync {
+    /// Runs `f` on the rows as they stand.
+    fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError>;
+
+    /// Runs `f` in a transaction, which an error undoes.
+    fn write<R>(
+        &self,
+        f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
+    ) -> Result<R, SpaceError>;
+}

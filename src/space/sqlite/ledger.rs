@@ -1,0 +1,122 @@
+//! The server's tokens and sessions, kept in the space's file so that a restart forgets none.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::ibgib::Addr;
+use crate::space::SpaceError;
+
+use super::{File, signed, unsigned};
+
+/// Tokens and sessions. Times are milliseconds since 1970.
+///
+/// A token stands here as a hash only, so the file gives nobody access.
+pub struct Ledger {
+    file: Arc<File>,
+}
+
+/// A session that was established.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The tjp address of the identity that it belongs to.
+    pub domain: String,
+    /// When it was established.
+    pub created_ms: u64,
+    /// When it was connected, where it was.
+    pub connected_ms: Option<u64>,
+}
+
+impl Ledger {
+    pub(super) fn new(file: Arc<File>) -> Ledger {
+        Ledger { file }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, SpaceError> {
+        f(&self.file.lock()).map_err(|error| self.file.fail(error))
+    }
+
+    /// Keeps a token's hash; the same hash again replaces what it stood for.
+    pub fn add_token(
+        &self,
+        hash: &[u8],
+        domain: &str,
+        expires_at_ms: u64,
+    ) -> Result<(), SpaceError> {
+        self.with(|connection| {
+            let mut add = connection.prepare_cached(
+                "INSERT OR REPLACE INTO token(hash, domain, expires_at_ms) VALUES (?1, ?2, ?3)",
+            )?;
+            add.execute(params![hash, domain, signed(expires_at_ms)]).map(drop)
+        })
+    }
+
+    /// The domain that a token's hash opens at a moment; none where it is unknown or expired.
+    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+        self.with(|connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT domain FROM token WHERE hash = ?1 AND expires_at_ms > ?2",
+            )?;
+            find.query_row(params![hash, signed(now_ms)], |row| row.get(0)).optional()
+        })
+    }
+
+    /// Forgets the tokens that have expired; returns how many.
+    pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
+        self.with(|connection| {
+            connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", [signed(now_ms)])
+        })
+    }
+
+    /// Notes an established session; whether it is new.
+    pub fn add_session(
+        &self,
+        tjp: &Addr,
+        domain: &str,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError> {
+        self.with(|connection| {
+            let mut add = connection.prepare_cached(
+                "INSERT OR IGNORE INTO session(tjp, domain, created_ms) VALUES (?1, ?2, ?3)",
+            )?;
+            Ok(add.execute(params![tjp.as_str(), domain, signed(created_ms)])? > 0)
+        })
+    }
+
+    /// The session with this tjp.
+    pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+        self.with(|connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT domain, created_ms, connected_ms FROM session WHERE tjp = ?1",
+            )?;
+            let read = |row: &rusqlite::Row<'_>| {
+                let connected: Option<i64> = row.get(2)?;
+                Ok(SessionRow {
+                    domain: row.get(0)?,
+                    created_ms: unsigned(row, 1)?,
+                    connected_ms: connected.and_then(|ms| u64::try_from(ms).ok()),
+                })
+            };
+            find.query_row([tjp.as_str()], read).optional()
+        })
+    }
+
+    /// Marks a session connected; false where it is unknown or was connected before, so that of
+    /// two sockets one wins.
+    pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+        self.with(|connection| {
+            let mut mark = connection.prepare_cached(
+                "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",
+            )?;
+            Ok(mark.execute(params![tjp.as_str(), signed(now_ms)])? > 0)
+        })
+    }
+
+    /// Forgets the sessions that were established before a moment; returns how many.
+    pub fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError> {
+        self.with(|connection| {
+            connection
+                .execute("DELETE FROM session WHERE created_ms < ?1", [signed(created_before_ms)])
+        })
+    }
+}

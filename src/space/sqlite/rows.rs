@@ -1,0 +1,268 @@
+//! One domain's rows by SQL.
+
+use std::path::Path;
+
+use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
+
+use crate::ibgib::{Addr, AddrKey};
+use crate::space::rows::{NewRow, Row, Rows, RowsMut, TimelineRow};
+use crate::space::{Id, SpaceCount, SpaceError, TimelineKind};
+
+use super::{deps, schema, signed, unsigned};
+
+const DNA: i64 = 1;
+const LEAF: i64 = 2;
+const KEYSTONE: i64 = 4;
+
+const FIND: &str = "SELECT id, timeline, n, prev, orphan, aside, flags FROM ibgib \
+     WHERE domain = ?1 AND key = ?2";
+const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags FROM ibgib \
+     WHERE id = ?2 AND domain = ?1";
+const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
+const TEXT: &str = "SELECT json FROM ibgib WHERE id = ?2 AND domain = ?1";
+const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
+     WHERE tjp_id = ?2 AND domain = ?1";
+const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
+     WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
+const LOOSE: &str = "SELECT stone_id FROM loose \
+     WHERE domain = ?1 AND stone_id > ?2 ORDER BY stone_id LIMIT ?3";
+const LINKS: &str = "SELECT dst FROM link WHERE src = ?1";
+const LINE_AT: &str = "SELECT id FROM ibgib \
+     WHERE timeline = ?1 AND aside = 0 AND n <= ?2 ORDER BY n DESC LIMIT 1";
+const NAME: &str = "SELECT addr FROM name WHERE domain = ?1 AND name = ?2";
+const COUNT: &str = "SELECT ibgibs, timelines, bytes FROM domain WHERE id = ?1";
+
+const NEXT_ID: &str = "SELECT coalesce(max(id), 0) + 1 FROM ibgib";
+const INSERT: &str = "INSERT INTO \
+     ibgib(id, domain, key, timeline, n, prev, orphan, aside, flags, deps, json) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const SET_TIMELINE: &str = "INSERT INTO timeline(tjp_id, domain, kind, tip_id, tip_n) \
+     VALUES (?1, ?2, ?3, ?4, ?5) \
+     ON CONFLICT(tjp_id) DO UPDATE SET tip_id = excluded.tip_id, tip_n = excluded.tip_n";
+const ADD_LINK: &str = "INSERT OR IGNORE INTO link(src, dst) VALUES (?1, ?2)";
+const ADD_LOOSE: &str = "INSERT OR IGNORE INTO loose(stone_id, domain) VALUES (?2, ?1)";
+const REMOVE_LOOSE: &str = "DELETE FROM loose WHERE stone_id = ?2 AND domain = ?1";
+const CLEAR_LINE: &str = "UPDATE ibgib SET aside = 1 WHERE timeline = ?1 AND aside = 0 AND n > ?2";
+const SET_ON_LINE: &str = "UPDATE ibgib SET aside = 0 WHERE id = ?2 AND domain = ?1";
+const SET_NAME: &str = "INSERT INTO name(domain, name, addr) VALUES (?1, ?2, ?3) \
+     ON CONFLICT(domain, name) DO UPDATE SET addr = excluded.addr";
+const ADD_COUNT: &str = "UPDATE domain SET ibgibs = ibgibs + ?2, timelines = timelines + ?3, \
+     bytes = bytes + ?4 WHERE id = ?1";
+
+/// The rows of a domain, read or inside a transaction.
+pub(super) struct SqlRows<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) domain: i64,
+    pub(super) path: &'a Path,
+}
+
+impl SqlRows<'_> {
+    fn fail(&self, error: rusqlite::Error) -> SpaceError {
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..) => self.damaged(error.to_string()),
+            error => schema::fail(self.path, error),
+        }
+    }
+
+    fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, SpaceError> {
+        self.connection.prepare_cached(sql).map_err(|error| self.fail(error))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, SpaceError> {
+        let found = self.statement(sql)?.query_row(params, read).optional();
+        found.map_err(|error| self.fail(error))
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, SpaceError> {
+        let mut statement = self.statement(sql)?;
+        let found = statement.query_map(params, read).and_then(Iterator::collect);
+        found.map_err(|error| self.fail(error))
+    }
+
+    fn run(&self, sql: &str, params: impl Params) -> Result<(), SpaceError> {
+        self.statement(sql)?.execute(params).map(drop).map_err(|error| self.fail(error))
+    }
+}
+
+impl Rows for SqlRows<'_> {
+    fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
+        self.one(FIND, params![self.domain, key.0], read_row)
+    }
+
+    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
+        self.one(ROW, [self.domain, id], read_row)
+    }
+
+    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
+        let read = |row: &rusqlite::Row<'_>| Ok(deps::decode(id, row.get_ref(0)?.as_blob()?));
+        match self.one(DEPS, [self.domain, id], read)? {
+            Some(None) => Err(self.damaged(format!("the relations of ibGib number {id}"))),
+            found => Ok(found.flatten()),
+        }
+    }
+
+    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError> {
+        self.one(TEXT, [self.domain, id], |row| Ok(row.get_ref(0)?.as_str()?.into()))
+    }
+
+    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {
+        self.one(TIMELINE, [self.domain, tjp_id], read_timeline)
+    }
+
+    fn timelines(
+        &self,
+        kind: TimelineKind,
+        after: Id,
+        limit: usize,
+    ) -> Result<Vec<TimelineRow>, SpaceError> {
+        let params = [self.domain, kind_code(kind), after, signed(limit)];
+        self.all(TIMELINES, params, read_timeline)
+    }
+
+    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
+        self.all(LOOSE, [self.domain, after, signed(limit)], first)
+    }
+
+    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
+        self.all(LINKS, [owner], first)
+    }
+
+    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+        self.one(LINE_AT, [tjp_id, signed(n)], first)
+    }
+
+    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+        let text: Option<String> = self.one(NAME, params![self.domain, name], first)?;
+        let parse = |text: String| {
+            Addr::parse(&text).map_err(|error| self.damaged(format!("the name {name}: {error}")))
+        };
+        text.map(parse).transpose()
+    }
+
+    fn count(&self) -> Result<SpaceCount, SpaceError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(SpaceCount {
+                ibgibs: unsigned(row, 0)?,
+                timelines: unsigned(row, 1)?,
+                bytes: unsigned(row, 2)?,
+            })
+        };
+        Ok(self.one(COUNT, [self.domain], read)?.unwrap_or_default())
+    }
+
+    fn damaged(&self, detail: String) -> SpaceError {
+        SpaceError::Damaged { path: self.path.to_owned(), detail }
+    }
+}
+
+impl RowsMut for SqlRows<'_> {
+    fn next_id(&self) -> Result<Id, SpaceError> {
+        Ok(self.one(NEXT_ID, [], first)?.unwrap_or(1))
+    }
+
+    fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError> {
+        let Row { id, timeline, n, prev, orphan, is_aside, is_dna, is_leaf, is_keystone } = new.row;
+        let flag = |set: bool, flag: i64| if set { flag } else { 0 };
+        let flags = flag(is_dna, DNA) | flag(is_leaf, LEAF) | flag(is_keystone, KEYSTONE);
+        let (key, deps) = (&new.key.0, deps::encode(id, new.deps));
+        let row = params![
+            id,
+            self.domain,
+            key,
+            timeline,
+            signed(n),
+            prev,
+            orphan,
+            is_aside,
+            flags,
+            deps,
+            new.text
+        ];
+        self.run(INSERT, row)
+    }
+
+    fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError> {
+        let TimelineRow { tjp_id, kind, tip_id, tip_n } = *timeline;
+        self.run(SET_TIMELINE, [tjp_id, self.domain, kind_code(kind), tip_id, signed(tip_n)])
+    }
+
+    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError> {
+        self.run(ADD_LINK, [owner, target])
+    }
+
+    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+        self.run(ADD_LOOSE, [self.domain, stone])
+    }
+
+    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+        self.run(REMOVE_LOOSE, [self.domain, stone])
+    }
+
+    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
+        self.run(CLEAR_LINE, [tjp_id, signed(n)])
+    }
+
+    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError> {
+        self.run(SET_ON_LINE, [self.domain, id])
+    }
+
+    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
+        self.run(SET_NAME, params![self.domain, name, addr.as_str()])
+    }
+
+    fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError> {
+        let SpaceCount { ibgibs, timelines, bytes } = *more;
+        self.run(ADD_COUNT, [self.domain, signed(ibgibs), signed(timelines), signed(bytes)])
+    }
+}
+
+fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
+    row.get(0)
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let flags: i64 = row.get(6)?;
+    Ok(Row {
+        id: row.get(0)?,
+        timeline: row.get(1)?,
+        n: unsigned(row, 2)?,
+        prev: row.get(3)?,
+        orphan: row.get(4)?,
+        is_aside: row.get(5)?,
+        is_dna: flags & DNA != 0,
+        is_leaf: flags & LEAF != 0,
+        is_keystone: flags & KEYSTONE != 0,
+    })
+}
+
+fn read_timeline(row: &rusqlite::Row<'_>) -> rusqlite::Result<TimelineRow> {
+    let kind = match row.get(1)? {
+        1 => TimelineKind::Keystone,
+        2 => TimelineKind::Saga,
+        0 => TimelineKind::Data,
+        other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other)),
+    };
+    Ok(TimelineRow { tjp_id: row.get(0)?, kind, tip_id: row.get(2)?, tip_n: unsigned(row, 3)? })
+}
+
+fn kind_code(kind: TimelineKind) -> i64 {
+    match kind {
+        TimelineKind::Data => 0,
+        TimelineKind::Keystone => 1,
+        TimelineKind::Saga => 2,
+    }
+}

@@ -1,0 +1,157 @@
+//! The file: how it is opened, told from others, and brought to the newest format.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::space::SpaceError;
+
+/// What tells a space from other programs' SQLite files: `gib1`.
+pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
+
+/// How the file gets from each format to the next; the format's number is how many were applied.
+pub(super) const MIGRATIONS: &[&str] = &[V1];
+
+/// Tables of format 1.
+///
+/// `ibgib` is an ordinary rowid table: rows of about 1 KB make a `WITHOUT ROWID` table three
+/// times as large and four times as slow. `json` stands last, so that reading the other columns
+/// never follows a long text's overflow pages.
+const V1: &str = "
+CREATE TABLE domain(
+    id INTEGER PRIMARY KEY, tjp TEXT NOT NULL UNIQUE,
+    ibgibs INTEGER NOT NULL DEFAULT 0, timelines INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE ibgib(
+    id INTEGER PRIMARY KEY, domain INTEGER NOT NULL, key BLOB NOT NULL, timeline INTEGER,
+    n INTEGER NOT NULL, prev INTEGER, orphan INTEGER, aside INTEGER NOT NULL,
+    flags INTEGER NOT NULL, deps BLOB NOT NULL, json TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX ibgib_key ON ibgib(domain, key);
+CREATE INDEX ibgib_line ON ibgib(timeline, n) WHERE timeline IS NOT NULL AND aside = 0;
+CREATE TABLE timeline(
+    tjp_id INTEGER PRIMARY KEY, domain INTEGER NOT NULL, kind INTEGER NOT NULL,
+    tip_id INTEGER NOT NULL, tip_n INTEGER NOT NULL) STRICT;
+CREATE INDEX timeline_kind ON timeline(domain, kind, tjp_id);
+CREATE TABLE link(
+    src INTEGER NOT NULL, dst INTEGER NOT NULL, PRIMARY KEY(src, dst)) STRICT, WITHOUT ROWID;
+CREATE TABLE loose(stone_id INTEGER PRIMARY KEY, domain INTEGER NOT NULL) STRICT;
+CREATE INDEX loose_domain ON loose(domain, stone_id);
+CREATE TABLE name(
+    domain INTEGER NOT NULL, name TEXT NOT NULL, addr TEXT NOT NULL,
+    PRIMARY KEY(domain, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE token(
+    hash BLOB PRIMARY KEY, domain TEXT NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE session(
+    tjp TEXT PRIMARY KEY, domain TEXT NOT NULL, created_ms INTEGER NOT NULL,
+    connected_ms INTEGER) STRICT;
+";
+
+/// How long a call waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 64;
+
+/// Opens the file and brings it to the newest format.
+///
+/// `synchronous` is FULL: a commit that was told to the other side survives a loss of power.
+/// WAL asks one sync per commit for it, and a sync saga commits a few times only.
+pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, SpaceError> {
+    if !path.exists() {
+        if !create_if_missing {
+            return Err(SpaceError::NoFile(path.to_owned()));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return Err(SpaceError::NoParent(path.to_owned()));
+        }
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create_if_missing);
+    let connect = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    };
+    let mut connection = connect().map_err(|error| fail(path, error))?;
+    identify(&connection, path)?;
+    use_wal(&connection).map_err(|error| fail(path, error))?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// The typed error for what SQLite said about a file.
+pub(super) fn fail(path: &Path, source: rusqlite::Error) -> SpaceError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SpaceError::Busy(path),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            SpaceError::Damaged { path, detail: source.to_string() }
+        }
+        Some(ErrorCode::NotADatabase) => {
+            SpaceError::NotASpace { path, detail: "it is no SQLite file, or its head is destroyed" }
+        }
+        _ => SpaceError::Sqlite { path, source },
+    }
+}
+
+/// Refuses other programs' files and those of newer versions; returns the format's number,
+/// 0 for an empty file.
+fn identify(connection: &Connection, path: &Path) -> Result<i64, SpaceError> {
+    let ask = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let ask = |sql| ask(sql).map_err(|error| fail(path, error));
+    let (application, found) = (ask("PRAGMA application_id")?, ask("PRAGMA user_version")?);
+    let tables = ask("SELECT count(*) FROM sqlite_schema")?;
+    if application == 0 && found == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        let detail = "it is another program's SQLite file";
+        return Err(SpaceError::NotASpace { path: path.to_owned(), detail });
+    }
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(SpaceError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    // The switch to WAL does not wait for other connections as other statements do.
+    let give_up = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < give_up =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => break result?,
+        }
+    }
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -32768;
+         PRAGMA journal_size_limit = 67108864;",
+    )
+}
+
+/// Applies the migrations that the file lacks, in one transaction.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SpaceError> {
+    let fail = |error| fail(path, error);
+    if identify(connection, path)? == MIGRATIONS.len() as i64 {
+        return Ok(());
+    }
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
+    let transaction = transaction.map_err(fail)?;
+    // Another process may have done it while this one waited.
+    let found = identify(&transaction, path)?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step).map_err(fail)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}

@@ -1,0 +1,231 @@
+//! What only a file can do.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+
+use rusqlite::Connection;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::space::tests::world::{World, addr};
+use crate::space::{Space, SpaceExt};
+
+fn dir() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("space.db");
+    (dir, path)
+}
+
+fn error(path: &Path) -> SpaceError {
+    match SqliteSpace::open(path, "") {
+        Ok(_) => panic!("it opened"),
+        Err(error) => {
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            error
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_reopened_holds_what_it_held() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let x = world.timeline("x");
+    let tjp = addr(world.tip(x));
+    world.edit(x, json!({ "a": 1 }));
+    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    space.put_all(world.all()).unwrap();
+    space.set_name("X", &tjp).unwrap();
+    let count = space.count().unwrap();
+    drop(space);
+    let space = SqliteSpace::open(&path, "").unwrap();
+    space.check_file().unwrap();
+    assert_eq!(space.count().unwrap(), count);
+    assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, addr(world.tip(x)));
+    assert_eq!(space.name("X").unwrap(), Some(tjp));
+    assert_eq!(space.get(&addr(world.tip(x))).unwrap().as_ref(), Some(world.tip(x)));
+}
+
+#[test]
+fn what_is_no_space_is_told_apart() {
+    let (dir, path) = dir();
+    assert!(matches!(error(&path), SpaceError::NoFile(_)));
+    let lost = dir.path().join("none").join("space.db");
+    let lost = SqliteSpace::create_if_missing(&lost, "").map(drop).unwrap_err();
+    assert!(matches!(lost, SpaceError::NoParent(_)), "{lost}");
+
+    fs::write(&path, "a text that is long enough to be no SQLite file, whatever else").unwrap();
+    assert!(matches!(error(&path), SpaceError::NotASpace { .. }));
+
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap();
+    assert!(matches!(error(&path), SpaceError::NotASpace { .. }));
+    let made = SqliteSpace::create_if_missing(&path, "").map(drop).unwrap_err();
+    assert!(matches!(made, SpaceError::NotASpace { .. }), "it is not taken over: {made}");
+}
+
+#[test]
+fn a_newer_file_is_refused() {
+    let (_dir, path) = dir();
+    drop(SqliteSpace::create_if_missing(&path, "").unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(error(&path), SpaceError::Newer { found: 99, known: 1, .. }));
+}
+
+#[test]
+fn an_empty_file_becomes_a_space() {
+    let (_dir, path) = dir();
+    fs::write(&path, "").unwrap();
+    SqliteSpace::open(&path, "").unwrap().put_all(&[World::default().stone("s")]).unwrap();
+    let ask = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
+    assert_eq!(ask("PRAGMA application_id"), Ok(schema::APPLICATION_ID));
+    assert_eq!(ask("PRAGMA user_version"), Ok(schema::MIGRATIONS.len() as i64));
+}
+
+#[test]
+fn a_damaged_file_is_told() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let x = world.timeline("x");
+    for i in 0..200 {
+        world.edit(x, json!({ "i": i, "text": "a".repeat(500) }));
+    }
+    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let len = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(8192)).unwrap();
+    file.write_all(&vec![0xa5; usize::try_from(len).unwrap() - 8192]).unwrap();
+    drop(file);
+    let damaged = |result: Result<(), SpaceError>| {
+        assert!(matches!(result, Err(SpaceError::Damaged { .. })), "{result:?}");
+    };
+    let space = SqliteSpace::open(&path, "").unwrap();
+    damaged(space.check_file());
+    damaged(space.get(&addr(world.tip(x))).map(drop));
+    damaged(space.put_all(&[world.stone("s")]).map(drop));
+}
+
+#[test]
+fn a_row_that_was_taken_out_is_missed_by_name() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let part = world.stone("part");
+    let whole = world.stone_on("whole", &[&part]);
+    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    space.put_all(world.all()).unwrap();
+    let whole_id = space.find(&addr(&whole)).unwrap().unwrap();
+    Connection::open(&path).unwrap().execute("DELETE FROM ibgib WHERE id = 1", []).unwrap();
+    match crate::space::graph_ids(&space, &[whole_id], false) {
+        Err(SpaceError::Missing { addr: missing, wanted_by }) => {
+            assert_eq!([missing, wanted_by], [addr(&part), addr(&whole)]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn domains_do_not_see_each_other() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let x = world.timeline("x");
+    let tjp = addr(world.tip(x));
+    let stone = world.stone("s");
+    let one = SqliteSpace::create_if_missing(&path, "one").unwrap();
+    let two = one.with_domain("two");
+    one.put_all(world.all()).unwrap();
+    one.set_name("X", &tjp).unwrap();
+    let ids: Vec<_> = world.all().iter().map(|it| one.find(&addr(it)).unwrap().unwrap()).collect();
+    for (ibgib, id) in world.all().iter().zip(&ids) {
+        assert_eq!(two.find(&addr(ibgib)).unwrap(), None);
+        assert!(matches!(two.text(*id), Err(SpaceError::NoSuchId(_))));
+        assert!(matches!(two.node(*id), Err(SpaceError::NoSuchId(_))));
+        assert!(matches!(two.deps(*id), Err(SpaceError::NoSuchId(_))));
+        assert!(matches!(two.live_timelines(&[*id]), Err(SpaceError::NoSuchId(_))));
+        assert_eq!(two.timeline_of(*id).unwrap(), None);
+        assert_eq!(two.frame_at(*id, 9).unwrap(), None);
+    }
+    assert_eq!(two.tip(&tjp).unwrap(), None);
+    assert_eq!(two.name("X").unwrap(), None);
+    assert_eq!(two.count().unwrap(), crate::space::SpaceCount::default());
+    let whole = world.stone_on("whole", &[&stone]);
+    let missing = two.put_all(std::slice::from_ref(&whole)).unwrap_err();
+    assert!(matches!(missing, SpaceError::Missing { .. }), "{missing}");
+    two.put_all(&[stone, whole]).unwrap();
+    assert_eq!((two.count().unwrap().ibgibs, two.loose_stones(None, 9).unwrap().len()), (2, 1));
+    assert_eq!(one.loose_stones(None, 9).unwrap().len(), 1, "the other's stays loose");
+}
+
+#[test]
+fn connections_that_write_at_once_wait_for_each_other() {
+    const EACH: usize = 20;
+    let (_dir, path) = dir();
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+                let mut world = World::default();
+                for i in 0..EACH {
+                    let stone = world.stone(&format!("{writer} {i}"));
+                    space.put_all(&[stone]).unwrap();
+                }
+            })
+        })
+        .collect();
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    let space = SqliteSpace::open(&path, "").unwrap();
+    assert_eq!(space.count().unwrap().ibgibs, 4 * EACH as u64);
+    assert_eq!(space.loose_stones(None, 1_000).unwrap().len(), 4 * EACH);
+}
+
+#[test]
+fn of_two_that_extend_one_tip_the_second_is_refused() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let x = world.timeline("x");
+    let tjp = world.tip(x).clone();
+    let one = SqliteSpace::create_if_missing(&path, "").unwrap();
+    let two = SqliteSpace::open(&path, "").unwrap();
+    one.put_all(world.all()).unwrap();
+    let stored = world.len();
+    world.edit_of(&tjp, json!({ "one": 1 }));
+    one.put_all(world.since(stored)).unwrap();
+    let stored = world.len();
+    world.edit_of(&tjp, json!({ "two": 1 }));
+    let diverged = two.put_all(world.since(stored)).unwrap_err();
+    assert!(matches!(diverged, SpaceError::Diverged { .. }), "{diverged}");
+}
+
+#[test]
+fn tokens_open_a_domain_until_they_expire() {
+    let (_dir, path) = dir();
+    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
+    ledger.add_token(b"hash", "I", 100).unwrap();
+    ledger.add_token(b"later", "J", 200).unwrap();
+    assert_eq!(ledger.token_domain(b"hash", 99).unwrap().as_deref(), Some("I"));
+    assert_eq!(ledger.token_domain(b"hash", 100).unwrap(), None);
+    assert_eq!(ledger.token_domain(b"none", 0).unwrap(), None);
+    assert_eq!(ledger.purge_tokens(150).unwrap(), 1);
+    assert_eq!(ledger.token_domain(b"hash", 0).unwrap(), None);
+    assert_eq!(ledger.token_domain(b"later", 0).unwrap().as_deref(), Some("J"));
+}
+
+#[test]
+fn a_session_is_connected_once() {
+    let (_dir, path) = dir();
+    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
+    let tjp = addr(&World::default().stone("s"));
+    assert!(!ledger.connect_session(&tjp, 5).unwrap(), "it is unknown");
+    assert!(ledger.add_session(&tjp, "I", 10).unwrap());
+    assert!(!ledger.add_session(&tjp, "J", 11).unwrap());
+    let mut row = SessionRow { domain: "I".into(), created_ms: 10, connected_ms: None };
+    assert_eq!(ledger.session(&tjp).unwrap().as_ref(), Some(&row));
+    assert!(ledger.connect_session(&tjp, 12).unwrap());
+    assert!(!ledger.connect_session(&tjp, 13).unwrap());
+    row.connected_ms = Some(12);
+    assert_eq!(ledger.session(&tjp).unwrap(), Some(row));
+    assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
+    assert_eq!(ledger.purge_sessions(11).unwrap(), 1);
+    assert_eq!(ledger.session(&tjp).unwrap(), None);
+}

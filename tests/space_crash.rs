@@ -1,0 +1,107 @@
+//! A process that is killed in the middle of a put leaves the space as it was.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
+use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+
+const PATH: &str = "SYNC_GIB_TEST_SPACE";
+/// Together more than SQLite's cache, so that part of the put is on the disk before the kill.
+const FRAMES: usize = 34;
+const FRAME_BYTES: usize = 1 << 20;
+
+fn moment(ms: u64) -> Moment {
+    Moment::from_ms(1_781_262_000_000 + ms).unwrap()
+}
+
+/// The first frame of a timeline; the same in both processes.
+fn tjp() -> IbGib {
+    let opts = FirstGen {
+        ib: "x",
+        parent: &IbGib::primitive("ib"),
+        data: None,
+        rel8ns: None,
+        each: Opts::new().set("nCounter", true).build(),
+        tjp: Some(json!({ "timestamp": true })),
+    };
+    first_gen(&opts, moment(0)).unwrap().new_ibgib
+}
+
+/// What the killed put stores: large frames on top of the first.
+fn frames() -> impl Iterator<Item = IbGib> {
+    let mut tip = tjp();
+    (1..=FRAMES).map(move |i| {
+        let data = json!({ "i": i, "text": "a".repeat(FRAME_BYTES) });
+        let opts = Opts::new().set("dataToAddOrPatch", data).set("nCounter", true);
+        let opts = opts.linked(&["past"]).build();
+        tip = transform(Kind::Mut8, &tip, &opts, moment(i as u64)).unwrap().new_ibgib;
+        tip.clone()
+    })
+}
+
+fn open(path: &Path) -> SqliteSpace {
+    SqliteSpace::create_if_missing(path, "").unwrap()
+}
+
+fn tip(space: &SqliteSpace, tjp: &Addr) -> Addr {
+    space.tip(tjp).unwrap().unwrap().addr
+}
+
+#[test]
+#[ignore = "run by the test below, as a process of its own"]
+fn puts_until_it_is_killed() {
+    let Some(path) = std::env::var_os(PATH) else { return };
+    let space = open(&PathBuf::from(path));
+    let names = vec![("X".to_owned(), tjp().addr().unwrap())];
+    let mut batch = frames().map(|frame| Ok(Prepared::new(&frame).unwrap())).chain(
+        std::iter::repeat_with(|| {
+            println!("all is written but the end");
+            std::io::stdout().flush().unwrap();
+            loop {
+                std::thread::park();
+            }
+        }),
+    );
+    space.put(&mut batch, &PutOpts { names, ..PutOpts::default() }).unwrap();
+}
+
+#[test]
+fn a_put_that_is_killed_changes_nothing_and_can_be_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("space.db");
+    let first = tjp();
+    let addr = first.addr().unwrap();
+    let space = open(&path);
+    space.put_all(&[first]).unwrap();
+    let before = space.count().unwrap();
+
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "puts_until_it_is_killed", "--ignored", "--nocapture"])
+        .env(PATH, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| line.contains("all is written"));
+    let wal = std::fs::metadata(dir.path().join("space.db-wal")).unwrap().len();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(reached, "the child ended before it was killed");
+    assert!(wal > FRAME_BYTES as u64, "part of the put was on the disk");
+
+    for space in [space, open(&path)] {
+        space.check_file().unwrap();
+        assert_eq!(space.count().unwrap(), before);
+        assert_eq!(tip(&space, &addr), addr);
+        assert_eq!(space.name("X").unwrap(), None);
+    }
+    let space = open(&path);
+    let frames: Vec<IbGib> = frames().collect();
+    assert_eq!(space.put_all(&frames).unwrap().new, FRAMES as u64);
+    assert_eq!(tip(&space, &addr), frames[FRAMES - 1].addr().unwrap());
+}
