@@ -153,7 +153,7 @@ pub fn stringify<T: Serialize + ?Sized>(value: &T) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Appends what [`stringify`] gives.
+/// Appends what [`stringify()`] gives.
 pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let mut serializer = serde_json::Serializer::with_formatter(out, JsFormatter(CompactFormatter));
     // Writing into memory fails only for values with keys that are no strings; JSON has none.
