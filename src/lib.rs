@@ -7,3 +7,5 @@
 pub mod ibgib;
 pub mod keystone;
 pub mod space;
+
+pub mod cli;

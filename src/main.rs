@@ -1,2 +1,7 @@
 //! The `sync-gib` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sync_gib::cli::run()
+}

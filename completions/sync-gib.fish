@@ -1,0 +1,197 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sync_gib_global_optspecs
+    string join \n home= json q/quiet v/verbose h/help V/version
+end
+
+function __fish_sync_gib_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sync_gib_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sync_gib_using_subcommand
+    set -l cmd (__fish_sync_gib_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -s V -l version -d 'Print version'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "setup" -d 'Make the identity, register it with the server, and make a first timeline X'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "sync" -d 'Bring the local space and the server to the same state'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "check" -d 'Check that both sides hold the same, trusting nothing the server says'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "graph" -d 'Show the dependency graph of an ibGib'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "new" -d 'Make a timeline, or a stone, from JSON'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "mut8" -d 'Change the data of a timeline: one more frame'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "rel8" -d 'Change the relations of a timeline: one more frame'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "get" -d 'Print ibGibs as JSON, one a line'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "put" -d 'Import ibGibs (NDJSON on standard input), all or none'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "log" -d 'List the frames of a timeline, newest first, or all timelines'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "serve" -d 'Run the server that other spaces sync with'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "verify" -d 'Run the phases of the protocol against this build and show what holds'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "hash" -d 'Print the addresses of ibGibs read as JSON'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "transform" -d 'Make a new frame from options read as JSON, storing nothing'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "keystone" -d 'Work on keystones'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "generate" -d 'Write the shell completions and man pages of this program'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l server -d 'The server\'s base URL; it is remembered' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l ca-cert -d 'Trust the authority in this PEM file for the server\'s certificate' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l data -d 'Make X of this JSON object, from FILE or standard input (`-`); else a test object' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l join -d 'Take over the identity with this address from the server, with the same secret' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-plaintext -d 'Speak plain http and ws to other hosts than this one: whoever listens can read everything'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l raw-secret -d 'Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l force -d 'Make a new identity though one is there; the old one stays in the space, under its address'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON; no secret is in it' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l pull-only -d 'Fetch only: send nothing'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l push-only -d 'Send only: change nothing here'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l dry-run -d 'Print what would move, and move nothing'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l format -d 'The form to print it in' -r -f -a "tree\t'Indented lines; a timeline\'s frames one under the other'
+ndjson\t'One ibGib a line, dependencies first'
+json\t'One object with all ibGibs'
+dot\t'Graphviz'
+mermaid\t'Mermaid flowchart'"
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l live -d 'From each timeline met, go on to its latest tip'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l stats -d 'Count instead of print'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l full -d 'Print whole addresses in the tree, not the first 8 characters of the gib'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l remote -d 'Ask the server, not the local space; what it sends is hashed and checked here'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l ib -d 'What it says of itself; it descends from the primitive of its first word' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l data -d 'Its data, a JSON object (any JSON for a stone), from FILE or standard input (`-`)' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l rel8 -d 'Relate it to ADDR under NAME; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l stone -d 'Make a stone, not a timeline'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l set -d 'Set a key to JSON, or to text where VALUE is no JSON; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l data -d 'Set what this JSON object holds, from FILE or standard input (`-`)' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l remove -d 'Remove a key; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l rename -d 'Rename a key; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l ib -d 'Give it another ib' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l add -d 'Relate the timeline to ADDR under NAME; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l remove -d 'Take ADDR out of the relation NAME; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -s h -l help -d 'Print help'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s n -l limit -d 'List at most N frames, timelines or sagas' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l saga -d 'List past sagas, newest first, each with its frames'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l listen -d 'The address and port to listen on; port 0 takes a free one' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l space -d 'The server\'s space, made where it is absent; else server.db in the home folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l registration -d 'Who may register an identity' -r -f -a "open\t'Anybody'
+closed\t'Only those given by --allow and --allow-file'"
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An identity (its tjp address) that may register where registration is closed; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-file -d 'More of them, one a line' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 'The certificate chain (PEM), to speak https and wss' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-message -d 'Largest WebSocket message and HTTP body, in bytes' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-requests -d 'Most requests on one socket' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l auth-timeout -d 'Seconds that a socket may stay unauthenticated' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l idle-timeout -d 'Seconds that a socket may stay silent' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l session-ttl -d 'Seconds that a session may last' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l token-ttl -d 'Seconds that a token for reading is good' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l log-format -d 'The form of the log on standard error' -r -f -a "text\t'A line for people'
+json\t'A JSON object'"
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l way -d 'Which way to run them' -r -f -a "a\t'In process: two spaces, no network'
+b\t'Over a real WebSocket'
+both\t'One after the other'"
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l keep -d 'Leave the spaces behind in DIR, for `graph` and `check` to look at' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand hash" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand hash" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand hash" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand hash" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand hash" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -l now-ms -d 'The moment of a timestamp, in milliseconds since 1970 (UTC); else the clock\'s' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -f -a "verify" -d 'Check a keystone\'s frames, read as NDJSON, by every rule'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,204 @@
+//! What a command fails with: a code for scripts, an exit code, a sentence for people.
+
+use serde_json::{Map, Value};
+
+use super::output::printable;
+use crate::ibgib::transform::TransformError;
+use crate::ibgib::{AddrError, IbGibError};
+use crate::keystone::KeystoneError;
+use crate::space::SpaceError;
+
+/// What went wrong, in a form that scripts can rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The command line makes no sense.
+    Usage,
+    /// What was read (standard input, a file) is not what was asked for.
+    BadInput,
+    /// A change or an import that the rules do not allow.
+    Refused,
+    /// Two things that had to be equal, or a rule that had to hold, are not or does not.
+    Different,
+    /// What an address or a name stands for is not here.
+    NotFound,
+    /// A short form stands for more than one address.
+    Ambiguous,
+    /// Somebody else changed the same thing meanwhile.
+    Conflict,
+    /// The server cannot be reached, or does not speak this protocol.
+    Unreachable,
+    /// There is no space where one was expected.
+    NoSpace,
+    /// The space or the configuration is damaged, or made by a newer program.
+    Damaged,
+    /// The space is in use by another process for too long.
+    Busy,
+    /// A file could not be read or written.
+    Io,
+    /// No secret was given, or it is not the right one.
+    SecretRefused,
+    /// An identity is missing, forked, revoked, or not accepted.
+    IdentityRefused,
+    /// The person interrupted the command.
+    Interrupted,
+    /// Whoever read standard output reads no more; nothing is wrong.
+    ClosedPipe,
+}
+
+impl ErrorCode {
+    /// The code's name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorCode::Usage => "usage",
+            ErrorCode::BadInput => "bad_input",
+            ErrorCode::Refused => "refused",
+            ErrorCode::Different => "different",
+            ErrorCode::NotFound => "not_found",
+            ErrorCode::Ambiguous => "ambiguous",
+            ErrorCode::Conflict => "conflict",
+            ErrorCode::Unreachable => "unreachable",
+            ErrorCode::NoSpace => "no_space",
+            ErrorCode::Damaged => "damaged",
+            ErrorCode::Busy => "busy",
+            ErrorCode::Io => "io",
+            ErrorCode::SecretRefused => "secret_refused",
+            ErrorCode::IdentityRefused => "identity_refused",
+            ErrorCode::Interrupted => "interrupted",
+            ErrorCode::ClosedPipe => "closed_pipe",
+        }
+    }
+
+    /// The exit code: 0 good, 1 difference or refused, 2 usage, 3 server unreachable, 4 local data
+    /// broken, 5 identity or secret refused, 130 interrupted.
+    pub fn exit(self) -> u8 {
+        match self {
+            ErrorCode::ClosedPipe => 0,
+            ErrorCode::BadInput
+            | ErrorCode::Refused
+            | ErrorCode::Different
+            | ErrorCode::NotFound
+            | ErrorCode::Ambiguous
+            | ErrorCode::Conflict => 1,
+            ErrorCode::Usage => 2,
+            ErrorCode::Unreachable => 3,
+            ErrorCode::NoSpace | ErrorCode::Damaged | ErrorCode::Busy | ErrorCode::Io => 4,
+            ErrorCode::SecretRefused | ErrorCode::IdentityRefused => 5,
+            ErrorCode::Interrupted => 130,
+        }
+    }
+}
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CliError {
+    /// What went wrong, for scripts.
+    pub code: ErrorCode,
+    /// What the process exits with.
+    pub exit: u8,
+    /// What failed, on what.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// What the failure's JSON object holds besides.
+    pub details: Option<Box<Map<String, Value>>>,
+}
+
+impl CliError {
+    /// A failure with the exit code that belongs to `code`.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> CliError {
+        CliError { code, exit: code.exit(), message: message.into(), hint: None, details: None }
+    }
+
+    /// The same failure with a word on what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> CliError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure with one more field in its JSON object.
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> CliError {
+        self.details.get_or_insert_default().insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The same failure, told of a place: `at` stands before the message.
+    pub fn at(mut self, at: impl std::fmt::Display) -> CliError {
+        self.message = format!("{at}: {}", self.message);
+        self
+    }
+
+    /// A command line that clap takes and that still makes no sense.
+    pub fn usage(message: impl Into<String>) -> CliError {
+        CliError::new(ErrorCode::Usage, message)
+    }
+
+    /// A file or a stream that could not be read or written; `doing` tells which and what for.
+    pub fn io(doing: impl std::fmt::Display, error: &std::io::Error) -> CliError {
+        CliError::new(ErrorCode::Io, format!("{doing}: {error}"))
+    }
+
+    /// The failure as `--json` prints it.
+    pub fn to_value(&self) -> Value {
+        let mut error = Map::new();
+        error.insert("code".into(), self.code.as_str().into());
+        error.insert("message".into(), self.message.clone().into());
+        error.insert("hint".into(), self.hint.clone().into());
+        Value::Object(error)
+    }
+}
+
+impl From<IbGibError> for CliError {
+    fn from(error: IbGibError) -> CliError {
+        CliError::new(ErrorCode::BadInput, error.to_string())
+    }
+}
+
+impl From<AddrError> for CliError {
+    fn from(error: AddrError) -> CliError {
+        CliError::new(ErrorCode::BadInput, error.to_string())
+    }
+}
+
+impl From<TransformError> for CliError {
+    fn from(error: TransformError) -> CliError {
+        CliError::new(ErrorCode::Refused, error.to_string())
+    }
+}
+
+impl From<SpaceError> for CliError {
+    fn from(error: SpaceError) -> CliError {
+        let code = match &error {
+            SpaceError::Io { .. } => ErrorCode::Io,
+            SpaceError::NoFile(_) | SpaceError::NoParent(_) => ErrorCode::NoSpace,
+            SpaceError::Sqlite { .. }
+            | SpaceError::NotASpace { .. }
+            | SpaceError::Newer { .. }
+            | SpaceError::Damaged { .. }
+            | SpaceError::NoSuchId(_) => ErrorCode::Damaged,
+            SpaceError::Busy(_) => ErrorCode::Busy,
+            SpaceError::Missing { .. }
+            | SpaceError::Diverged { .. }
+            | SpaceError::NDoesNotGrow { .. }
+            | SpaceError::NotATjp { .. }
+            | SpaceError::NoPast { .. }
+            | SpaceError::TooManyWaiting { .. } => ErrorCode::Refused,
+            SpaceError::TipMoved { .. } => ErrorCode::Conflict,
+            SpaceError::KeystoneFork { .. } | SpaceError::KeystoneInvalid { .. } => {
+                ErrorCode::IdentityRefused
+            }
+            SpaceError::IbGib(_) => ErrorCode::BadInput,
+        };
+        CliError::new(code, printable(&error.to_string()))
+    }
+}
+
+impl From<KeystoneError> for CliError {
+    fn from(error: KeystoneError) -> CliError {
+        let code = match &error {
+            KeystoneError::SecretRefused { .. } => ErrorCode::SecretRefused,
+            _ => ErrorCode::IdentityRefused,
+        };
+        CliError::new(code, error.to_string())
+    }
+}

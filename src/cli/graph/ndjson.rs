@@ -1,0 +1,19 @@
+//! One ibGib a line, dependencies first.
+
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use crate::cli::target::Target;
+use crate::space::Space;
+
+/// Prints every ibGib of the graph.
+pub fn print(
+    space: &dyn Space,
+    root: &Target,
+    live: bool,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    for id in super::rows(space, root, live)? {
+        out.json_line(&space.text(id)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `keystone verify`: whether frames are an identity's, by every rule.
+
+use std::io::BufRead;
+
+use serde_json::{Value, json};
+
+use super::Ctx;
+use super::error::{CliError, ErrorCode};
+use super::input::{JsonTexts, at, stdin_texts};
+use super::output::printable;
+use crate::ibgib::IbGib;
+use crate::keystone::TimelineValidator;
+
+/// Work on keystones.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "Example:\n  sync-gib keystone verify < frames.ndjson")]
+#[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
+pub enum KeystoneCommand {
+    Verify(KeystoneVerifyArgs),
+}
+
+/// Check a keystone's frames, read as NDJSON, by every rule.
+///
+/// Reads the frames from standard input, genesis first, and prints `ok`, or each broken rule with
+/// the frame that breaks it; exits with 1 where a rule is broken.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    sync-gib log I --json | jq -r '.frames | reverse | .[].addr' \\\n    \
+    | sync-gib get - | sync-gib keystone verify")]
+pub struct KeystoneVerifyArgs {}
+
+/// A broken rule and where.
+struct Broken {
+    line: u64,
+    addr: String,
+    rule: String,
+}
+
+/// Validates what standard input holds.
+pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let mut validator = TimelineValidator::new();
+    let (frames, tip, broken) = verify(stdin_texts(), &mut validator)?;
+    let Some(tip) = tip else {
+        return Err(CliError::new(ErrorCode::BadInput, "no keystone frame on standard input"));
+    };
+    if broken.is_empty() {
+        let shown = printable(&tip);
+        ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
+        return ctx.out.done(json!({"frames": frames, "tip": tip}));
+    }
+    for Broken { line, addr, rule } in &broken {
+        ctx.out.line(format_args!("line {line}, {}: {rule}", printable(addr)))?;
+    }
+    let count = broken.len();
+    let rules: Vec<Value> = broken
+        .into_iter()
+        .map(|Broken { line, addr, rule }| json!({"line": line, "addr": addr, "rule": rule}))
+        .collect();
+    let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
+    Err(CliError::new(ErrorCode::Different, message)
+        .detail("frames", frames)
+        .detail("broken", rules))
+}
+
+fn plural(frames: u64) -> &'static str {
+    if frames == 1 { "frame" } else { "frames" }
+}
+
+type Verified = (u64, Option<String>, Vec<Broken>);
+
+fn verify(
+    texts: JsonTexts<impl BufRead>,
+    validator: &mut TimelineValidator,
+) -> Result<Verified, CliError> {
+    let (mut frames, mut tip, mut broken) = (0, None, Vec::new());
+    for text in texts {
+        let text = text?;
+        let frame = IbGib::from_json(&text.text)
+            .map_err(|error| CliError::from(error).at(at(text.line)))?;
+        let addr = format!("{}^{}", frame.ib, frame.gib);
+        for violation in validator.push(&frame) {
+            let rule = violation.to_string();
+            broken.push(Broken { line: text.line, addr: addr.clone(), rule });
+        }
+        frames += 1;
+        tip = Some(addr);
+    }
+    Ok((frames, tip, broken))
+}

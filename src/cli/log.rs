@@ -1,0 +1,209 @@
+//! `log`: the frames of a timeline, all timelines, past sagas.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::Ctx;
+use super::error::{CliError, ErrorCode};
+use super::output::{Output, printable};
+use super::target::{NAMES, for_each_timeline, resolve};
+use crate::ibgib::IbGib;
+use crate::space::{Id, Space, SpaceError, SpaceExt, Timeline, TimelineKind};
+
+/// List the frames of a timeline, newest first, or all timelines.
+///
+/// With ADDR: n, time and address of each frame, from the latest tip back. Without: the timelines
+/// of the space (data and identities) with their tips. With --saga: past syncs with their frames.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib log\n  \
+    sync-gib log X --limit 10\n  \
+    sync-gib log --saga --limit 1")]
+pub struct LogArgs {
+    /// A frame of the timeline, or X, I, S; `-` reads it from standard input
+    #[arg(value_name = "ADDR")]
+    pub addr: Option<String>,
+    /// List past sagas, newest first, each with its frames
+    #[arg(long, conflicts_with = "addr")]
+    pub saga: bool,
+    /// List at most N frames, timelines or sagas
+    #[arg(long, short = 'n', value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Lists.
+pub fn run(args: &LogArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let space = ctx.open_space()?;
+    let limit = args.limit.unwrap_or(u64::MAX);
+    match &args.addr {
+        Some(addr) => frames(&space, addr, limit, &mut ctx.out),
+        None if args.saga => sagas(&space, limit, &mut ctx.out),
+        None => timelines(&space, limit, &mut ctx.out),
+    }
+}
+
+/// One line of a timeline's log.
+struct Frame {
+    addr: String,
+    n: u64,
+    prev: Option<Id>,
+    time: Value,
+    stage: Value,
+    saga: Value,
+    merges: bool,
+}
+
+impl Frame {
+    fn read(space: &dyn Space, id: Id) -> Result<Frame, SpaceError> {
+        let row = space.row(id)?;
+        let ibgib: IbGib = space.get_id(id)?;
+        let datum = |key| ibgib.datum(key).cloned().unwrap_or(Value::Null);
+        Ok(Frame {
+            addr: format!("{}^{}", ibgib.ib, ibgib.gib),
+            n: row.n,
+            prev: row.prev,
+            time: datum("timestamp"),
+            stage: datum("stage"),
+            saga: datum("sagaId"),
+            merges: row.orphan.is_some(),
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut value = json!({"n": self.n, "timestamp": self.time, "addr": self.addr});
+        if self.merges {
+            value["merge"] = true.into();
+        }
+        if !self.stage.is_null() {
+            value["stage"] = self.stage.clone();
+        }
+        value
+    }
+
+    fn line(&self) -> String {
+        let stage = self.stage.as_str().map_or(String::new(), |stage| format!("{stage:<8}  "));
+        let merge = if self.merges { "  (merge)" } else { "" };
+        let time = self.time.as_str().unwrap_or("-");
+        let line = format!("{:>6}  {time:<29}  {stage}{}{merge}", self.n, self.addr);
+        printable(&line)
+    }
+}
+
+fn frames(space: &dyn Space, addr: &str, limit: u64, out: &mut Output) -> Result<(), CliError> {
+    let target = resolve(space, addr)?;
+    let timeline = match space.row(target.id)?.timeline {
+        Some(tjp) => space.timeline_of(tjp)?,
+        None => None,
+    };
+    let Some(timeline) = timeline else {
+        let message = format!("{} is a stone: it has no timeline", printable(target.addr.as_str()));
+        return Err(CliError::new(ErrorCode::NotFound, message).hint("`sync-gib get` prints it"));
+    };
+    out.begin_list("frames", json!({"tjp": timeline.tjp, "kind": kind(&timeline)}))?;
+    each_frame(space, timeline.tip.id, limit, |frame| out.item(frame.line(), || frame.to_value()))?;
+    out.end_list(json!({}))
+}
+
+/// Gives the frames of a timeline's line to `f`, newest first.
+fn each_frame(
+    space: &dyn Space,
+    tip: Id,
+    limit: u64,
+    mut f: impl FnMut(Frame) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut next = Some(tip);
+    let mut left = limit;
+    while let Some(id) = next
+        && left > 0
+    {
+        let frame = Frame::read(space, id)?;
+        next = frame.prev;
+        left -= 1;
+        f(frame)?;
+    }
+    Ok(())
+}
+
+fn timelines(space: &dyn Space, limit: u64, out: &mut Output) -> Result<(), CliError> {
+    let names = names(space)?;
+    let mut left = limit;
+    out.begin_list("timelines", json!({}))?;
+    for kind in [TimelineKind::Keystone, TimelineKind::Data] {
+        for_each_timeline(space, kind, |timeline| {
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+            timeline_item(space, &timeline, &names, out).map(|()| true)
+        })?;
+    }
+    out.end_list(json!({}))
+}
+
+fn timeline_item(
+    space: &dyn Space,
+    timeline: &Timeline,
+    names: &HashMap<Id, Vec<&'static str>>,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let frame = Frame::read(space, timeline.tip.id)?;
+    let names = names.get(&timeline.tjp_id).cloned().unwrap_or_default();
+    let line = format!("{:<3}  {:<8}  {}", names.join(","), kind(timeline), frame.line());
+    out.item(line.trim_end(), || {
+        json!({
+            "tjp": timeline.tjp, "kind": kind(timeline), "names": names,
+            "tip": frame.addr, "n": frame.n, "timestamp": frame.time,
+        })
+    })
+}
+
+fn kind(timeline: &Timeline) -> &'static str {
+    match timeline.kind {
+        TimelineKind::Data => "data",
+        TimelineKind::Keystone => "keystone",
+        TimelineKind::Saga => "saga",
+    }
+}
+
+/// The names of the space by the timeline that each points to.
+fn names(space: &dyn Space) -> Result<HashMap<Id, Vec<&'static str>>, SpaceError> {
+    let mut names: HashMap<Id, Vec<&'static str>> = HashMap::new();
+    for name in NAMES {
+        let Some(addr) = space.name(name)? else { continue };
+        let Some(id) = space.find(&addr)? else { continue };
+        if let Some(tjp) = space.row(id)?.timeline {
+            names.entry(tjp).or_default().push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn sagas(space: &dyn Space, limit: u64, out: &mut Output) -> Result<(), CliError> {
+    let mut all = Vec::new();
+    for_each_timeline(space, TimelineKind::Saga, |saga| {
+        all.push(saga.tjp_id);
+        Ok::<_, SpaceError>(true)
+    })?;
+    out.begin_list("sagas", json!({}))?;
+    for tjp in all.into_iter().rev().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        let Some(saga) = space.timeline_of(tjp)? else { continue };
+        saga_item(space, &saga, out)?;
+    }
+    out.end_list(json!({}))
+}
+
+fn saga_item(space: &dyn Space, saga: &Timeline, out: &mut Output) -> Result<(), CliError> {
+    let mut frames = Vec::new();
+    each_frame(space, saga.tip.id, u64::MAX, |frame| {
+        frames.push(frame);
+        Ok(())
+    })?;
+    let id = frames.iter().find_map(|frame| frame.saga.as_str()).unwrap_or("-").to_owned();
+    let lines: Vec<String> = frames.iter().map(Frame::line).collect();
+    let head = format!("saga {}, {} frames", printable(&id), frames.len());
+    out.item(format_args!("{head}\n{}", lines.join("\n")), || {
+        let frames: Vec<Value> = frames.iter().map(Frame::to_value).collect();
+        json!({"sagaId": id, "tjp": saga.tjp, "frames": frames})
+    })
+}

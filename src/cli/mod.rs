@@ -1,0 +1,157 @@
+//! The command line: one file per command, and what they share.
+//!
+//! A command reads its arguments, works in a [`Ctx`], and gives nothing or a [`CliError`], which
+//! decides the exit code. What it prints goes through [`output::Output`] only.
+
+pub mod args;
+pub mod check;
+pub mod edit;
+pub mod error;
+pub mod generate;
+pub mod get;
+pub mod graph;
+pub mod hash;
+pub mod home;
+pub mod input;
+pub mod interrupt;
+pub mod keystone;
+pub mod log;
+pub mod logging;
+pub mod mut8;
+pub mod new;
+pub mod output;
+pub mod progress;
+pub mod put;
+pub mod rel8;
+pub mod secret;
+pub mod serve;
+pub mod setup;
+pub mod sync;
+pub mod target;
+pub mod transform;
+pub mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, Command, Global};
+use self::error::{CliError, ErrorCode};
+use self::home::Home;
+use self::output::Output;
+use crate::space::{SpaceError, SqliteSpace};
+
+/// What a command works in.
+pub struct Ctx {
+    /// The options that hold for every command.
+    pub global: Global,
+    /// Where it prints to.
+    pub out: Output,
+}
+
+impl Ctx {
+    /// The home folder; nothing is made.
+    pub fn home(&self) -> Result<Home, CliError> {
+        Home::resolve(self.global.home.as_deref())
+    }
+
+    /// The client's space, which must be there.
+    pub fn open_space(&self) -> Result<SqliteSpace, CliError> {
+        open(&self.home()?.space_path())
+    }
+
+    /// The client's space, made with its home where it is absent.
+    pub fn create_space(&self) -> Result<SqliteSpace, CliError> {
+        let home = self.home()?;
+        home.create()?;
+        Ok(SqliteSpace::create_if_missing(&home.space_path(), DOMAIN)?)
+    }
+}
+
+/// The one domain of a client's own space.
+pub const DOMAIN: &str = "";
+
+fn open(path: &Path) -> Result<SqliteSpace, CliError> {
+    SqliteSpace::open(path, DOMAIN).map_err(|error| match error {
+        SpaceError::NoFile(_) => CliError::from(error)
+            .hint("make one with `sync-gib setup`, `sync-gib new` or `sync-gib put`"),
+        error => error.into(),
+    })
+}
+
+/// Reads the command line, runs the command and tells what to exit with.
+pub fn run() -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&argv) {
+        Ok(cli) => ExitCode::from(run_command(cli)),
+        Err(error) => ExitCode::from(not_understood(&argv, &error)),
+    }
+}
+
+fn run_command(cli: Cli) -> u8 {
+    let Cli { global, command } = cli;
+    if !matches!(command, Command::Serve(_)) {
+        interrupt::exit_on_sigint();
+        logging::start(tracing::Level::ERROR, global.verbose, logging::LogFormat::Text);
+    }
+    let out = Output::new(command.name(), global.json, global.quiet);
+    let mut ctx = Ctx { global, out };
+    let done = dispatch(&command, &mut ctx).and_then(|()| ctx.out.flush());
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            ctx.out.fail(&error);
+            error.exit
+        }
+    }
+}
+
+fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
+    match command {
+        Command::Setup(args) => setup::run(args, ctx),
+        Command::Sync(args) => sync::run(args, ctx),
+        Command::Check(args) => check::run(args, ctx),
+        Command::Graph(args) => graph::run(args, ctx),
+        Command::New(args) => new::run(args, ctx),
+        Command::Mut8(args) => mut8::run(args, ctx),
+        Command::Rel8(args) => rel8::run(args, ctx),
+        Command::Get(args) => get::run(args, ctx),
+        Command::Put(args) => put::run(args, ctx),
+        Command::Log(args) => log::run(args, ctx),
+        Command::Serve(args) => serve::run(args, ctx),
+        Command::Verify(args) => verify::run(args, ctx),
+        Command::Hash(args) => hash::run(args, ctx),
+        Command::Transform(args) => transform::run(args, ctx),
+        Command::Keystone(keystone::KeystoneCommand::Verify(args)) => keystone::run(args, ctx),
+        Command::Generate(args) => generate::run(args, ctx),
+    }
+}
+
+/// Prints what clap has to say: help and version to standard output, a mistake to standard error,
+/// or as JSON where `--json` is among the arguments. Returns the exit code.
+fn not_understood(argv: &[OsString], error: &clap::Error) -> u8 {
+    let rendered = error.render().to_string();
+    if !error.use_stderr() {
+        let _ = io::stdout().write_all(rendered.as_bytes());
+        return 0;
+    }
+    let before_values = || argv.iter().skip(1).take_while(|arg| *arg != "--");
+    if before_values().any(|arg| arg == "--json") {
+        let known = |arg: &&OsString| {
+            let mut names = Cli::command();
+            names.get_subcommands_mut().any(|command| **arg == *command.get_name())
+        };
+        let command = before_values().find(known).map_or("", |name| name.to_str().unwrap_or(""));
+        let message = rendered.split("\n\n").next().unwrap_or(&rendered);
+        let message = message.trim().trim_start_matches("error: ");
+        let hint = format!("see `sync-gib {command} --help`").replace("  ", " ");
+        let failure = CliError::new(ErrorCode::Usage, message).hint(hint);
+        let _ = writeln!(io::stdout(), "{}", output::usage_failure(command, &failure));
+    } else {
+        let _ = io::stderr().write_all(rendered.as_bytes());
+    }
+    ErrorCode::Usage.exit()
+}

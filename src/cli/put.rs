@@ -1,0 +1,106 @@
+//! `put`: ibGibs from NDJSON into the space, all or none.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+
+use serde_json::json;
+
+use super::Ctx;
+use super::error::CliError;
+use super::input::{JsonTexts, at, stdin_texts};
+use super::output::size;
+use super::progress::Progress;
+use crate::ibgib::{Addr, AddrKey, IbGibError};
+use crate::space::{Prepared, PutOpts, Space, SpaceError};
+
+/// Import ibGibs (NDJSON on standard input), all or none.
+///
+/// Every ibGib is hashed again, and with all of them the space must still be closed: nothing may
+/// relate to what is missing. Reads as it goes; dependencies first is best (`graph --format
+/// ndjson` prints so).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib graph X --format ndjson | sync-gib --home /other put\n  \
+    zcat backup.ndjson.gz | sync-gib put --json")]
+pub struct PutArgs {}
+
+/// Puts what standard input holds. Errors name the line and the address.
+pub fn run(_: &PutArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let space = ctx.create_space()?;
+    let progress = Progress::new(&ctx.out, "put", None);
+    let mut reading = Reading::new(stdin_texts(), progress);
+    let put = space.put(&mut reading, &PutOpts::default());
+    let Reading { lines, failed, .. } = reading;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let report = put.map_err(|error| placed(error, &lines))?;
+    let stored = size(report.bytes);
+    ctx.out.line(format_args!("{} new ({stored}), {} known", report.new, report.known))?;
+    ctx.out.done(json!({"new": report.new, "known": report.known, "bytes": report.bytes}))
+}
+
+/// The batch: parses and hashes each text as it is asked for.
+struct Reading<R> {
+    texts: JsonTexts<R>,
+    /// The line of each ibGib, for errors that come later.
+    lines: HashMap<AddrKey, u64>,
+    /// What ended the reading early.
+    failed: Option<CliError>,
+    bytes: u64,
+    progress: Progress,
+}
+
+impl<R: BufRead> Reading<R> {
+    fn new(texts: JsonTexts<R>, progress: Progress) -> Reading<R> {
+        Reading { texts, lines: HashMap::new(), failed: None, bytes: 0, progress }
+    }
+
+    fn read(&mut self) -> Option<Result<Prepared, CliError>> {
+        let text = match self.texts.next()? {
+            Ok(text) => text,
+            Err(error) => return Some(Err(error)),
+        };
+        let prepared = Prepared::from_json(&text.text);
+        Some(prepared.map_err(|error| CliError::from(error).at(at(text.line))).inspect(|item| {
+            self.lines.insert(item.key, text.line);
+            self.bytes += item.text.len() as u64;
+            self.progress.at(self.bytes, self.lines.len() as u64);
+        }))
+    }
+}
+
+impl<R: BufRead> Iterator for Reading<R> {
+    type Item = Result<Prepared, SpaceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.read()?.map_err(|error| {
+            self.failed = Some(error);
+            // Only ends the put; what is told is `failed`.
+            SpaceError::IbGib(IbGibError::Shape("it could not be read"))
+        }))
+    }
+}
+
+/// The error with the line of the ibGib that it is about, where that came from the input.
+fn placed(error: SpaceError, lines: &HashMap<AddrKey, u64>) -> CliError {
+    let line = culprit(&error).and_then(|addr| lines.get(&addr.key())).copied();
+    let error = CliError::from(error);
+    match line {
+        Some(line) => error.at(at(line)).detail("line", line),
+        None => error,
+    }
+}
+
+fn culprit(error: &SpaceError) -> Option<&Addr> {
+    match error {
+        SpaceError::Missing { wanted_by: addr, .. }
+        | SpaceError::Diverged { frame: addr, .. }
+        | SpaceError::KeystoneFork { frame: addr, .. }
+        | SpaceError::KeystoneInvalid { addr, .. }
+        | SpaceError::NDoesNotGrow { addr, .. }
+        | SpaceError::NotATjp { addr, .. }
+        | SpaceError::NoPast { addr, .. } => Some(addr),
+        _ => None,
+    }
+}

@@ -1,0 +1,218 @@
+//! Where a secret comes from: a prompt, a file, a descriptor or standard input.
+//!
+//! A secret is never an argument or an environment variable, which other processes can read. It is
+//! held in memory that is wiped, and never printed.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::error::{CliError, ErrorCode};
+use super::input::is_stdin;
+use super::interrupt;
+
+/// How many bytes a secret may have.
+pub const MAX_SECRET_BYTES: usize = 4096;
+
+/// The options that say where the secret comes from; a prompt where none is given.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Secret")]
+pub struct SecretArgs {
+    /// Read the secret from FILE, or from standard input with `-`; one newline at its end is
+    /// dropped. Without this or --secret-fd, it is asked for on the terminal
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_fd")]
+    pub secret_file: Option<PathBuf>,
+    /// Read the secret from the open file descriptor N
+    #[arg(long, value_name = "N")]
+    pub secret_fd: Option<u32>,
+}
+
+/// Whether the secret is asked for once or twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// It exists already: asked for once.
+    Known,
+    /// It is new: asked for twice, since a slip would lock its owner out.
+    New,
+}
+
+impl SecretArgs {
+    /// Whether reading the secret uses standard input up, so that nothing else can come from it.
+    pub fn takes_stdin(&self) -> bool {
+        self.secret_file.as_deref().is_some_and(is_stdin)
+    }
+
+    /// Reads the secret from where the options say.
+    ///
+    /// Errors: an empty one, one over [`MAX_SECRET_BYTES`], one that is not UTF-8 text, two that
+    /// differ, no terminal to ask on.
+    pub fn read(&self, ask: Ask) -> Result<SecretString, CliError> {
+        match (&self.secret_file, self.secret_fd) {
+            (Some(path), _) if is_stdin(path) => from_stdin(),
+            (Some(path), _) => from_file(path),
+            (None, Some(fd)) => from_fd(fd),
+            (None, None) => prompt(ask),
+        }
+    }
+}
+
+/// Reads standard input past its buffer, which nobody would wipe.
+#[cfg(unix)]
+fn from_stdin() -> Result<SecretString, CliError> {
+    use std::os::fd::AsFd;
+    const NAME: &str = "standard input";
+    let same =
+        io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(NAME, &error))?;
+    from_reader(File::from(same), NAME)
+}
+
+#[cfg(not(unix))]
+fn from_stdin() -> Result<SecretString, CliError> {
+    from_reader(io::stdin().lock(), "standard input")
+}
+
+fn from_file(path: &Path) -> Result<SecretString, CliError> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    from_reader(file, &name)
+}
+
+#[cfg(unix)]
+fn from_fd(fd: u32) -> Result<SecretString, CliError> {
+    let name = format!("file descriptor {fd}");
+    let opened = File::open(format!("/dev/fd/{fd}"))
+        .or_else(|_| File::open(format!("/proc/self/fd/{fd}")))
+        .map_err(|error| unreadable(&name, &error))?;
+    from_reader(opened, &name)
+}
+
+#[cfg(not(unix))]
+fn from_fd(_: u32) -> Result<SecretString, CliError> {
+    Err(CliError::usage("--secret-fd works on Unix only").hint("use --secret-file"))
+}
+
+fn unreadable(name: &str, error: &io::Error) -> CliError {
+    CliError::new(ErrorCode::SecretRefused, format!("cannot read the secret from {name}: {error}"))
+}
+
+fn from_reader(reader: impl Read, name: &str) -> Result<SecretString, CliError> {
+    // Room for everything from the start: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 64));
+    let mut reader = reader.take(MAX_SECRET_BYTES as u64 + 3);
+    let mut chunk = Zeroizing::new([0u8; 1024]);
+    loop {
+        match reader.read(&mut chunk[..]) {
+            Ok(0) => break,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(name, &error)),
+        }
+    }
+    let bytes =
+        bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b)).unwrap_or(&bytes);
+    let refused = |what: &str| {
+        CliError::new(ErrorCode::SecretRefused, format!("the secret from {name} {what}"))
+    };
+    if bytes.len() > MAX_SECRET_BYTES {
+        return Err(refused(&format!("is longer than {MAX_SECRET_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text"))?;
+    if text.is_empty() {
+        return Err(refused("is empty"));
+    }
+    Ok(SecretString::new(text.into()))
+}
+
+fn prompt(ask: Ask) -> Result<SecretString, CliError> {
+    if !io::stderr().is_terminal() && !io::stdin().is_terminal() {
+        let error = CliError::new(ErrorCode::SecretRefused, "no secret given");
+        return Err(error.hint("give --secret-file FILE, --secret-file - or --secret-fd N"));
+    }
+    let secret = ask_for(match ask {
+        Ask::Known => "Secret: ",
+        Ask::New => "New secret: ",
+    })?;
+    if ask == Ask::New && ask_for("Again: ")?.expose_secret() != secret.expose_secret() {
+        let error = CliError::new(ErrorCode::SecretRefused, "the two secrets differ");
+        return Err(error.hint("run the command again"));
+    }
+    Ok(secret)
+}
+
+fn ask_for(question: &str) -> Result<SecretString, CliError> {
+    // The terminal gets its echo back before the process ends at Ctrl-C.
+    let _held = interrupt::hold();
+    let mut typed = rpassword::prompt_password(question).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => CliError::new(ErrorCode::Interrupted, "interrupted"),
+        _ => unreadable("the terminal", &error)
+            .hint("give --secret-file FILE, --secret-file - or --secret-fd N"),
+    })?;
+    let secret = from_reader(typed.as_bytes(), "the terminal");
+    typed.zeroize();
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<String, CliError> {
+        from_reader(bytes, "test").map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn one_newline_at_the_end_is_dropped() {
+        assert_eq!(read(b"pass word").unwrap(), "pass word");
+        assert_eq!(read(b"pass word\n").unwrap(), "pass word");
+        assert_eq!(read(b"pass word\r\n").unwrap(), "pass word");
+        assert_eq!(read(b" pass\n\n").unwrap(), " pass\n");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_showing_it() {
+        for bytes in [&b""[..], b"\n", b"QQ\xff", &[b'Q'; MAX_SECRET_BYTES + 1]] {
+            let error = read(bytes).unwrap_err();
+            assert_eq!(error.code, ErrorCode::SecretRefused);
+            assert_eq!(error.exit, 5);
+            assert!(!error.message.contains('Q'), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn the_longest_secret_may_end_in_a_newline() {
+        let mut bytes = vec![b'x'; MAX_SECRET_BYTES];
+        bytes.extend_from_slice(b"\r\n");
+        assert_eq!(read(&bytes).unwrap().len(), MAX_SECRET_BYTES);
+    }
+
+    #[test]
+    fn a_file_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "from a file\n").unwrap();
+        let args = SecretArgs { secret_file: Some(file.path().into()), secret_fd: None };
+        assert_eq!(args.read(Ask::New).unwrap().expose_secret(), "from a file");
+        assert!(!args.takes_stdin());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_descriptor_is_read() {
+        use std::os::fd::AsRawFd;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "from a descriptor").unwrap();
+        let open = File::open(file.path()).unwrap();
+        let fd = u32::try_from(open.as_raw_fd()).unwrap();
+        let args = SecretArgs { secret_file: None, secret_fd: Some(fd) };
+        assert_eq!(args.read(Ask::Known).unwrap().expose_secret(), "from a descriptor");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let args = SecretArgs { secret_file: Some("/nowhere/secret".into()), secret_fd: None };
+        let error = args.read(Ask::Known).unwrap_err();
+        assert!(error.message.contains("/nowhere/secret"), "{}", error.message);
+    }
+}
