@@ -8,4 +8,10 @@ pub mod ibgib;
 pub mod keystone;
 pub mod space;
 
+pub mod sync;
+
+pub mod peer;
+
+pub mod server;
+
 pub mod cli;

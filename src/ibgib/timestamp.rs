@@ -9,8 +9,8 @@ use super::json;
 /// The last millisecond that a timestamp can name: the end of the year 9999.
 pub const MAX_MS: u64 = 253_402_300_799_999;
 
-/// A moment, in milliseconds since 1970 (UTC), at most [`MAX_MS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A moment, in milliseconds since 1970 (UTC), at most [`MAX_MS`]; by default the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
 impl Moment {

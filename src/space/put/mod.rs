@@ -114,7 +114,7 @@ impl<'a> Put<'a> {
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id += 1;
         self.recent.add(item.key, row);
-        self.standing.stored(self.rows, &row, &deps)?;
+        self.standing.stored(self.rows, &row, &deps, item.kind())?;
         self.report.new += 1;
         self.report.bytes += item.text.len() as u64;
         Ok(Placed::New)

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Id, Row, RowsMut, SpaceError};
+use crate::space::TimelineKind;
 
 /// How many facts that are written already are remembered, so as not to write them again.
 const REMEMBERED: usize = 65_536;
@@ -27,14 +28,16 @@ impl Standing {
         }
     }
 
-    /// Notes a row that was stored and the rows that it relates to.
+    /// Notes a row that was stored and the rows that it relates to. A saga's own stones are never
+    /// loose, so that no sync takes them for data.
     pub(super) fn stored(
         &mut self,
         rows: &mut dyn RowsMut,
         row: &Row,
         deps: &[Row],
+        kind: TimelineKind,
     ) -> Result<(), SpaceError> {
-        if row.timeline.is_none() && !row.is_dna {
+        if row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data {
             self.loose.insert(row.id);
         }
         let owner = row.timeline.unwrap_or(row.id);

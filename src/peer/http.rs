@@ -1,0 +1,230 @@
+//! The HTTP client: registering, evolving, and reading a domain's data.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+
+use super::wire::{self, ErrorBody, EvolutionBody, Latest};
+use super::{Endpoint, PeerError};
+use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
+use crate::sync::SyncError;
+use crate::sync::msg::{Refusal, RefusalCode};
+
+/// Speaks HTTP to one server.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    endpoint: Endpoint,
+    client: reqwest::Client,
+}
+
+impl HttpClient {
+    /// A client for a server.
+    pub fn new(endpoint: Endpoint) -> Result<HttpClient, PeerError> {
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(15))
+            .read_timeout(Duration::from_secs(60));
+        let tls = match endpoint.tls() {
+            Some(tls) => (**tls).clone(),
+            // The builder wants a TLS configuration even where none will be used.
+            None => empty_tls()?,
+        };
+        builder = builder.tls_backend_preconfigured(tls);
+        let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
+        Ok(HttpClient { endpoint, client })
+    }
+
+    /// The server.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Posts a genesis keystone; one that is registered already is fine.
+    pub async fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
+        let request = self.client.post(self.endpoint.at(wire::PATH_KEYSTONES));
+        let request = request.header("content-type", "application/json").body(genesis.to_json());
+        self.answer(request).await.map(drop)
+    }
+
+    /// Posts I's new frames and the session that the last of them claims.
+    pub async fn evolve(
+        &self,
+        domain: &Addr,
+        frames: Vec<&IbGib>,
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
+        let path = wire::domain_path(wire::PATH_EVOLUTION, domain);
+        let body = crate::ibgib::json::stringify(&EvolutionBody { frames, session });
+        let request = self.client.post(self.endpoint.at(&path));
+        let request = request.header("content-type", "application/json").body(body);
+        self.answer(request).await.map(drop)
+    }
+
+    /// Reads I's frames after `after` (or all), oldest first. Nothing is validated here.
+    pub async fn identity(
+        &self,
+        domain: &Addr,
+        after: Option<&Addr>,
+    ) -> Result<Vec<IbGib>, PeerError> {
+        let path = wire::domain_path(wire::PATH_IDENTITY, domain);
+        let mut request = self.client.get(self.endpoint.at(&path));
+        if let Some(after) = after {
+            request = request.query(&[("after", after.as_str())]);
+        }
+        let mut frames = Vec::new();
+        let lines = self.lines(request).await?;
+        read_lines(lines, |line| {
+            frames.push(IbGib::from_json(line).map_err(content)?);
+            Ok(())
+        })
+        .await?;
+        Ok(frames)
+    }
+
+    /// A timeline's latest address; none where the server does not have it.
+    pub async fn latest(
+        &self,
+        domain: &Addr,
+        tjp: &Addr,
+        token: &str,
+    ) -> Result<Option<Latest>, PeerError> {
+        let path = wire::domain_path(wire::PATH_LATEST, domain);
+        let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
+        match self.answer(request.query(&[("tjp", tjp.as_str())])).await {
+            Ok(response) => {
+                let text = response.text().await.map_err(|e| self.failed(&e))?;
+                let strange = |_| self.strange("something else than a latest address");
+                serde_json::from_str(&text).map(Some).map_err(strange)
+            }
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads an ibGib's dependency graph, dependencies first, one JSON text after the other.
+    /// Returns whether the server has it. Nothing is validated here.
+    pub async fn graph(
+        &self,
+        domain: &Addr,
+        addr: &Addr,
+        live: bool,
+        token: &str,
+        each: impl FnMut(&str) -> Result<(), PeerError>,
+    ) -> Result<bool, PeerError> {
+        let path = wire::domain_path(wire::PATH_IBGIBS, domain);
+        let live = if live { "true" } else { "false" };
+        let query = [("addr", addr.as_str()), ("getGraph", "true"), ("live", live)];
+        let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token).query(&query);
+        match self.lines(request).await {
+            Ok(response) => read_lines(response, each).await.map(|()| true),
+            Err(error) if is_not_found(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a server lives there.
+    pub async fn health(&self) -> Result<(), PeerError> {
+        self.answer(self.client.get(self.endpoint.at(wire::PATH_HEALTH))).await.map(drop)
+    }
+
+    async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
+        let response = self.answer(request).await?;
+        Ok(Lines { response, url: self.endpoint.url().to_owned() })
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.map_err(|error| self.failed(&error))?;
+        match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => Err(PeerError::Unreachable {
+                url: self.endpoint.url().to_owned(),
+                reason: wire::printable(&body.error.message),
+            }),
+            Ok(body) => {
+                let message = wire::printable(&body.error.message);
+                Err(SyncError::Refused(Refusal { code: body.error.code, message }).into())
+            }
+            Err(_) => Err(self.strange(&status.to_string())),
+        }
+    }
+
+    fn strange(&self, what: &str) -> PeerError {
+        PeerError::Strange { url: self.endpoint.url().to_owned(), what: what.to_owned() }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> PeerError {
+        failed(self.endpoint.url(), error)
+    }
+}
+
+struct Lines {
+    response: Response,
+    url: String,
+}
+
+/// Calls `each` with every line of a body, which is never held whole.
+async fn read_lines(
+    mut lines: Lines,
+    mut each: impl FnMut(&str) -> Result<(), PeerError>,
+) -> Result<(), PeerError> {
+    let strange = |what: &str| PeerError::Strange { url: lines.url.clone(), what: what.to_owned() };
+    let mut held: Vec<u8> = Vec::new();
+    while let Some(chunk) =
+        lines.response.chunk().await.map_err(|error| failed(&lines.url, &error))?
+    {
+        held.extend_from_slice(&chunk);
+        let mut from = 0;
+        while let Some(length) = held[from..].iter().position(|byte| *byte == b'\n') {
+            let line = std::str::from_utf8(&held[from..from + length]);
+            each(line.map_err(|_| strange("a line that is not UTF-8"))?)?;
+            from += length + 1;
+        }
+        held.drain(..from);
+        if held.len() > MAX_IBGIB_BYTES {
+            return Err(strange("a line that does not end"));
+        }
+    }
+    if held.is_empty() {
+        return Ok(());
+    }
+    // The server ends every line: half a line means that it failed on the way.
+    Err(PeerError::Stopped { url: lines.url, reason: "the answer breaks off".into() })
+}
+
+fn failed(url: &str, error: &reqwest::Error) -> PeerError {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    let (url, reason) = (url.to_owned(), reason.to_string());
+    match error.is_connect() || error.is_timeout() || error.is_builder() {
+        true => PeerError::Unreachable { url, reason },
+        false => PeerError::Stopped { url, reason },
+    }
+}
+
+/// The code and text by which the server says that it does not have something.
+fn is_not_found(error: &PeerError) -> bool {
+    matches!(
+        error,
+        PeerError::Sync(SyncError::Refused(Refusal { code: RefusalCode::NotFound, .. }))
+    )
+}
+
+fn content(error: IbGibError) -> PeerError {
+    SyncError::Content(error.to_string()).into()
+}
+
+fn empty_tls() -> Result<rustls::ClientConfig, PeerError> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PeerError::Tls(error.to_string()))?;
+    let roots = rustls::RootCertStore::empty();
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

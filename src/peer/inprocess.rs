@@ -1,0 +1,87 @@
+//! Both sides in one process: two spaces, no network.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use super::PeerError;
+use super::link::{Link, Watch};
+use super::wire::Latest;
+use crate::ibgib::{Addr, IbGib};
+use crate::space::{Space, SqliteSpace, dependency_graph};
+use crate::sync::{Machine, OpenGate, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair};
+
+/// A receiver that is a space in this process.
+pub struct InProcess {
+    dest: SqliteSpace,
+    stage_dir: PathBuf,
+}
+
+impl InProcess {
+    /// A receiver that keeps one domain in `dest` and stages in `stage_dir`.
+    pub fn new(dest: SqliteSpace, stage_dir: PathBuf) -> InProcess {
+        InProcess { dest, stage_dir }
+    }
+
+    /// The receiver's space.
+    pub fn dest(&self) -> &SqliteSpace {
+        &self.dest
+    }
+}
+
+/// What the receiver refuses its peer sees as a refusal.
+fn refused(error: SyncError) -> PeerError {
+    SyncError::Refused(error.refusal()).into()
+}
+
+impl Link for InProcess {
+    fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
+        domain::register(&self.dest, genesis).map(drop).map_err(refused)
+    }
+
+    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+        let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
+        domain::evolve(&self.dest, domain, &frames, session).map_err(refused)
+    }
+
+    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
+        domain::identity_frames(&self.dest, domain, after, usize::MAX).map_err(refused)
+    }
+
+    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {
+        let opts = ReceiverOpts::new(self.stage_dir.clone());
+        let domain = sender.domain().clone();
+        let mut receiver = Receiver::new(&self.dest, domain, &OpenGate, opts);
+        run_pair(sender, &mut receiver)?;
+        let summary = sender.summary();
+        watch.step(summary.bytes(), summary.ibgibs());
+        debug_assert!(!receiver.is_committed() || receiver.is_done());
+        Ok(())
+    }
+
+    fn latest(&self, _: &Addr, tjp: &Addr, _token: &str) -> Result<Option<Latest>, PeerError> {
+        let tip = self.dest.tip(tjp).map_err(SyncError::from)?;
+        Ok(tip.map(|tip| Latest { tjp: tjp.clone(), tip: tip.addr, n: tip.n }))
+    }
+
+    fn graph(
+        &self,
+        _domain: &Addr,
+        addr: &Addr,
+        live: bool,
+        _token: &str,
+        each: &mut dyn FnMut(&str) -> Result<(), PeerError>,
+    ) -> Result<bool, PeerError> {
+        let Some(id) = self.dest.find(addr).map_err(SyncError::from)? else { return Ok(false) };
+        let mut failed = None;
+        dependency_graph::<SyncError>(&self.dest, &[id], live, &mut |node| match each(
+            &self.dest.text(node.id)?,
+        ) {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) => {
+                failed = Some(error);
+                Ok(ControlFlow::Break(()))
+            }
+        })?;
+        failed.map_or(Ok(true), Err)
+    }
+}

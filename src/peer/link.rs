@@ -1,0 +1,55 @@
+//! What a client asks of a receiver, whatever is between them.
+
+use super::PeerError;
+use super::channel::Way;
+use super::wire::Latest;
+use crate::ibgib::{Addr, IbGib};
+use crate::sync::Sender;
+use crate::sync::msg::Msg;
+
+/// Sees what passes in a session.
+pub trait Watch {
+    /// A message passes.
+    fn message(&mut self, way: Way, msg: &Msg);
+    /// The sender made a step; `(sent, received)` are bytes of payload and ibGibs so far.
+    fn step(&mut self, bytes: u64, ibgibs: u64);
+}
+
+/// Sees nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoWatch;
+
+impl Watch for NoWatch {
+    fn message(&mut self, _way: Way, _msg: &Msg) {}
+    fn step(&mut self, _bytes: u64, _ibgibs: u64) {}
+}
+
+/// A way to a receiver. Every call waits for its answer.
+pub trait Link {
+    /// Registers a domain keystone's genesis; one that is registered already is fine.
+    fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;
+
+    /// Brings I's new frames, and the session that the last of them claims.
+    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError>;
+
+    /// I's frames after `after` (all where the receiver does not know that one), oldest first,
+    /// not validated.
+    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError>;
+
+    /// Runs a session from hello to its end. No socket is open afterwards.
+    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError>;
+
+    /// A timeline's latest address; none where the receiver does not have it.
+    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError>;
+
+    /// An ibGib's dependency graph, dependencies first, one JSON text after the other, not
+    /// validated. Returns whether the receiver has it.
+    fn graph(
+        &self,
+        domain: &Addr,
+        addr: &Addr,
+        live: bool,
+        token: &str,
+        each: &mut dyn FnMut(&str) -> Result<(), PeerError>,
+    ) -> Result<bool, PeerError>;
+}

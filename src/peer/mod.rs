@@ -1,0 +1,58 @@
+//! Transports: the WebSocket's two ends, and the HTTP client. Wire types stand in one file.
+
+pub mod channel;
+pub mod client;
+pub mod endpoint;
+pub mod http;
+pub mod inprocess;
+pub mod link;
+pub(crate) mod pump;
+pub mod remote;
+pub mod wire;
+pub mod ws;
+
+pub use channel::Channel;
+pub use client::{Identity, Synced};
+pub use endpoint::Endpoint;
+pub use inprocess::InProcess;
+pub use link::{Link, NoWatch, Watch};
+pub use pump::Patience;
+pub use remote::Remote;
+
+/// Why a peer was not reached, or stopped talking.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// The address of the server is none, or one that may not be used.
+    #[error("{0}")]
+    Url(String),
+    /// A certificate or key was not usable.
+    #[error("{0}")]
+    Tls(String),
+    /// The server was not reached.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server stopped in the middle.
+    #[error("{url} stopped talking: {reason}")]
+    Stopped {
+        /// Where.
+        url: String,
+        /// How.
+        reason: String,
+    },
+    /// The server answered what no server of this kind answers.
+    #[error("{url} answered {what}: is it a sync-gib server?")]
+    Strange {
+        /// Where.
+        url: String,
+        /// What it answered.
+        what: String,
+    },
+    /// The saga failed.
+    #[error(transparent)]
+    Sync(#[from] crate::sync::SyncError),
+}

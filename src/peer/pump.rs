@@ -1,0 +1,133 @@
+//! Moves texts between a socket and a [`Channel`], keeps the socket alive and closes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, timeout, timeout_at};
+
+use super::channel::{Channel, QUEUE};
+
+/// How long a closing socket waits for the other side's farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How patient a pump is.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long the other side may be silent; a pong is a sign of life.
+    pub idle: Duration,
+    /// How long the other side may take to prove itself.
+    pub untrusted: Duration,
+    /// How long a session may last.
+    pub session: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            idle: Duration::from_secs(60),
+            untrusted: Duration::from_secs(10),
+            session: Duration::from_secs(6 * 3600),
+        }
+    }
+}
+
+/// What a pump needs of a socket.
+pub(crate) trait Socket: Send {
+    /// The next text; none for a sign of life; an error, or the end, ends the session.
+    fn receive(&mut self) -> impl Future<Output = Result<Option<String>, String>> + Send;
+    /// Sends a text.
+    fn send(&mut self, text: String) -> impl Future<Output = Result<(), String>> + Send;
+    /// Sends a ping.
+    fn ping(&mut self) -> impl Future<Output = Result<(), String>> + Send;
+    /// Says farewell and waits for the other side's, briefly.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Makes the channel of a socket, and the pump that must run for it.
+pub(crate) fn connect<S: Socket>(
+    socket: S,
+    url: String,
+    patience: Patience,
+) -> (Channel, impl Future<Output = ()> + Send) {
+    let (out, outgoing) = mpsc::channel(QUEUE);
+    let (incoming, inc) = mpsc::channel(QUEUE);
+    let trusted = Arc::new(AtomicBool::new(false));
+    let channel = Channel { url, out, inc, trusted: Arc::clone(&trusted) };
+    (channel, pump(socket, outgoing, incoming, trusted, patience))
+}
+
+async fn pump<S: Socket>(
+    mut socket: S,
+    mut outgoing: mpsc::Receiver<String>,
+    incoming: mpsc::Sender<Result<String, String>>,
+    trusted: Arc<AtomicBool>,
+    patience: Patience,
+) {
+    let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, patience).await;
+    if let Err(reason) = ended {
+        // The channel's owner may be gone already; then nobody needs the reason.
+        let _ = incoming.try_send(Err(reason));
+    }
+    drop(incoming);
+    let _ = timeout(FAREWELL, socket.close()).await;
+}
+
+/// Runs until the channel is dropped (fine) or the socket fails (the reason).
+async fn move_texts<S: Socket>(
+    socket: &mut S,
+    outgoing: &mut mpsc::Receiver<String>,
+    incoming: &mpsc::Sender<Result<String, String>>,
+    trusted: &AtomicBool,
+    patience: Patience,
+) -> Result<(), String> {
+    let started = Instant::now();
+    let mut heard = started;
+    let mut beat = interval(patience.idle.div_f32(4.0).max(Duration::from_millis(50)));
+    beat.tick().await;
+    loop {
+        let waits = !trusted.load(Ordering::Relaxed);
+        let deadline = if waits { started + patience.untrusted } else { heard + patience.idle };
+        let deadline = deadline.min(started + patience.session);
+        tokio::select! {
+            text = outgoing.recv() => match text {
+                Some(text) => {
+                    let sent = timeout(patience.idle, socket.send(text)).await;
+                    sent.map_err(|_| "it does not take what is sent".to_owned())??;
+                }
+                None => return Ok(()),
+            },
+            // Only with room for it is the next text read: a slow reader slows its writer.
+            text = receive(socket, incoming) => {
+                heard = Instant::now();
+                if let Some((permit, text)) = text? {
+                    permit.send(Ok(text));
+                }
+            }
+            _ = beat.tick() => {
+                let sent = timeout(patience.idle, socket.ping()).await;
+                sent.map_err(|_| "it does not take what is sent".to_owned())??;
+            }
+            // While its own side is too slow to take what came, the other cannot be heard.
+            _ = timeout_at(deadline, std::future::pending::<()>()), if incoming.capacity() > 0 => {
+                return Err(match waits {
+                    true => "the time to prove an identity ran out".to_owned(),
+                    false => format!("silent for {} s", heard.elapsed().as_secs()),
+                });
+            }
+        }
+    }
+}
+
+type Received<'a> = Option<(mpsc::Permit<'a, Result<String, String>>, String)>;
+
+async fn receive<'a, S: Socket>(
+    socket: &mut S,
+    incoming: &'a mpsc::Sender<Result<String, String>>,
+) -> Result<Received<'a>, String> {
+    let Ok(permit) = incoming.reserve().await else {
+        return std::future::pending().await;
+    };
+    Ok(socket.receive().await?.map(|text| (permit, text)))
+}

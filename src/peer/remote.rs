@@ -1,0 +1,85 @@
+//! A receiver behind HTTP and WebSocket.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use super::channel::Way;
+use super::http::HttpClient;
+use super::link::{Link, Watch};
+use super::wire::Latest;
+use super::{Endpoint, Patience, PeerError, ws};
+use crate::ibgib::{Addr, IbGib};
+use crate::sync::Sender;
+use crate::sync::msg::Msg;
+
+/// How long a socket that was closed may take to be gone.
+const GONE: Duration = Duration::from_secs(4);
+
+/// A server, as seen from a thread that may wait.
+#[derive(Debug)]
+pub struct Remote<'r> {
+    runtime: &'r Runtime,
+    http: HttpClient,
+    patience: Patience,
+}
+
+impl<'r> Remote<'r> {
+    /// A link to the server at `endpoint`; `runtime` does its work.
+    pub fn new(
+        runtime: &'r Runtime,
+        endpoint: Endpoint,
+        patience: Patience,
+    ) -> Result<Remote<'r>, PeerError> {
+        Ok(Remote { runtime, http: HttpClient::new(endpoint)?, patience })
+    }
+
+    /// Where the server is.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.http.endpoint()
+    }
+}
+
+impl Link for Remote<'_> {
+    fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
+        self.runtime.block_on(self.http.register(genesis))
+    }
+
+    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+        self.runtime.block_on(self.http.evolve(domain, frames.to_vec(), session))
+    }
+
+    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
+        self.runtime.block_on(self.http.identity(domain, after))
+    }
+
+    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {
+        let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.patience));
+        let (mut channel, pump) = opened?;
+        let watch = std::cell::RefCell::new(watch);
+        let mut trace = |way: Way, msg: &Msg| watch.borrow_mut().message(way, msg);
+        let ended = channel.run(sender, Some(&mut trace), |sender| {
+            let summary = sender.summary();
+            watch.borrow_mut().step(summary.bytes(), summary.ibgibs());
+        });
+        drop(channel);
+        let gone = self.runtime.block_on(async { tokio::time::timeout(GONE, pump).await });
+        drop(gone);
+        ended
+    }
+
+    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {
+        self.runtime.block_on(self.http.latest(domain, tjp, token))
+    }
+
+    fn graph(
+        &self,
+        domain: &Addr,
+        addr: &Addr,
+        live: bool,
+        token: &str,
+        each: &mut dyn FnMut(&str) -> Result<(), PeerError>,
+    ) -> Result<bool, PeerError> {
+        self.runtime.block_on(self.http.graph(domain, addr, live, token, each))
+    }
+}

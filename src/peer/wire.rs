@@ -1,0 +1,335 @@
+//! Everything that depends on the wire's form: message and field names, JSON text to and from
+//! [`Msg`], endpoint paths (docs/protocol.md, section 5).
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::ibgib::{Addr, IbGib, json as js};
+use crate::sync::SyncError;
+use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
+
+/// How many bytes one WebSocket message may be.
+pub const MAX_MESSAGE: usize = 8 << 20;
+/// How many bytes the body of a request may be.
+pub const MAX_BODY: usize = 8 << 20;
+
+/// Where a genesis keystone is posted.
+pub const PATH_KEYSTONES: &str = "/v1/keystones";
+/// Where I′ and S's genesis are posted.
+pub const PATH_EVOLUTION: &str = "/v1/domains/{gib}/evolution";
+/// Where I's frames are read; they are public.
+pub const PATH_IDENTITY: &str = "/v1/domains/{gib}/identity";
+/// Where an ibGib or its dependency graph is read.
+pub const PATH_IBGIBS: &str = "/v1/domains/{gib}/ibgibs";
+/// Where a timeline's latest address is read.
+pub const PATH_LATEST: &str = "/v1/domains/{gib}/latest";
+/// Where the WebSocket is.
+pub const PATH_WS: &str = "/v1/ws";
+/// Where the server says that it lives.
+pub const PATH_HEALTH: &str = "/health";
+
+/// A path under a domain.
+pub fn domain_path(path: &str, domain: &Addr) -> String {
+    path.replace("{gib}", domain.gib())
+}
+
+/// The body of a post to [`PATH_EVOLUTION`].
+#[derive(Debug, Serialize)]
+pub struct EvolutionBody<'a> {
+    /// I's frames that the server lacks, oldest first; the last claims the session.
+    pub frames: Vec<&'a IbGib>,
+    /// S's genesis.
+    pub session: &'a IbGib,
+}
+
+/// Reads the body of a post to [`PATH_EVOLUTION`].
+pub fn read_evolution(text: &str) -> Result<(Vec<IbGib>, IbGib), SyncError> {
+    let mut map = object(text)?;
+    let Some(Value::Array(frames)) = map.remove("frames") else {
+        return Err(malformed("evolution"));
+    };
+    let frames = frames.into_iter().map(ibgib).collect::<Result<_, _>>()?;
+    Ok((frames, ibgib(take(&mut map, "session"))?))
+}
+
+/// The answer of [`PATH_LATEST`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Latest {
+    /// The timeline.
+    pub tjp: Addr,
+    /// Its latest address.
+    pub tip: Addr,
+    /// The latest frame's `n`.
+    pub n: u64,
+}
+
+/// The body of an answer that is an error.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong, for people and programs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// What kind.
+    pub code: RefusalCode,
+    /// What a person reads.
+    pub message: String,
+}
+
+/// A message as JSON text.
+pub fn write(msg: &Msg) -> String {
+    if let Msg::Payload { ibgibs } = msg {
+        return write_payload(ibgibs);
+    }
+    let mut map = Map::new();
+    map.insert("type".into(), msg.name().into());
+    match msg {
+        Msg::Hello { protocol, domain, session } => {
+            map.insert("protocol".into(), (*protocol).into());
+            map.insert("domain".into(), json!(domain));
+            map.insert("session".into(), json!(session));
+        }
+        Msg::AuthChallenge { challenge_uuid, demanded_ids } => {
+            map.insert("challengeUuid".into(), json!(challenge_uuid));
+            map.insert("demandedIds".into(), json!(demanded_ids));
+        }
+        Msg::AuthProof { keystone } => {
+            map.insert("keystone".into(), keystone.to_value());
+        }
+        Msg::AuthOk { token } => {
+            map.insert("token".into(), json!(token));
+        }
+        Msg::AuthFail(refusal) | Msg::SyncError(refusal) => {
+            map.insert("code".into(), json!(refusal.code));
+            map.insert("message".into(), json!(refusal.message));
+        }
+        Msg::Request(context) | Msg::Response(context) => {
+            map.insert("context".into(), context_value(context));
+        }
+        Msg::Offer { seq, addrs } => {
+            map.insert("seq".into(), (*seq).into());
+            map.insert("addrs".into(), json!(addrs));
+        }
+        Msg::Need { seq, lacks } => {
+            map.insert("seq".into(), (*seq).into());
+            let lacks: String = lacks.iter().map(|lacks| if *lacks { '1' } else { '0' }).collect();
+            map.insert("lacks".into(), lacks.into());
+        }
+        Msg::Payload { .. } => {}
+    }
+    js::stringify(&map)
+}
+
+const PAYLOAD_HEAD: &str = r#"{"type":"payload","ibGibs":["#;
+
+fn write_payload(ibgibs: &[Box<str>]) -> String {
+    let size: usize = ibgibs.iter().map(|text| text.len() + 1).sum();
+    let mut out = String::with_capacity(PAYLOAD_HEAD.len() + size + 2);
+    out.push_str(PAYLOAD_HEAD);
+    for (at, text) in ibgibs.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(text);
+    }
+    out.push_str("]}");
+    out
+}
+
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow, rename = "ibGibs")]
+    ibgibs: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    name: std::borrow::Cow<'a, str>,
+}
+
+/// Reads a message from JSON text; refuses what is none.
+pub fn read(text: &str) -> Result<Msg, SyncError> {
+    if text.len() > MAX_MESSAGE {
+        return Err(SyncError::Limit(format!("a message of {} bytes", text.len())));
+    }
+    let name = match text.starts_with(PAYLOAD_HEAD) {
+        true => "payload".into(),
+        false => serde_json::from_str::<Head<'_>>(text).map_err(|_| malformed("message"))?.name,
+    };
+    if name == "payload" {
+        let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| malformed("payload"))?;
+        let ibgibs = payload.ibgibs.into_iter().map(|raw| raw.get().into()).collect();
+        return Ok(Msg::Payload { ibgibs });
+    }
+    let mut map = object(text)?;
+    Ok(match &*name {
+        "hello" => Msg::Hello {
+            protocol: field(&mut map, "protocol")?,
+            domain: field(&mut map, "domain")?,
+            session: field(&mut map, "session")?,
+        },
+        "auth_challenge" => Msg::AuthChallenge {
+            challenge_uuid: field(&mut map, "challengeUuid")?,
+            demanded_ids: field(&mut map, "demandedIds")?,
+        },
+        "auth_proof" => Msg::AuthProof { keystone: ibgib(take(&mut map, "keystone"))? },
+        "auth_ok" => Msg::AuthOk { token: field::<Option<Token>>(&mut map, "token")? },
+        "auth_fail" => Msg::AuthFail(refusal(&mut map)?),
+        "sync_error" => Msg::SyncError(refusal(&mut map)?),
+        "sync_frame_request" => Msg::Request(Box::new(context(&mut map)?)),
+        "sync_frame_response" => Msg::Response(Box::new(context(&mut map)?)),
+        "offer" => Msg::Offer { seq: field(&mut map, "seq")?, addrs: field(&mut map, "addrs")? },
+        "need" => Msg::Need { seq: field(&mut map, "seq")?, lacks: lacks(&mut map)? },
+        _ => return Err(SyncError::protocol("a message of a type that is not known")),
+    })
+}
+
+fn context_value(context: &Context) -> Value {
+    let mut value = context.context.to_value();
+    if let Value::Object(map) = &mut value {
+        map.insert("sagaFrame".into(), context.saga_frame.to_value());
+        map.insert("sagaFrameMsg".into(), context.saga_frame_msg.to_value());
+        if let Some(identity) = &context.signed_session_identity {
+            map.insert("signedSessionIdentity".into(), identity.to_value());
+        }
+    }
+    value
+}
+
+fn context(map: &mut Map<String, Value>) -> Result<Context, SyncError> {
+    let Value::Object(mut context) = take(map, "context") else {
+        return Err(malformed("context"));
+    };
+    let saga_frame = ibgib(take(&mut context, "sagaFrame"))?;
+    let saga_frame_msg = ibgib(take(&mut context, "sagaFrameMsg"))?;
+    let signed_session_identity = match take(&mut context, "signedSessionIdentity") {
+        Value::Null => None,
+        identity => Some(ibgib(identity)?),
+    };
+    let context = ibgib(Value::Object(context))?;
+    Ok(Context { context, saga_frame, saga_frame_msg, signed_session_identity })
+}
+
+fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
+    let text: String = field(map, "lacks")?;
+    if text.len() > MAX_OFFER || !text.bytes().all(|c| c == b'0' || c == b'1') {
+        return Err(malformed("need"));
+    }
+    Ok(text.bytes().map(|c| c == b'1').collect())
+}
+
+fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
+    let code = field(map, "code").unwrap_or(RefusalCode::Protocol);
+    let message: String = field(map, "message")?;
+    Ok(Refusal { code, message: printable(&message) })
+}
+
+/// What the other side says, fit for a terminal: no control characters, and not too long.
+pub fn printable(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(2000).collect()
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
+    match js::parse(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(malformed("message")),
+        Err(error) => Err(SyncError::Protocol(error.to_string())),
+    }
+}
+
+fn take(map: &mut Map<String, Value>, key: &str) -> Value {
+    map.shift_remove(key).unwrap_or(Value::Null)
+}
+
+fn field<T: for<'de> Deserialize<'de>>(
+    map: &mut Map<String, Value>,
+    key: &str,
+) -> Result<T, SyncError> {
+    serde_json::from_value(take(map, key))
+        .map_err(|error| SyncError::protocol(format!("the field {key:?}: {error}")))
+}
+
+fn ibgib(value: Value) -> Result<IbGib, SyncError> {
+    IbGib::from_value(value).map_err(|error| SyncError::Content(error.to_string()))
+}
+
+fn malformed(what: &str) -> SyncError {
+    SyncError::protocol(format!("a malformed {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
+
+    fn round(msg: &Msg) -> String {
+        let text = write(msg);
+        let back = write(&read(&text).unwrap());
+        assert_eq!(text, back);
+        text
+    }
+
+    #[test]
+    fn messages_read_back() {
+        let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
+        let ibgib = IbGib::new("ib".into(), Some(json!({"z": 1, "a": [1.5]})), None).unwrap();
+        let context = Context {
+            context: ibgib.clone(),
+            saga_frame: ibgib.clone(),
+            saga_frame_msg: ibgib.clone(),
+            signed_session_identity: Some(ibgib.clone()),
+        };
+        let refusal = Refusal { code: RefusalCode::Conflict, message: "m".into() };
+        let token = Some(Token { value: "v".into(), expires_ms: 5 });
+        for msg in [
+            Msg::Hello { protocol: 1, domain: addr.clone(), session: addr.clone() },
+            Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec!["i".into()] },
+            Msg::AuthProof { keystone: ibgib.clone() },
+            Msg::AuthOk { token },
+            Msg::AuthOk { token: None },
+            Msg::AuthFail(refusal.clone()),
+            Msg::SyncError(refusal),
+            Msg::Request(Box::new(context.clone())),
+            Msg::Response(Box::new(context)),
+            Msg::Offer { seq: 3, addrs: vec![addr] },
+            Msg::Need { seq: 3, lacks: vec![true, false] },
+            Msg::Payload { ibgibs: vec![ibgib.to_json().into(), ibgib.to_json().into()] },
+        ] {
+            let text = round(&msg);
+            assert!(text.starts_with(&format!("{{\"type\":\"{}\"", msg.name())));
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        let long_need = format!(r#"{{"type":"need","seq":1,"lacks":"{}"}}"#, "1".repeat(5000));
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":"other"}"#,
+            r#"{"type":"hello","protocol":-1}"#,
+            r#"{"type":"payload","ibGibs":[1,}"#,
+            r#"{"type":"need","seq":1,"lacks":"12"}"#,
+            &long_need,
+            r#"{"type":"offer","seq":1,"addrs":["nocaret"]}"#,
+            r#"{"type":"sync_frame_request","context":{"ib":"x"}}"#,
+        ] {
+            assert!(read(text).is_err(), "{}", &text[..text.len().min(60)]);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_fit_for_a_terminal() {
+        let text = r#"{"type":"sync_error","code":"content","message":"a\u001b[31mb"}"#;
+        let Msg::SyncError(refusal) = read(text).unwrap() else { panic!("no refusal") };
+        assert_eq!(refusal.message, "a [31mb");
+    }
+}

@@ -1,0 +1,113 @@
+//! The sender's end of the WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
+
+use super::channel::Channel;
+use super::pump::{self, Patience, Socket};
+use super::wire::{MAX_MESSAGE, PATH_WS};
+use super::{Endpoint, PeerError};
+
+/// How long a server may take to open a WebSocket.
+const OPENING: Duration = Duration::from_secs(20);
+
+/// Opens a WebSocket to a server. The pump that serves the channel runs on the current runtime
+/// and ends, with the socket, when the channel is dropped; its handle tells when.
+pub async fn open(
+    endpoint: &Endpoint,
+    patience: Patience,
+) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
+    let unreachable =
+        |reason: String| PeerError::Unreachable { url: endpoint.url().to_owned(), reason };
+    let opening = timeout(OPENING, connect(endpoint)).await;
+    let socket = opening.map_err(|_| unreachable("it does not answer".into()))?;
+    let (channel, pump) = socket.map_err(unreachable)?.pumped(endpoint.url(), patience);
+    Ok((channel, tokio::spawn(pump)))
+}
+
+enum Opened {
+    Plain(Box<WebSocketStream<TcpStream>>),
+    Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>>),
+}
+
+impl Opened {
+    fn pumped(
+        self,
+        url: &str,
+        patience: Patience,
+    ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
+        match self {
+            Opened::Plain(socket) => {
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), patience);
+                (channel, Box::pin(pump))
+            }
+            Opened::Tls(socket) => {
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), patience);
+                (channel, Box::pin(pump))
+            }
+        }
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> Result<Opened, String> {
+    let (host, port, tls) = endpoint.socket();
+    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
+    tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
+    let at = endpoint.at(PATH_WS);
+    let url = format!("{scheme}{}", at.trim_start_matches("https").trim_start_matches("http"));
+    let config = Some(config());
+    match tls {
+        None => {
+            let opened = tokio_tungstenite::client_async_with_config(url, tcp, config).await;
+            Ok(Opened::Plain(Box::new(opened.map_err(|e| e.to_string())?.0)))
+        }
+        Some(tls) => {
+            let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
+            let connector = tokio_rustls::TlsConnector::from(tls);
+            let stream = connector.connect(name, tcp).await.map_err(|e| e.to_string())?;
+            let opened = tokio_tungstenite::client_async_with_config(url, stream, config).await;
+            Ok(Opened::Tls(Box::new(opened.map_err(|e| e.to_string())?.0)))
+        }
+    }
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+        .write_buffer_size(0)
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
+    async fn receive(&mut self) -> Result<Option<String>, String> {
+        match self.next().await {
+            Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
+            Some(Ok(_)) => Err("it sent something that is no text".to_owned()),
+            Some(Err(error)) => Err(error.to_string()),
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), String> {
+        SinkExt::send(self, Message::text(text)).await.map_err(|e| e.to_string())
+    }
+
+    async fn ping(&mut self) -> Result<(), String> {
+        SinkExt::send(self, Message::Ping(Vec::new().into())).await.map_err(|e| e.to_string())
+    }
+
+    async fn close(&mut self) {
+        if WebSocketStream::close(self, None).await.is_ok() {
+            while let Some(Ok(_)) = self.next().await {}
+        }
+    }
+}

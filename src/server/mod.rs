@@ -1,0 +1,174 @@
+//! The receiver as a server: HTTP and WebSocket on one port, over one SQLite file.
+
+mod gate;
+mod routes;
+mod socket;
+mod state;
+mod tls;
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum_server::Handle;
+use tokio::task::JoinHandle;
+
+use crate::ibgib::Addr;
+use crate::peer::Patience;
+use crate::space::SpaceError;
+use crate::sync::flow::Limits;
+use state::Shared;
+
+/// Who may register an identity.
+#[derive(Debug, Clone)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Only the identities with these tjp addresses.
+    Closed(HashSet<Addr>),
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// How a server is run.
+#[derive(Debug, Clone)]
+pub struct ServerOpts {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its SQLite file, made where it is absent.
+    pub space: PathBuf,
+    /// Who may register.
+    pub registration: Registration,
+    /// TLS; none for plain text.
+    pub tls: Option<TlsFiles>,
+    /// How many WebSockets may be open at once.
+    pub max_sockets: usize,
+    /// How much one saga may bring.
+    pub limits: Limits,
+    /// How many turns one session may take.
+    pub max_turns: u64,
+    /// How long an established session may wait for its connection.
+    pub session_time: Duration,
+    /// How long a token is good.
+    pub token_time: Duration,
+    /// How patient its sockets are.
+    pub patience: Patience,
+}
+
+impl ServerOpts {
+    /// The defaults, on loopback.
+    pub fn new(listen: SocketAddr, space: PathBuf) -> ServerOpts {
+        ServerOpts {
+            listen,
+            space,
+            registration: Registration::Open,
+            tls: None,
+            max_sockets: 256,
+            limits: Limits::default(),
+            max_turns: 10_000,
+            session_time: Duration::from_secs(600),
+            token_time: Duration::from_secs(900),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {listen}: {reason}")]
+    Listen {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// The certificate or the key is not usable.
+    #[error("{0}")]
+    Tls(String),
+    /// The file is not usable.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// It stopped by itself.
+    #[error("the server failed: {0}")]
+    Failed(std::io::Error),
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    secure: bool,
+    handle: Handle<SocketAddr>,
+    shared: Arc<Shared>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Opens the space, listens and serves until [`Server::stop`].
+    pub async fn start(opts: ServerOpts) -> Result<Server, ServerError> {
+        let listen = opts.listen;
+        let failed = |reason| ServerError::Listen { listen, reason };
+        let tls = opts.tls.as_ref().map(tls::config).transpose()?;
+        let shared = Arc::new(Shared::open(opts)?);
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        let handle = Handle::new();
+        let service = routes::router(Arc::clone(&shared)).into_make_service();
+        let secure = tls.is_some();
+        let task = match tls {
+            None => {
+                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                tokio::spawn(server.handle(handle.clone()).serve(service))
+            }
+            Some(tls) => {
+                let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+                tokio::spawn(server.handle(handle.clone()).serve(service))
+            }
+        };
+        Ok(Server { addr, secure, handle, shared, task })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
+    }
+
+    /// How many WebSockets are open.
+    pub fn open_sockets(&self) -> usize {
+        self.shared.open_sockets.load(Ordering::SeqCst)
+    }
+
+    /// Stops: takes nothing new, lets sagas that are being committed finish, closes the sockets.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        self.shared.stop();
+        self.handle.graceful_shutdown(Some(Duration::from_secs(10)));
+        let ended = self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        // A commit is one transaction: it is done or it is not, but it is not cut off for haste.
+        for _ in 0..600 {
+            if self.shared.open_sockets.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        ended.map_err(ServerError::Failed)
+    }
+}

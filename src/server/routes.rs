@@ -1,0 +1,307 @@
+//! The HTTP endpoints (docs/protocol.md, section 5).
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::socket;
+use super::state::{Shared, token_hash};
+use crate::ibgib::{Addr, IbGib, Moment, json};
+use crate::keystone::KEYSTONE;
+use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
+use crate::space::{Id, Space, SpaceError, SqliteSpace, dependency_graph};
+use crate::sync::msg::RefusalCode;
+use crate::sync::{SyncError, domain};
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// How many bytes of an answer are gathered before they are sent.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How many frames of an identity one answer holds.
+const MAX_IDENTITY: usize = 100_000;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(wire::PATH_HEALTH, get(health))
+        .route(wire::PATH_KEYSTONES, post(register))
+        .route(wire::PATH_EVOLUTION, post(evolve))
+        .route(wire::PATH_IDENTITY, get(identity))
+        .route(wire::PATH_IBGIBS, get(ibgibs))
+        .route(wire::PATH_LATEST, get(latest))
+        .route(wire::PATH_WS, get(socket::upgrade))
+        .fallback(|| async { Failure::not_found("there is nothing under this path") })
+        .with_state(shared)
+}
+
+/// An answer that is an error.
+pub(super) struct Failure {
+    status: StatusCode,
+    code: RefusalCode,
+    message: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: RefusalCode, message: impl Into<String>) -> Failure {
+        Failure { status, code, message: message.into() }
+    }
+
+    /// There is no place left.
+    pub(super) fn busy(message: &str) -> Failure {
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Limit, message)
+    }
+
+    fn not_found(message: &str) -> Failure {
+        Failure::new(StatusCode::NOT_FOUND, RefusalCode::NotFound, message)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let detail = ErrorDetail { code: self.code, message: self.message };
+        (self.status, axum::Json(ErrorBody { error: detail })).into_response()
+    }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Failure {
+        let refusal = error.refusal();
+        let status = match refusal.code {
+            RefusalCode::Auth => StatusCode::FORBIDDEN,
+            RefusalCode::Conflict => StatusCode::CONFLICT,
+            RefusalCode::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+            RefusalCode::NotFound => StatusCode::NOT_FOUND,
+            RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            RefusalCode::Protocol | RefusalCode::Content => StatusCode::BAD_REQUEST,
+        };
+        if refusal.code == RefusalCode::Internal {
+            tracing::error!(%error, "a request failed");
+        } else {
+            warn!(code = ?refusal.code, %error, "request refused");
+        }
+        Failure::new(status, refusal.code, refusal.message)
+    }
+}
+
+impl From<SpaceError> for Failure {
+    fn from(error: SpaceError) -> Failure {
+        SyncError::from(error).into()
+    }
+}
+
+async fn health() -> Response {
+    let version = env!("CARGO_PKG_VERSION");
+    axum::Json(serde_json::json!({ "ok": true, "version": version })).into_response()
+}
+
+async fn register(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let text = body(request).await?;
+    blocking(move || {
+        let genesis = IbGib::from_json(&text).map_err(SyncError::from)?;
+        let addr = genesis.validate().map_err(SyncError::from)?;
+        if !shared.may_register(&addr) {
+            let message = format!("{addr} may not register here: it is not on the server's list");
+            return Err(SyncError::Auth(message).into());
+        }
+        let space = shared.space(addr.as_str())?;
+        domain::register(&space, &genesis)?;
+        info!(domain = %addr, "identity registered");
+        Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
+    })
+    .await
+}
+
+async fn evolve(
+    State(shared): State<Arc<Shared>>,
+    Path(gib): Path<String>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let identity = domain_addr(&gib)?;
+    let text = body(request).await?;
+    blocking(move || {
+        let (frames, session) = wire::read_evolution(&text)?;
+        if !shared.may_register(&identity) {
+            return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
+        }
+        let space = shared.space(identity.as_str())?;
+        domain::evolve(&space, &identity, &frames, &session)?;
+        let tjp = session.addr().map_err(SyncError::from)?;
+        space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
+        info!(domain = %identity, session = %tjp, "session established");
+        Ok(axum::Json(serde_json::json!({ "session": tjp })).into_response())
+    })
+    .await
+}
+
+async fn identity(
+    State(shared): State<Arc<Shared>>,
+    Path(gib): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Failure> {
+    let identity = domain_addr(&gib)?;
+    let after = query.get("after").map(|addr| parse(addr)).transpose()?;
+    blocking(move || {
+        let space = shared.space(identity.as_str())?;
+        if space.tip(&identity)?.is_none() {
+            return Err(Failure::not_found("no such identity is registered here"));
+        }
+        let frames = domain::identity_frames(&space, &identity, after.as_ref(), MAX_IDENTITY)?;
+        let mut lines = Vec::new();
+        for frame in &frames {
+            json::write(&mut lines, frame);
+            lines.push(b'\n');
+        }
+        Ok(ndjson(Body::from(lines)))
+    })
+    .await
+}
+
+async fn latest(
+    State(shared): State<Arc<Shared>>,
+    Path(gib): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
+    let identity = domain_addr(&gib)?;
+    blocking(move || {
+        let space = authorized(&shared, &identity, &headers)?;
+        let tip = space.tip(&tjp)?;
+        let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
+        Ok(axum::Json(Latest { tjp, tip: tip.addr, n: tip.n }).into_response())
+    })
+    .await
+}
+
+async fn ibgibs(
+    State(shared): State<Arc<Shared>>,
+    Path(gib): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let addr = parse(query.get("addr").map_or("", String::as_str))?;
+    let is_set = |key: &str| query.get(key).is_some_and(|value| value == "true");
+    let (graph, live) = (is_set("getGraph"), is_set("live"));
+    let identity = domain_addr(&gib)?;
+    blocking(move || {
+        let space = authorized(&shared, &identity, &headers)?;
+        let id = space.find(&addr)?;
+        let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
+        if !graph {
+            let text: String = space.text(id)?.into();
+            return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
+        }
+        let (lines, body) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+        tokio::task::spawn_blocking(move || stream_graph(&space, id, live, &lines));
+        let body = futures_util::stream::unfold(body, |mut body| async {
+            body.recv().await.map(|chunk| (chunk, body))
+        });
+        Ok(ndjson(Body::from_stream(body)))
+    })
+    .await
+}
+
+/// Writes a graph line by line; a failure breaks the answer off, so that it is not taken for whole.
+fn stream_graph(
+    space: &SqliteSpace,
+    root: Id,
+    live: bool,
+    lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) {
+    let mut held = Vec::with_capacity(CHUNK_BYTES * 2);
+    let walked = dependency_graph::<SpaceError>(space, &[root], live, &mut |node| {
+        held.extend_from_slice(space.text(node.id)?.as_bytes());
+        held.push(b'\n');
+        if held.len() >= CHUNK_BYTES {
+            let chunk = Bytes::from(std::mem::take(&mut held));
+            if lines.blocking_send(Ok(chunk)).is_err() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    let last = match walked {
+        Ok(_) => Ok(Bytes::from(held)),
+        Err(error) => {
+            tracing::error!(%error, "a graph could not be read");
+            Err(std::io::Error::other("the graph could not be read"))
+        }
+    };
+    let _ = lines.blocking_send(last);
+}
+
+/// The domain's space, where the request carries a token for it.
+fn authorized(
+    shared: &Shared,
+    identity: &Addr,
+    headers: &HeaderMap,
+) -> Result<SqliteSpace, Failure> {
+    let refused = || {
+        let message = "a bearer token of this domain is needed, as auth_ok hands it out";
+        Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
+    };
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(refused)?;
+    let space = shared.space(identity.as_str())?;
+    let opens = space.ledger().token_domain(&token_hash(token), Moment::now().ms())?;
+    if opens.as_deref() != Some(identity.as_str()) {
+        return Err(refused());
+    }
+    Ok(space)
+}
+
+async fn body(request: Request) -> Result<String, Failure> {
+    let too_large = || {
+        let message = format!("a body holds at most {MAX_BODY} bytes");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, RefusalCode::Limit, message)
+    };
+    let late = |_| {
+        let message = "the body did not arrive in time";
+        Failure::new(StatusCode::REQUEST_TIMEOUT, RefusalCode::Limit, message)
+    };
+    let bytes = tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), MAX_BODY)).await;
+    let bytes = bytes.map_err(late)?.map_err(|_| too_large())?;
+    String::from_utf8(bytes.into()).map_err(|_| bad_request("the body is not UTF-8"))
+}
+
+fn bad_request(message: &str) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, RefusalCode::Protocol, message)
+}
+
+fn parse(addr: &str) -> Result<Addr, Failure> {
+    Addr::parse(addr).map_err(|error| bad_request(&error.to_string()))
+}
+
+/// A domain is named by the gib of I's tjp, whose ib is always `keystone`.
+fn domain_addr(gib: &str) -> Result<Addr, Failure> {
+    Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
+}
+
+fn ndjson(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+/// Runs what waits for the disk where waiting is fine.
+async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(f).await.unwrap_or_else(|_| {
+        let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal);
+        Err(Failure::new(status, code, "the server failed; its log says why"))
+    })
+}

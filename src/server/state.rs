@@ -1,0 +1,87 @@
+//! What the server's parts share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use super::{Registration, ServerOpts};
+use crate::ibgib::{Addr, Moment};
+use crate::space::{SpaceError, SqliteSpace};
+
+/// What every request and socket needs.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) opts: ServerOpts,
+    pub(super) open_sockets: AtomicUsize,
+    stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Checks that the file is a space, making it where it is absent.
+    pub(super) fn open(opts: ServerOpts) -> Result<Shared, SpaceError> {
+        let space = SqliteSpace::create_if_missing(&opts.space, "")?;
+        let now = Moment::now().ms();
+        space.ledger().purge_tokens(now)?;
+        let oldest = now.saturating_sub(u64::try_from(opts.session_time.as_millis()).unwrap_or(0));
+        space.ledger().purge_sessions(oldest)?;
+        Ok(Shared { opts, open_sockets: AtomicUsize::new(0), stopping: watch::Sender::new(false) })
+    }
+
+    /// The space of a domain.
+    pub(super) fn space(&self, domain: &str) -> Result<SqliteSpace, SpaceError> {
+        SqliteSpace::open(&self.opts.space, domain)
+    }
+
+    /// Where payloads are staged: beside the file, so that they are on its disk.
+    pub(super) fn stage_dir(&self) -> PathBuf {
+        match self.opts.space.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+            _ => PathBuf::from("."),
+        }
+    }
+
+    /// Whether an identity may register.
+    pub(super) fn may_register(&self, identity: &Addr) -> bool {
+        match &self.opts.registration {
+            Registration::Open => true,
+            Registration::Closed(allowed) => allowed.contains(identity),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Ends when the server is being stopped.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is part of this very object: waiting fails only when all is gone.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Takes one of the places for sockets; none when all are taken.
+    pub(super) fn take_socket(self: &std::sync::Arc<Self>) -> Option<SocketPlace> {
+        let most = self.opts.max_sockets;
+        let taken = self.open_sockets.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
+            (open < most).then_some(open + 1)
+        });
+        taken.ok().map(|_| SocketPlace(std::sync::Arc::clone(self)))
+    }
+}
+
+/// A place for a socket, given back when dropped.
+#[derive(Debug)]
+pub(super) struct SocketPlace(std::sync::Arc<Shared>);
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        self.0.open_sockets.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// How a token stands in the ledger: hashed, so that the file gives nobody access.
+pub(super) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}

@@ -1,0 +1,284 @@
+//! The bodies of a saga's messages: what the message ibGib's data holds (docs/protocol.md,
+//! section 6). Field names stand here and nowhere else.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::SyncError;
+use crate::ibgib::{Addr, IbGib};
+
+/// How many timelines or stones one message states at most.
+pub const PAGE: usize = 1000;
+/// How many samples of a timeline one answer holds at most.
+pub const SAMPLES: usize = 32;
+
+/// A saga's stage, as in the frame's and the message's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The sender states what it has.
+    Init,
+    /// The receiver answers what it has.
+    Ack,
+    /// Payloads were moved.
+    Delta,
+    /// What was moved becomes visible.
+    Commit,
+}
+
+impl Stage {
+    /// The stage's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Init => "init",
+            Stage::Ack => "ack",
+            Stage::Delta => "delta",
+            Stage::Commit => "commit",
+        }
+    }
+}
+
+/// Which timelines a saga is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// Every root of both spaces.
+    All,
+    /// The live graphs of these: tjp addresses of timelines, addresses of stones.
+    Roots(Vec<Addr>),
+}
+
+/// A timeline as one side has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    /// The tjp's address.
+    pub tjp: Addr,
+    /// The tip's address.
+    pub tip: Addr,
+    /// The tip's `n`.
+    pub n: u64,
+}
+
+/// A frame on the receiver's line of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The frame.
+    pub addr: Addr,
+    /// Its `n`.
+    pub n: u64,
+}
+
+/// A question for frames strictly between two places of the receiver's line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The tjp's address.
+    pub tjp: Addr,
+    /// The tip that the receiver stated.
+    pub tip: Addr,
+    /// The `n` of a frame that the sender has too.
+    pub above: u64,
+    /// The `n` of a frame that the sender lacks.
+    pub below: u64,
+}
+
+/// Stage `init`: what the sender has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Init {
+    /// What the saga is about; the same in all its pages.
+    pub scope: Scope,
+    /// Timelines that the sender has.
+    pub timelines: Vec<Stated>,
+    /// Stones that the sender may have to send.
+    pub stones: Vec<Addr>,
+    /// Questions about timelines that an earlier answer left open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// Whether more pages follow.
+    pub more: bool,
+}
+
+/// How the receiver's timeline stands to the sender's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Relation {
+    /// The same tip.
+    Equal,
+    /// The receiver does not have the timeline.
+    Unknown,
+    /// The receiver's tip extends the sender's.
+    Ahead,
+    /// The receiver does not have the sender's tip: it is behind, or the two diverged. Its samples
+    /// let the sender tell which, and where the common frame is.
+    Open,
+}
+
+/// The answer about one timeline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    /// The tjp's address.
+    pub tjp: Addr,
+    /// How the receiver stands.
+    pub relation: Relation,
+    /// The receiver's tip, unless the timeline is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip: Option<Sample>,
+    /// Frames of the receiver's line, newest first, at growing distances from the tip.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+}
+
+/// Stage `ack`: how the receiver stands to what was stated.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ack {
+    /// One answer for each timeline stated and for each probe.
+    pub timelines: Vec<Answer>,
+    /// Of the stones stated, those that the receiver lacks.
+    pub lacks: Vec<Addr>,
+    /// Timelines in scope that the sender did not state.
+    pub offers: Vec<Stated>,
+    /// Stones in scope that the sender did not state.
+    pub offered_stones: Vec<Addr>,
+    /// Whether more offers follow: an empty `init` page asks for them.
+    pub more: bool,
+}
+
+/// What the sender wants of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// The tjp's address.
+    pub tjp: Addr,
+    /// The receiver's tip, as it stated it.
+    pub tip: Addr,
+    /// The newest frame of the receiver's line that the sender has; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common: Option<Addr>,
+}
+
+/// What a payload held, so that the signed frame vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seal {
+    /// How many ibGibs.
+    pub count: u64,
+    /// How many bytes of JSON.
+    pub bytes: u64,
+    /// SHA-256 over the JSON texts, in order, each ended by a newline, as lowercase hex; empty
+    /// for none.
+    pub digest: String,
+}
+
+/// Stage `delta`: payloads moved. A request seals what went up before it and may want something;
+/// the response seals what came down before it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delta {
+    /// What was sent in this turn, before this frame.
+    pub payload: Seal,
+    /// Timelines that the sender wants; empty in a response.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<Want>,
+    /// Stones that the sender wants, with all that they relate to; empty in a response.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub want_stones: Vec<Addr>,
+}
+
+/// How a tip moves in a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The tjp's address.
+    pub tjp: Addr,
+    /// The tip before; none where the timeline is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Addr>,
+    /// The tip after.
+    pub to: Addr,
+}
+
+/// Stage `commit`: the receiver makes what it staged visible, and says so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Commit {
+    /// Everything that went up in this saga (request), or that was new to the receiver (response).
+    pub payload: Seal,
+    /// How the receiver's tips move; the first [`PAGE`] of them.
+    pub moves: Vec<Move>,
+}
+
+/// One message of a saga.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Sender: what I have.
+    Init(Init),
+    /// Receiver: how I stand to it.
+    Ack(Ack),
+    /// Either: what was moved.
+    Delta(Delta),
+    /// Either: done.
+    Commit(Commit),
+}
+
+impl Body {
+    /// The stage that the message belongs to.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Body::Init(_) => Stage::Init,
+            Body::Ack(_) => Stage::Ack,
+            Body::Delta(_) => Stage::Delta,
+            Body::Commit(_) => Stage::Commit,
+        }
+    }
+
+    /// The message's fields, as the message ibGib's data holds them under `body`.
+    pub fn to_value(&self) -> Value {
+        let value = match self {
+            Body::Init(body) => serde_json::to_value(body),
+            Body::Ack(body) => serde_json::to_value(body),
+            Body::Delta(body) => serde_json::to_value(body),
+            Body::Commit(body) => serde_json::to_value(body),
+        };
+        // Only maps with keys that are no text fail to become JSON; the bodies have none.
+        value.unwrap_or(Value::Object(Map::new()))
+    }
+
+    /// Reads the message of a frame at `stage`; refuses one that does not have that stage's form.
+    pub fn read(stage: Stage, message: &IbGib) -> Result<Body, SyncError> {
+        let body = message.datum("body").cloned().unwrap_or(Value::Null);
+        let body = match stage {
+            Stage::Init => serde_json::from_value(body).map(Body::Init),
+            Stage::Ack => serde_json::from_value(body).map(Body::Ack),
+            Stage::Delta => serde_json::from_value(body).map(Body::Delta),
+            Stage::Commit => serde_json::from_value(body).map(Body::Commit),
+        };
+        let body = body.map_err(|error| {
+            SyncError::protocol(format!("the {} message is malformed: {error}", stage.name()))
+        })?;
+        body.check_counts()?;
+        Ok(body)
+    }
+
+    fn check_counts(&self) -> Result<(), SyncError> {
+        let most = match self {
+            Body::Init(init) => {
+                let roots = match &init.scope {
+                    Scope::All => 0,
+                    Scope::Roots(roots) => roots.len(),
+                };
+                init.timelines.len().max(init.stones.len()).max(init.probes.len()).max(roots)
+            }
+            Body::Ack(ack) => {
+                let samples = ack.timelines.iter().map(|a| a.samples.len()).max().unwrap_or(0);
+                if samples > SAMPLES {
+                    return Err(SyncError::protocol("an answer holds too many samples"));
+                }
+                let counts = [ack.timelines.len(), ack.lacks.len(), ack.offers.len()];
+                counts.into_iter().max().unwrap_or(0).max(ack.offered_stones.len())
+            }
+            Body::Delta(delta) => delta.wants.len().max(delta.want_stones.len()),
+            Body::Commit(commit) => commit.moves.len(),
+        };
+        if most > 2 * PAGE {
+            return Err(SyncError::protocol(format!("a message lists {most} entries")));
+        }
+        Ok(())
+    }
+}

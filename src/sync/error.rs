@@ -1,0 +1,99 @@
+//! What can go wrong in a saga, and what the other side is told of it.
+
+use super::msg::{Refusal, RefusalCode};
+use crate::ibgib::{AddrError, IbGibError};
+use crate::keystone::KeystoneError;
+use crate::space::SpaceError;
+
+/// Why a session or a saga ended before its commit.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The other side broke the protocol.
+    #[error("the other side broke the protocol: {0}")]
+    Protocol(String),
+    /// Content that arrived was not what it says it is, or not acceptable.
+    #[error("refused: {0}")]
+    Content(String),
+    /// The proof, the identity or the session was not accepted here.
+    #[error("not authenticated: {0}")]
+    Auth(String),
+    /// A tip moved while the saga ran.
+    #[error("somebody else synced in between: {0}")]
+    Conflict(String),
+    /// A limit was reached.
+    #[error("over a limit: {0}")]
+    Limit(String),
+    /// The other side refused.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// Two branches where none may be merged.
+    #[error("{0}")]
+    Diverged(String),
+    /// The space here failed.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The keystone here failed.
+    #[error(transparent)]
+    Keystone(#[from] KeystoneError),
+    /// Something made here is no ibGib.
+    #[error(transparent)]
+    IbGib(#[from] IbGibError),
+    /// A merge failed.
+    #[error("the merge failed: {0}")]
+    Merge(String),
+    /// The system gave no random bytes.
+    #[error("the system's random source failed: {0}")]
+    Random(String),
+}
+
+impl SyncError {
+    pub(crate) fn protocol(message: impl Into<String>) -> SyncError {
+        SyncError::Protocol(message.into())
+    }
+
+    /// What the other side is told when this ends the session.
+    pub fn refusal(&self) -> Refusal {
+        let code = match self {
+            SyncError::Protocol(_) => RefusalCode::Protocol,
+            SyncError::Auth(_) | SyncError::Keystone(_) => RefusalCode::Auth,
+            SyncError::Conflict(_) => RefusalCode::Conflict,
+            SyncError::Limit(_) => RefusalCode::Limit,
+            SyncError::Refused(refusal) => refusal.code,
+            SyncError::Content(_) | SyncError::IbGib(_) | SyncError::Diverged(_) => {
+                RefusalCode::Content
+            }
+            SyncError::Space(error) => space_code(error),
+            SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
+        };
+        let message = match code {
+            // What broke here is nobody else's business; the log has it.
+            RefusalCode::Internal => "the server failed; its log says why".to_owned(),
+            _ => self.to_string(),
+        };
+        Refusal { code, message }
+    }
+}
+
+/// Whether a space refused what came, or failed itself.
+fn space_code(error: &SpaceError) -> RefusalCode {
+    match error {
+        SpaceError::Diverged { .. } | SpaceError::TipMoved { .. } | SpaceError::Busy(_) => {
+            RefusalCode::Conflict
+        }
+        SpaceError::Missing { .. }
+        | SpaceError::KeystoneFork { .. }
+        | SpaceError::KeystoneInvalid { .. }
+        | SpaceError::NDoesNotGrow { .. }
+        | SpaceError::NotATjp { .. }
+        | SpaceError::NoPast { .. }
+        | SpaceError::IbGib(_) => RefusalCode::Content,
+        SpaceError::TooManyWaiting { .. } => RefusalCode::Limit,
+        _ => RefusalCode::Internal,
+    }
+}
+
+impl From<AddrError> for SyncError {
+    fn from(error: AddrError) -> SyncError {
+        SyncError::Content(error.to_string())
+    }
+}

@@ -1,0 +1,92 @@
+//! Rows that are sent together, once it is known what else they need.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::out::{BATCH_BYTES, BATCH_COUNT};
+use crate::space::{Id, Space};
+use crate::sync::error::SyncError;
+
+/// Some frames of a chain, or some stones, and what they need.
+#[derive(Default)]
+pub(super) struct Chunk {
+    /// Rows that are sent: lacking for certain, or said to be.
+    rows: Vec<Id>,
+    asked: HashMap<u32, Vec<Id>>,
+    lacking: Vec<Id>,
+    /// Rows of which it is known what they relate to.
+    looked: HashSet<Id>,
+    look: usize,
+    ready: Option<VecDeque<Id>>,
+}
+
+impl Chunk {
+    pub(super) fn add_certain(&mut self, id: Id) {
+        self.rows.push(id);
+    }
+
+    /// Whether what a row relates to is still to be looked at; it counts as looked at then.
+    pub(super) fn look_behind(&mut self, id: Id) -> bool {
+        self.looked.insert(id)
+    }
+
+    pub(super) fn ask(&mut self, seq: u32, ids: Vec<Id>) {
+        self.asked.insert(seq, ids);
+    }
+
+    pub(super) fn asks(&self, seq: u32) -> bool {
+        self.asked.contains_key(&seq)
+    }
+
+    /// How far the next question looks ahead.
+    pub(super) fn widen(&mut self, longest: usize) -> usize {
+        let look = self.look;
+        self.look = (look.max(16) * 4).min(longest);
+        look
+    }
+
+    /// Takes one answer; once all are there, the rows that are lacking.
+    pub(super) fn answered(
+        &mut self,
+        seq: u32,
+        lacks: &[bool],
+    ) -> Result<Option<Vec<Id>>, SyncError> {
+        let ids = self.asked.remove(&seq).unwrap_or_default();
+        if ids.len() != lacks.len() {
+            return Err(SyncError::protocol("an answer of another length than its offer"));
+        }
+        let lacking = ids.into_iter().zip(lacks).filter(|(_, lacks)| **lacks).map(|(id, _)| id);
+        self.lacking.extend(lacking);
+        if !self.asked.is_empty() {
+            return Ok(None);
+        }
+        self.rows.extend(&self.lacking);
+        Ok(Some(std::mem::take(&mut self.lacking)))
+    }
+
+    /// Settles the sending order. A row has a higher number than all that it relates to, so
+    /// ascending is dependencies first.
+    pub(super) fn settle(&mut self) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_unstable();
+        self.looked = HashSet::new();
+        self.ready = Some(rows.into());
+    }
+
+    /// The next texts to send; an empty batch when all are sent, none while answers are open.
+    pub(super) fn next_batch(
+        &mut self,
+        space: &dyn Space,
+    ) -> Result<Option<Vec<Box<str>>>, SyncError> {
+        let Some(ready) = &mut self.ready else { return Ok(None) };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH_COUNT
+            && bytes < BATCH_BYTES
+            && let Some(id) = ready.pop_front()
+        {
+            let text = space.text(id)?;
+            bytes += text.len();
+            batch.push(text);
+        }
+        Ok(Some(batch))
+    }
+}

@@ -1,0 +1,91 @@
+//! The side that lacks something: answers offers, checks and stages what arrives.
+
+use std::path::Path;
+
+use super::Sealing;
+use crate::ibgib::Addr;
+use crate::space::{Prepared, Space, Stage};
+use crate::sync::body::Seal;
+use crate::sync::error::SyncError;
+use crate::sync::msg::MAX_OFFER;
+
+/// How much one saga may bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of JSON.
+    pub bytes: u64,
+    /// IbGibs.
+    pub ibgibs: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { bytes: 64 << 30, ibgibs: 50_000_000 }
+    }
+}
+
+/// What arrives in a saga, staged until the commit.
+pub struct Inflow {
+    stage: Stage,
+    turn: Sealing,
+    saga: Sealing,
+    limits: Limits,
+}
+
+impl Inflow {
+    /// Nothing staged yet; what will be lies in a file in `dir` that has no name.
+    pub fn new(dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
+        let stage = Stage::new(dir)?;
+        Ok(Inflow { stage, turn: Sealing::default(), saga: Sealing::default(), limits })
+    }
+
+    /// For each address offered whether it is lacking.
+    pub fn lacks(&self, space: &dyn Space, addrs: &[Addr]) -> Result<Vec<bool>, SyncError> {
+        if addrs.len() > MAX_OFFER {
+            return Err(SyncError::Limit(format!("an offer of {} addresses", addrs.len())));
+        }
+        let had = space.has_many(addrs)?;
+        let lacks = addrs.iter().zip(had);
+        Ok(lacks.map(|(addr, had)| !had && !self.stage.contains(&addr.key())).collect())
+    }
+
+    /// Checks and stages ibGibs.
+    pub fn take(&mut self, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
+        for text in ibgibs {
+            self.turn.add(text);
+            self.saga.add(text);
+            if self.saga.count > self.limits.ibgibs || self.saga.bytes > self.limits.bytes {
+                return Err(SyncError::Limit(format!(
+                    "a saga of {} ibGibs and {} bytes is more than is taken here at once",
+                    self.saga.count, self.saga.bytes
+                )));
+            }
+            let prepared =
+                Prepared::from_json(text).map_err(|error| SyncError::Content(error.to_string()))?;
+            self.stage.push(prepared)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a turn: what arrived must be what the turn's frame seals.
+    pub fn close_turn(&mut self, sealed: &Seal) -> Result<(), SyncError> {
+        let found = std::mem::take(&mut self.turn).seal();
+        if found != *sealed {
+            return Err(SyncError::Content(format!(
+                "the payload held {} ibGibs of {} bytes, its frame seals {} of {}",
+                found.count, found.bytes, sealed.count, sealed.bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// What arrived in the whole saga.
+    pub fn total(&self) -> Seal {
+        self.saga.seal()
+    }
+
+    /// What is staged.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+}

@@ -1,0 +1,40 @@
+//! Payloads in motion: what one side provides and the other stages, in bounded batches.
+
+mod chunk;
+mod inn;
+mod out;
+
+pub use inn::{Inflow, Limits};
+pub use out::{Chain, Outflow};
+
+use sha2::{Digest, Sha256};
+
+use super::body::Seal;
+use crate::ibgib::addr::lower_hex;
+
+/// Counts and hashes a payload as it passes, on either side.
+#[derive(Debug, Clone, Default)]
+pub struct Sealing {
+    count: u64,
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl Sealing {
+    /// Counts one ibGib's JSON.
+    pub fn add(&mut self, text: &str) {
+        self.count += 1;
+        self.bytes += text.len() as u64;
+        self.hasher.update(text.as_bytes());
+        self.hasher.update(b"\n");
+    }
+
+    /// What was counted so far.
+    pub fn seal(&self) -> Seal {
+        let digest = match self.count {
+            0 => String::new(),
+            _ => lower_hex(&self.hasher.clone().finalize()),
+        };
+        Seal { count: self.count, bytes: self.bytes, digest }
+    }
+}

@@ -1,0 +1,230 @@
+//! The side that provides: walks what the other may lack, asks where it cannot know, and sends
+//! dependencies first.
+//!
+//! The frames of a timeline after the common one are lacking for certain. Whatever else they
+//! relate to may be there already, brought by another timeline: its addresses are offered, and
+//! what the other side has is neither sent nor walked any further, since a space holds closed
+//! graphs only (docs/protocol.md, section 6).
+
+use std::collections::{HashSet, VecDeque};
+
+use super::Sealing;
+use super::chunk::Chunk;
+use crate::space::{Id, Prepared, Space};
+use crate::sync::body::Seal;
+use crate::sync::error::SyncError;
+use crate::sync::msg::Msg;
+
+/// Frames that are taken into one chunk.
+const CHUNK: usize = 500;
+/// Chunks that are asked about while an earlier one is sent.
+const WINDOW: usize = 4;
+/// Bytes of JSON in one batch.
+pub(super) const BATCH_BYTES: usize = 256 << 10;
+/// IbGibs in one batch.
+pub(super) const BATCH_COUNT: usize = 1000;
+/// Addresses in one offer.
+const OFFER: usize = 1000;
+/// How far a chunk's questions look ahead at most.
+const LONGEST_LOOK: usize = 2048;
+
+/// The frames of a timeline that the other side lacks.
+#[derive(Debug)]
+pub struct Chain {
+    /// The rows, oldest first.
+    pub ids: Vec<Id>,
+    /// The frame before the first of them, which the other side has.
+    pub common: Option<Id>,
+    /// The timeline's tjp, which is among them where nothing is common.
+    pub tjp: Id,
+}
+
+/// A payload being provided.
+pub struct Outflow<'a> {
+    space: &'a dyn Space,
+    chains: VecDeque<Chain>,
+    stones: VecDeque<Id>,
+    extra: VecDeque<Prepared>,
+    chunks: VecDeque<Chunk>,
+    offers: VecDeque<Msg>,
+    met: HashSet<Id>,
+    next_seq: u32,
+    sealing: Sealing,
+}
+
+impl<'a> Outflow<'a> {
+    /// Provides chains, stones with all that they relate to, and last `extra`: ibGibs that are in
+    /// no space yet and whose dependencies come before them.
+    pub fn new(
+        space: &'a dyn Space,
+        chains: Vec<Chain>,
+        stones: Vec<Id>,
+        extra: Vec<Prepared>,
+    ) -> Self {
+        Outflow {
+            space,
+            chains: chains.into(),
+            stones: stones.into(),
+            extra: extra.into(),
+            chunks: VecDeque::new(),
+            offers: VecDeque::new(),
+            met: HashSet::new(),
+            next_seq: 0,
+            sealing: Sealing::default(),
+        }
+    }
+
+    /// What was sent so far.
+    pub fn seal(&self) -> Seal {
+        self.sealing.seal()
+    }
+
+    /// Whether everything was sent.
+    pub fn is_done(&self) -> bool {
+        self.chains.is_empty()
+            && self.stones.is_empty()
+            && self.extra.is_empty()
+            && self.chunks.is_empty()
+            && self.offers.is_empty()
+    }
+
+    /// The next message to send; none while an answer is awaited, or when all is sent.
+    pub fn next_msg(&mut self) -> Result<Option<Msg>, SyncError> {
+        loop {
+            if let Some(offer) = self.offers.pop_front() {
+                return Ok(Some(offer));
+            }
+            let more = !self.chains.is_empty() || !self.stones.is_empty();
+            if more && self.chunks.len() < WINDOW {
+                self.open_chunk()?;
+                continue;
+            }
+            match self.chunks.front_mut().map(|chunk| chunk.next_batch(self.space)) {
+                None => return self.extra_batch(),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(None)) => return Ok(None),
+                Some(Ok(Some(batch))) if batch.is_empty() => {
+                    self.chunks.pop_front();
+                }
+                Some(Ok(Some(batch))) => return Ok(Some(self.payload(batch))),
+            }
+        }
+    }
+
+    /// Takes the answer to an offer.
+    pub fn answered(&mut self, seq: u32, lacks: &[bool]) -> Result<(), SyncError> {
+        let at = self.chunks.iter().position(|chunk| chunk.asks(seq));
+        let Some(mut chunk) = at.and_then(|at| self.chunks.remove(at)) else {
+            return Err(SyncError::protocol("an answer to no offer"));
+        };
+        if let Some(lacking) = chunk.answered(seq, lacks)? {
+            let ahead = self.look_ahead(&mut chunk, lacking)?;
+            self.ask(&mut chunk, ahead)?;
+        }
+        self.chunks.insert(at.unwrap_or(0), chunk);
+        Ok(())
+    }
+
+    /// Takes the next frames of a chain, or stones, and asks about what they relate to.
+    fn open_chunk(&mut self) -> Result<(), SyncError> {
+        let mut chunk = Chunk::default();
+        let open = match self.chains.pop_front() {
+            Some(chain) => self.take_frames(chain, &mut chunk)?,
+            None => self.take_stones(),
+        };
+        self.ask(&mut chunk, open)?;
+        self.chunks.push_back(chunk);
+        Ok(())
+    }
+
+    fn take_frames(&mut self, mut chain: Chain, chunk: &mut Chunk) -> Result<Vec<Id>, SyncError> {
+        let rest = chain.ids.split_off(chain.ids.len().min(CHUNK));
+        let mut open = Vec::new();
+        for id in std::mem::replace(&mut chain.ids, rest) {
+            if self.met.insert(id) {
+                chunk.add_certain(id);
+                let known = |dep: &Id| Some(*dep) == chain.common || *dep == chain.tjp;
+                let deps = self.space.deps(id)?;
+                open.extend(deps.into_iter().filter(|dep| !known(dep) && self.met.insert(*dep)));
+            }
+            chain.common = Some(id);
+        }
+        if !chain.ids.is_empty() {
+            self.chains.push_front(chain);
+        }
+        Ok(open)
+    }
+
+    /// A stone that is wanted is offered like any other, and sent where it is lacking.
+    fn take_stones(&mut self) -> Vec<Id> {
+        let mut open = Vec::new();
+        while open.len() < CHUNK
+            && let Some(id) = self.stones.pop_front()
+        {
+            if self.met.insert(id) {
+                open.push(id);
+            }
+        }
+        open
+    }
+
+    /// What the lacking rows relate to, and what that relates to, as far as the chunk looks: four
+    /// times as far with each question, so that a long way is few questions and a short way is
+    /// not overshot by much.
+    fn look_ahead(&mut self, chunk: &mut Chunk, lacking: Vec<Id>) -> Result<Vec<Id>, SyncError> {
+        let mut budget = chunk.widen(LONGEST_LOOK);
+        let mut ahead = Vec::new();
+        let mut queue = VecDeque::from(lacking);
+        while let Some(id) = queue.pop_front() {
+            if !chunk.look_behind(id) {
+                continue;
+            }
+            for dep in self.space.deps(id)? {
+                if self.met.insert(dep) {
+                    ahead.push(dep);
+                    if budget > 0 {
+                        budget -= 1;
+                        queue.push_back(dep);
+                    }
+                }
+            }
+        }
+        Ok(ahead)
+    }
+
+    fn ask(&mut self, chunk: &mut Chunk, open: Vec<Id>) -> Result<(), SyncError> {
+        for part in open.chunks(OFFER) {
+            let seq = self.next_seq;
+            self.next_seq = seq.wrapping_add(1);
+            let mut addrs = Vec::with_capacity(part.len());
+            for id in part {
+                addrs.push(self.space.node(*id)?.addr);
+            }
+            chunk.ask(seq, part.to_vec());
+            self.offers.push_back(Msg::Offer { seq, addrs });
+        }
+        if open.is_empty() {
+            chunk.settle();
+        }
+        Ok(())
+    }
+
+    fn extra_batch(&mut self) -> Result<Option<Msg>, SyncError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH_COUNT
+            && bytes < BATCH_BYTES
+            && let Some(prepared) = self.extra.pop_front()
+        {
+            bytes += prepared.text.len();
+            batch.push(prepared.text);
+        }
+        Ok(if batch.is_empty() { None } else { Some(self.payload(batch)) })
+    }
+
+    fn payload(&mut self, ibgibs: Vec<Box<str>>) -> Msg {
+        for text in &ibgibs {
+            self.sealing.add(text);
+        }
+        Msg::Payload { ibgibs }
+    }
+}

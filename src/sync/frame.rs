@@ -1,0 +1,246 @@
+//! The saga's own ibGibs: its frames, their messages and the contexts, made and checked.
+
+use serde_json::{Map, Value, json};
+
+use super::body::{Body, Stage};
+use super::error::SyncError;
+use super::msg::Context;
+use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
+
+/// The ib of every frame of a saga.
+pub const SAGA_IB: &str = "sync_saga";
+/// The ib of a saga frame's message.
+pub const MESSAGE_IB: &str = "sync_saga_msg";
+/// The ib of a turn's context.
+pub const CONTEXT_IB: &str = "sync_saga_context";
+
+/// Who made a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Who asks: the source.
+    Sender,
+    /// Who answers: the dest.
+    Receiver,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Sender => "sender",
+            Role::Receiver => "receiver",
+        }
+    }
+}
+
+/// A saga as it grows: the last frame, and the control ibGibs of all its turns so far.
+///
+/// Both sides keep one. It makes one's own turns and checks the other's.
+#[derive(Debug)]
+pub struct Saga {
+    id: String,
+    session: Addr,
+    last: Option<Last>,
+    control: Vec<IbGib>,
+}
+
+#[derive(Debug)]
+struct Last {
+    addr: Addr,
+    tjp: Addr,
+    n: u64,
+}
+
+impl Saga {
+    /// A saga without a frame yet. `id` is its uuid, `session` the tjp address of S.
+    pub fn new(id: String, session: Addr) -> Saga {
+        Saga { id, session, last: None, control: Vec::new() }
+    }
+
+    /// The saga's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The address of the saga's first frame, once there is one.
+    pub fn tjp(&self) -> Option<&Addr> {
+        self.last.as_ref().map(|last| &last.tjp)
+    }
+
+    /// How many frames the saga has.
+    pub fn frames(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.n + 1)
+    }
+
+    /// The control ibGibs of every turn, in an order in which dependencies come first.
+    pub fn take_control(&mut self) -> Vec<IbGib> {
+        std::mem::take(&mut self.control)
+    }
+
+    /// Makes the next turn's message, frame and context, unsigned.
+    pub fn make(&mut self, role: Role, body: &Body, now: Moment) -> Result<Context, SyncError> {
+        let stage = body.stage();
+        let message = self.message(stage, body)?;
+        let frame = self.frame(role, stage, &message.addr()?, now)?;
+        let context = self.context(role, &frame.addr()?, &message.addr()?)?;
+        Ok(Context {
+            context,
+            saga_frame: frame,
+            saga_frame_msg: message,
+            signed_session_identity: None,
+        })
+    }
+
+    /// Takes a turn, one's own or a checked one, as the saga's newest.
+    pub fn append(&mut self, context: &Context) -> Result<(), SyncError> {
+        let addr = context.saga_frame.addr()?;
+        let (tjp, n) = match &self.last {
+            Some(last) => (last.tjp.clone(), last.n + 1),
+            None => (addr.clone(), 0),
+        };
+        self.last = Some(Last { addr, tjp, n });
+        self.control.extend(context.control().cloned());
+        Ok(())
+    }
+
+    /// Checks a turn of the other side's: every gib, that context, frame and message belong
+    /// together, and that the frame goes on from the saga's last one. Returns the body.
+    pub fn check(&self, role: Role, context: &Context) -> Result<Body, SyncError> {
+        for ibgib in context.control() {
+            ibgib.validate().map_err(|error| SyncError::Content(error.to_string()))?;
+        }
+        let stage = self.stage_of(&context.saga_frame)?;
+        let moment = context.saga_frame.data.as_ref().and_then(Value::as_object);
+        let now = moment
+            .and_then(Moment::of_data)
+            .ok_or_else(|| SyncError::protocol("a saga frame carries no timestamp"))?;
+        let message = context.saga_frame_msg.addr()?;
+        // A turn holds nothing but what its stage, its message and its place in the saga say, so
+        // it is checked by making it again.
+        if self.frame(role, stage, &message, now)? != context.saga_frame {
+            return Err(SyncError::protocol("the frame does not go on from the saga's last one"));
+        }
+        if self.context(role, &context.saga_frame.addr()?, &message)? != context.context {
+            return Err(SyncError::protocol("the context does not tie this frame and message"));
+        }
+        self.check_message(stage, &context.saga_frame_msg)?;
+        Body::read(stage, &context.saga_frame_msg)
+    }
+
+    fn check_message(&self, stage: Stage, message: &IbGib) -> Result<(), SyncError> {
+        let says =
+            |key: &str, value: &str| message.datum(key).and_then(Value::as_str) == Some(value);
+        let keys = message.data.as_ref().map_or(0, js::key_count);
+        let fits = message.ib == MESSAGE_IB
+            && message.rel8ns == Some(ancestor(MESSAGE_IB))
+            && keys == 3
+            && says("sagaId", &self.id)
+            && says("stage", stage.name());
+        if fits {
+            return Ok(());
+        }
+        Err(SyncError::protocol("the message belongs to another saga or stage"))
+    }
+
+    fn stage_of(&self, frame: &IbGib) -> Result<Stage, SyncError> {
+        let stage = frame.datum("stage").cloned().unwrap_or(Value::Null);
+        serde_json::from_value(stage).map_err(|_| SyncError::protocol("a frame of no known stage"))
+    }
+
+    fn message(&self, stage: Stage, body: &Body) -> Result<IbGib, SyncError> {
+        let mut data = json!({ "sagaId": self.id, "stage": stage.name(), "body": body.to_value() });
+        js::normalise(&mut data, 0).map_err(|error| SyncError::protocol(error.to_string()))?;
+        Ok(IbGib::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB)))?)
+    }
+
+    fn frame(
+        &self,
+        role: Role,
+        stage: Stage,
+        message: &Addr,
+        now: Moment,
+    ) -> Result<IbGib, SyncError> {
+        let mut data = Map::new();
+        data.insert("n".into(), self.frames().into());
+        now.stamp(&mut data);
+        data.insert("sagaId".into(), self.id.clone().into());
+        data.insert("stage".into(), stage.name().into());
+        data.insert("role".into(), role.name().into());
+        data.insert("sessionIdentityTjpAddr".into(), self.session.as_str().into());
+        let mut rel8ns = ancestor(SAGA_IB);
+        match &self.last {
+            Some(last) => {
+                rel8ns.insert("past".into(), json!([last.addr]));
+                rel8ns.insert("tjp".into(), json!([last.tjp]));
+            }
+            None => {
+                data.insert("uuid".into(), self.id.clone().into());
+                data.insert("isTjp".into(), true.into());
+            }
+        }
+        rel8ns.insert("message".into(), json!([message]));
+        Ok(IbGib::new(SAGA_IB.into(), Some(Value::Object(data)), Some(rel8ns))?)
+    }
+
+    fn context(&self, role: Role, frame: &Addr, message: &Addr) -> Result<IbGib, SyncError> {
+        let data = json!({ "sagaId": self.id, "n": self.frames(), "role": role.name() });
+        let mut rel8ns = ancestor(CONTEXT_IB);
+        rel8ns.insert("sagaFrame".into(), json!([frame]));
+        rel8ns.insert("sagaFrameMsg".into(), json!([message]));
+        Ok(IbGib::new(CONTEXT_IB.into(), Some(data), Some(rel8ns))?)
+    }
+}
+
+fn ancestor(ib: &str) -> Rel8ns {
+    let mut rel8ns = Rel8ns::new();
+    rel8ns.insert("ancestor".into(), json!([format!("{ib}^gib")]));
+    rel8ns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::body::{Delta, Init, Scope};
+
+    fn sagas() -> (Saga, Saga) {
+        let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
+        let session = Addr::parse(&format!("keystone^{hash}")).unwrap();
+        (Saga::new("id1".into(), session.clone()), Saga::new("id1".into(), session))
+    }
+
+    fn init() -> Body {
+        let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
+        Body::Init(Init { scope: Scope::All, timelines, stones, probes, more: false })
+    }
+
+    #[test]
+    fn a_turn_that_one_side_makes_the_other_accepts() {
+        let (mut sender, mut receiver) = sagas();
+        for n in 0..3 {
+            let made = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+            receiver.check(Role::Sender, &made).unwrap();
+            sender.append(&made).unwrap();
+            receiver.append(&made).unwrap();
+            assert_eq!(receiver.frames(), n + 1);
+        }
+    }
+
+    #[test]
+    fn a_turn_out_of_line_is_refused() {
+        let (mut sender, receiver) = sagas();
+        let first = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+        sender.append(&first).unwrap();
+        let second = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+        assert!(receiver.check(Role::Sender, &second).is_err());
+        assert!(receiver.check(Role::Receiver, &first).is_err());
+
+        let mut other = first.clone();
+        let delta = Body::Delta(Delta::default());
+        other.saga_frame_msg = receiver.message(Stage::Delta, &delta).unwrap();
+        assert!(receiver.check(Role::Sender, &other).is_err());
+
+        let mut forged = first;
+        forged.context.gib =
+            "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55".into();
+        assert!(matches!(receiver.check(Role::Sender, &forged), Err(SyncError::Content(_))));
+    }
+}

@@ -1,0 +1,193 @@
+//! The end of a merge: the stone that records it and the frame that relates the result to both
+//! tips.
+
+use serde_json::{Map, Value, json};
+
+use super::branch::{Branches, MAX_FRAMES};
+use super::derive::moment_of;
+use super::replay::{Run, copy_time};
+use super::{
+    Frames, GRAFT_BASE, GRAFT_INFO, GRAFT_INFO_IB, GRAFT_INFO_PART_IB, GRAFT_ORPHAN, Merge,
+    MergeError, Replayed, Unreplayed, need,
+};
+use crate::ibgib::json as js;
+use crate::ibgib::transform::{Kind, Opts, Transformed, transform};
+use crate::ibgib::{Addr, IbGib};
+
+/// The relation of a graft info to the stones that hold its lists, where they are long.
+pub(super) const PART: &str = "part";
+/// How many bytes of entries one stone holds.
+const PART_BYTES: usize = 1 << 20;
+
+/// Makes the graft info and the graft frame.
+pub(super) fn finish(
+    frames: &dyn Frames,
+    branches: &Branches,
+    kept: &Addr,
+    replayed: &Addr,
+    run: Run,
+) -> Result<Merge, MergeError> {
+    let orphan = need(frames, replayed, "the merge")?;
+    let Run { tip, mut new, made, replayed: edits, unreplayed } = run;
+
+    let mut stones = info(branches, kept, replayed, &edits, &unreplayed)?;
+    let graft_info = match stones.last() {
+        Some(stone) => stone.validate()?,
+        None => return Err(MergeError::NotATimeline(kept.clone())),
+    };
+    new.append(&mut stones);
+
+    let place = place_of(frames, kept)?.saturating_add(made);
+    let needed = place_of(frames, replayed)?;
+    let rel8ns = [(GRAFT_BASE, kept), (GRAFT_ORPHAN, replayed), (GRAFT_INFO, &graft_info)];
+    let mut graft = graft_frame(&tip, &orphan, &rel8ns)?;
+    if needed > place {
+        // The tip is the frame with the highest n, so it must be past the orphan's too, even
+        // where fewer frames were replayed than the orphan's branch has.
+        set_place(&mut graft.new_ibgib, needed.saturating_add(1))?;
+    }
+    let tip = graft.new_ibgib.validate()?;
+    new.extend(graft.into_all());
+    let common = branches.common.clone();
+    Ok(Merge { tip, new: deduplicated(new), graft_info, common, replayed: edits, unreplayed })
+}
+
+fn graft_frame(
+    tip: &IbGib,
+    orphan: &IbGib,
+    rel8ns: &[(&str, &Addr)],
+) -> Result<Transformed, MergeError> {
+    let rel8ns: Map<String, Value> =
+        rel8ns.iter().map(|(name, addr)| ((*name).to_owned(), json!([addr.as_str()]))).collect();
+    let linked = ["past", "dna", GRAFT_BASE, GRAFT_ORPHAN, GRAFT_INFO];
+    let mut opts = Opts::next_frame().linked(&linked).set("rel8nsToAddByAddr", rel8ns).build();
+    if tip.datum("n").is_none() {
+        js::delete(&mut opts, "nCounter");
+    }
+    let refused = |source| MergeError::Graft { tip: format!("{}^{}", tip.ib, tip.gib), source };
+    let mut made = transform(Kind::Rel8, tip, &opts, moment_of(orphan)).map_err(refused)?;
+    copy_time(&mut made.new_ibgib, orphan)?;
+    Ok(made)
+}
+
+fn set_place(frame: &mut IbGib, n: u64) -> Result<(), MergeError> {
+    let mut data = match frame.data.take() {
+        Some(Value::Object(data)) => data,
+        _ => Map::new(),
+    };
+    js::set(&mut data, "n", n.into());
+    *frame = IbGib::new(frame.ib.clone(), Some(Value::Object(data)), frame.rel8ns.take())?;
+    Ok(())
+}
+
+/// The place of a frame in its timeline: `data.n`, or one more than the place of the frame before.
+fn place_of(frames: &dyn Frames, addr: &Addr) -> Result<u64, MergeError> {
+    let mut at = addr.clone();
+    for steps in 0..=MAX_FRAMES as u64 {
+        let frame = need(frames, &at, "a newer frame")?;
+        if let Some(n) = frame.n() {
+            return Ok(n.saturating_add(steps));
+        }
+        match frame.prev() {
+            Some(prev) => at = Addr::parse(prev)?,
+            None => return Ok(steps),
+        }
+    }
+    Err(MergeError::TooLong(addr.clone()))
+}
+
+/// The graft info and, before it, the parts that hold its lists where these are long.
+fn info(
+    branches: &Branches,
+    kept: &Addr,
+    replayed: &Addr,
+    edits: &[Replayed],
+    unreplayed: &[Unreplayed],
+) -> Result<Vec<IbGib>, MergeError> {
+    let mut lists = chunks(branches, edits, unreplayed);
+    let mut rel8ns = Map::new();
+    rel8ns.insert("ancestor".into(), json!([format!("{GRAFT_INFO_IB}^gib")]));
+    for (name, addr) in [("base", kept), ("orphan", replayed), ("common", &branches.common)] {
+        rel8ns.insert(name.into(), json!([addr.as_str()]));
+    }
+    let mut data = Map::new();
+    data.insert("tjp".into(), branches.tjp.as_str().into());
+    for (key, addr) in
+        [("graftBase", kept), ("graftOrphan", replayed), ("commonFrame", &branches.common)]
+    {
+        data.insert(key.into(), addr.as_str().into());
+    }
+    let mut stones = Vec::new();
+    if lists.len() > 1 {
+        for list in lists.drain(..) {
+            let ancestor = json!([format!("{GRAFT_INFO_PART_IB}^gib")]);
+            let rel8ns = Map::from_iter([("ancestor".to_owned(), ancestor)]);
+            let ib = GRAFT_INFO_PART_IB.to_owned();
+            stones.push(IbGib::new(ib, Some(Value::Object(list)), Some(rel8ns))?);
+        }
+        let parts = stones.iter().map(IbGib::addr).collect::<Result<Vec<Addr>, _>>()?;
+        rel8ns.insert(PART.into(), parts.iter().map(|part| Value::from(part.as_str())).collect());
+    }
+    data.extend(lists.pop().into_iter().flatten());
+    stones.push(IbGib::new(GRAFT_INFO_IB.to_owned(), Some(Value::Object(data)), Some(rel8ns))?);
+    Ok(stones)
+}
+
+/// The lists of a graft info, divided so that each piece fits a stone; one piece at least.
+fn chunks(
+    branches: &Branches,
+    edits: &[Replayed],
+    unreplayed: &[Unreplayed],
+) -> Vec<Map<String, Value>> {
+    let empty = || -> Map<String, Value> {
+        ["replayed", "unreplayed", "present"]
+            .map(|key| (key.to_owned(), json!([])))
+            .into_iter()
+            .collect()
+    };
+    let present = branches.line.iter().filter(|addr| branches.present.contains(*addr));
+    let entries = (edits.iter().map(|edit| ("replayed", replayed_entry(edit))))
+        .chain(unreplayed.iter().map(|edit| ("unreplayed", unreplayed_entry(edit))))
+        .chain(present.map(|addr| ("present", Value::from(addr.as_str()))));
+    let mut lists = vec![empty()];
+    let mut bytes = 0;
+    for (name, entry) in entries {
+        let size = js::stringify(&entry).len();
+        if bytes > 0 && bytes + size > PART_BYTES {
+            lists.push(empty());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(Value::Array(list)) = lists.last_mut().and_then(|map| map.get_mut(name)) {
+            list.push(entry);
+        }
+    }
+    lists
+}
+
+fn replayed_entry(edit: &Replayed) -> Value {
+    let mut entry = entry(&edit.frame, edit.dna.as_ref());
+    entry.insert("as".into(), edit.made.iter().map(|addr| Value::from(addr.as_str())).collect());
+    Value::Object(entry)
+}
+
+fn unreplayed_entry(edit: &Unreplayed) -> Value {
+    let mut entry = entry(&edit.frame, edit.dna.as_ref());
+    entry.insert("reason".into(), edit.reason.as_str().into());
+    Value::Object(entry)
+}
+
+fn entry(frame: &Addr, dna: Option<&Addr>) -> Map<String, Value> {
+    let mut entry = Map::new();
+    entry.insert("frame".into(), frame.as_str().into());
+    if let Some(dna) = dna {
+        entry.insert("dna".into(), dna.as_str().into());
+    }
+    entry
+}
+
+/// Drops what was made twice: equal edits share one dna.
+fn deduplicated(all: Vec<IbGib>) -> Vec<IbGib> {
+    let mut seen = std::collections::HashSet::new();
+    all.into_iter().filter(|made| seen.insert((made.ib.clone(), made.gib.clone()))).collect()
+}

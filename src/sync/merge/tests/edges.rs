@@ -1,0 +1,245 @@
+//! What a merge does with what it cannot replay, or does not expect.
+
+use serde_json::{Value, json};
+
+use super::{Bench, stone};
+use crate::ibgib::transform::{Kind, Opts, transform};
+use crate::ibgib::{Addr, IbGib};
+use crate::sync::merge::*;
+
+#[test]
+fn frames_without_dna_survive() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1, "b": {"c": 1, "d": 2}, "e": {"f": 1}, "text": "x"}));
+    let other = bench.put(vec![stone("other")]);
+    let kept = bench.add(&base, json!({"a": 2, "text": "w x"}));
+    let replayed = bench.by_hand(&base, |frame| {
+        frame.ib = "doc two".into();
+        frame.data.as_mut().unwrap()["b"] = json!({"c": 5});
+        frame.data.as_mut().unwrap()["e"] = Value::Null;
+        frame.data.as_mut().unwrap()["text"] = json!("x y");
+        frame.rel8ns.as_mut().unwrap().insert("see".into(), json!([other.as_str()]));
+    });
+    let merged = bench.merge(&base, &kept, &replayed);
+    let tip = &bench.frames[&merged.tip];
+    assert_eq!(tip.ib, "doc two");
+    assert_eq!(tip.datum("a"), Some(&json!(2)));
+    assert_eq!(tip.datum("b"), Some(&json!({"c": 5})));
+    assert_eq!(tip.datum("e"), Some(&Value::Null));
+    assert_eq!(tip.datum("text"), Some(&json!("w x y")));
+    assert_eq!(newest(tip, "see"), Some(other.as_str()));
+    assert_eq!(merged.replayed[0].made.len(), 2);
+    assert_eq!(merged.replayed[0].dna, None);
+}
+
+#[test]
+fn a_frame_that_changed_nothing_is_recorded_and_makes_no_frame() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, json!({"a": 2}));
+    let replayed = bench.by_hand(&base, |_| {});
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert_eq!(merged.replayed, [Replayed { frame: replayed, dna: None, made: vec![] }]);
+}
+
+#[test]
+fn what_is_gone_is_reported_and_the_rest_replayed() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1, "b": {"c": 1}, "d": 1}));
+    let kept = bench.mut8(&base, "dataToRemove", json!({"a": "", "b": ""}));
+    let opts = Opts::next_frame()
+        .set("dataToRename", json!({"a": "z", "d": "dd"}))
+        .set("dataToRemove", json!({"b": {"c": ""}, "never": ""}))
+        .set("dataToAddOrPatch", json!({"e": 1}));
+    let replayed = bench.edit(&base, Kind::Mut8, opts.build());
+    let merged = bench.merge(&base, &kept, &replayed);
+    let reasons: Vec<&str> = merged.unreplayed.iter().map(|edit| edit.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "data \"a\" could not be renamed: it is gone on the branch that stays",
+            "data \"b\" could not be removed: it is gone on the branch that stays",
+        ]
+    );
+    assert_eq!(merged.replayed.len(), 1);
+    assert_eq!(bench.datum(&merged.tip, "dd"), Some(json!(1)));
+    assert_eq!(bench.datum(&merged.tip, "e"), Some(json!(1)));
+    assert_eq!(bench.datum(&merged.tip, "z"), None);
+}
+
+#[test]
+fn what_the_transform_refuses_is_reported() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, json!({"a": {"b": 1}}));
+    let replayed = bench.add(&base, json!({"a": null, "c": 1}));
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert!(merged.unreplayed[0].reason.contains("holds an object there"));
+    assert_eq!(bench.datum(&merged.tip, "a"), Some(json!({"b": 1})));
+    assert_eq!(bench.datum(&merged.tip, "c"), Some(json!(1)));
+}
+
+#[test]
+fn where_nothing_can_be_replayed_the_graft_frame_is_made_and_is_the_tip() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.mut8(&base, "dataToRemove", json!({"a": ""}));
+    let mut replayed = base.clone();
+    for (from, to) in [("a", "b"), ("b", "c"), ("c", "d")] {
+        replayed = bench.mut8(&replayed, "dataToRename", json!({from: to}));
+    }
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert_eq!(merged.unreplayed.len(), 3);
+    assert!(merged.replayed.is_empty());
+    let n = bench.frames[&replayed].n().unwrap();
+    assert_eq!(bench.frames[&merged.tip].n(), Some(n + 1));
+}
+
+#[test]
+fn relations_are_replayed_and_those_gone_reported() {
+    let mut bench = Bench::default();
+    let all: Vec<Addr> = ["p", "q", "r"].iter().map(|ib| bench.put(vec![stone(ib)])).collect();
+    let start = bench.start(json!({}));
+    let list =
+        |at: &[usize]| json!({"see": at.iter().map(|i| all[*i].as_str()).collect::<Vec<_>>()});
+    let base = bench.rel8(&start, "rel8nsToAddByAddr", list(&[0, 1]));
+    let kept = bench.rel8(&base, "rel8nsToRemoveByAddr", list(&[0]));
+    let opts = Opts::next_frame()
+        .set("rel8nsToAddByAddr", list(&[2]))
+        .set("rel8nsToRemoveByAddr", list(&[0, 1]));
+    let replayed = bench.edit(&base, Kind::Rel8, opts.build());
+    let merged = bench.merge(&base, &kept, &replayed);
+    let see: Vec<&str> = bench.frames[&merged.tip].rel8d("see").collect();
+    assert_eq!(see, [all[2].as_str()]);
+    assert_eq!(merged.unreplayed.len(), 1);
+    assert!(merged.unreplayed[0].reason.contains(all[0].as_str()));
+}
+
+#[test]
+fn the_caller_is_told_of_its_mistakes() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let one = bench.add(&base, json!({"a": 2}));
+    let two = bench.add(&one, json!({"a": 3}));
+    let aside = bench.add(&base, json!({"a": 4}));
+    let ask = |base: &Addr, kept: &Addr, replayed: &Addr| {
+        merge(&bench.frames, base, kept, replayed).unwrap_err()
+    };
+    let undiverged = |error| matches!(error, MergeError::NotDiverged { .. });
+    assert!(undiverged(ask(&base, &one, &one)));
+    assert!(undiverged(ask(&base, &one, &two)));
+    assert!(undiverged(ask(&base, &two, &one)));
+    assert!(undiverged(ask(&base, &base, &one)));
+    let error = ask(&one, &two, &aside);
+    assert!(
+        matches!(&error, MergeError::NotReached { base, tip } if *base == one && *tip == aside)
+    );
+    let nowhere = stone("nowhere").addr().unwrap();
+    let error = ask(&nowhere, &two, &aside);
+    assert!(matches!(&error, MergeError::Missing { addr, .. } if *addr == nowhere));
+    assert!(error.to_string().contains(nowhere.as_str()));
+}
+
+#[test]
+fn a_tip_that_a_merge_brought_in_already_has_not_diverged() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, json!({"b": 2}));
+    let orphan = bench.add(&base, json!({"a": 2}));
+    let merged = bench.merge(&base, &kept, &orphan);
+    for (one, other) in [(&merged.tip, &orphan), (&orphan, &merged.tip)] {
+        let error = merge(&bench.frames, &base, one, other).unwrap_err();
+        assert!(matches!(error, MergeError::NotDiverged { newer, .. } if newer == merged.tip));
+    }
+}
+
+#[test]
+fn stones_other_timelines_and_keystones_do_not_merge() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let tip = bench.add(&base, json!({"b": 2}));
+    let elsewhere = bench.start(json!({"z": 1}));
+    let error = merge(&bench.frames, &base, &tip, &elsewhere).unwrap_err();
+    assert!(matches!(error, MergeError::OtherTimeline { addr, .. } if addr == elsewhere));
+    let loose = bench.put(vec![stone("loose")]);
+    let error = merge(&bench.frames, &base, &loose, &tip).unwrap_err();
+    assert!(matches!(error, MergeError::NotATimeline(addr) if addr == loose));
+
+    let data = json!({"isTjp": true, "n": 0, "uuid": "u"});
+    let genesis = IbGib::new("keystone".into(), Some(data), None).unwrap();
+    let genesis = bench.put(vec![genesis]);
+    let one = bench.by_hand(&genesis, |_| {});
+    let two = bench.by_hand(&genesis, |_| {});
+    let error = merge(&bench.frames, &genesis, &one, &two).unwrap_err();
+    assert!(matches!(error, MergeError::Keystone { .. }));
+    assert!(error.to_string().contains("revoke"));
+}
+
+#[test]
+fn an_uncounted_timeline_merges_and_stays_uncounted() {
+    let mut bench = Bench::default();
+    let opts = |value| Opts::new().set("dna", true).set("dataToAddOrPatch", value).build();
+    let fork = Opts::new().set("destIb", "doc").set("tjp", json!({"timestamp": true})).build();
+    let now = bench.tick();
+    let tjp = transform(Kind::Fork, &IbGib::primitive("ib"), &fork, now).unwrap().into_all();
+    let base = bench.put(tjp);
+    let kept = bench.edit(&base, Kind::Mut8, opts(json!({"a": 1})));
+    let first = bench.edit(&base, Kind::Mut8, opts(json!({"b": 1})));
+    // A next frame without dna, whose derived edit would count.
+    let mut frame = bench.frames[&first].clone();
+    frame.data.as_mut().unwrap()["c"] = json!(1);
+    frame.rel8ns.as_mut().unwrap().insert("past".into(), json!([first.as_str()]));
+    let replayed = IbGib::new(frame.ib, frame.data, frame.rel8ns).unwrap();
+    let replayed = bench.put(vec![replayed]);
+    let merged = merge(&bench.frames, &base, &kept, &replayed).unwrap();
+    bench.put(merged.new);
+    assert_eq!(bench.datum(&merged.tip, "b"), Some(json!(1)));
+    assert_eq!(bench.datum(&merged.tip, "c"), Some(json!(1)));
+    assert_eq!(bench.datum(&merged.tip, "n"), None);
+}
+
+#[test]
+fn a_frame_without_timestamp_is_replayed_without() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, json!({"a": 2}));
+    let opts = Opts::next_frame().set("noTimestamp", true).set("dataToAddOrPatch", json!({"b": 1}));
+    let mut frame = bench.frames[&base].clone();
+    let data = frame.data.as_mut().unwrap().as_object_mut().unwrap();
+    data.remove("timestamp");
+    data.remove("timestampMs");
+    // The base itself has none, so that an edit that sets none leaves none.
+    let bare = IbGib::new(frame.ib, frame.data, frame.rel8ns).unwrap();
+    let bare = bench.put(vec![bare]);
+    let kept_on_bare = bench.add(&bare, json!({"a": 3}));
+    let replayed = bench.edit(&bare, Kind::Mut8, opts.build());
+    let merged = merge(&bench.frames, &bare, &kept_on_bare, &replayed).unwrap();
+    bench.put(merged.new);
+    assert_eq!(bench.datum(&kept, "n"), Some(json!(2)));
+    for key in ["timestamp", "timestampMs"] {
+        assert_eq!(bench.datum(&merged.replayed[0].made[0], key), None);
+        assert_eq!(bench.datum(&merged.tip, key), None);
+    }
+    assert_eq!(bench.datum(&merged.tip, "a"), Some(json!(3)));
+    assert_eq!(bench.datum(&merged.tip, "b"), Some(json!(1)));
+}
+
+#[test]
+fn a_long_graft_info_is_divided_and_read_back() {
+    let mut bench = Bench::default();
+    let start = bench.start(json!({"a": 0}));
+    // A long ib makes long addresses, so that few frames fill a stone.
+    let base = bench.mut8(&start, "mut8Ib", json!("doc ".repeat(1_000)));
+    let kept = bench.add(&base, json!({"b": 1}));
+    let mut replayed = base.clone();
+    for a in 1..200 {
+        replayed = bench.add(&replayed, json!({"a": a}));
+    }
+    let merged = bench.merge(&base, &kept, &replayed);
+    let info = &bench.frames[&merged.graft_info];
+    assert!(info.rel8d("part").count() > 1);
+    assert_eq!(info.datum("replayed"), None);
+    let on = bench.add(&replayed, json!({"c": 1}));
+    let again = merge(&bench.frames, &base, &on, &merged.tip).unwrap();
+    assert_eq!(again.replayed.iter().map(|edit| &edit.frame).collect::<Vec<_>>(), [&kept]);
+}

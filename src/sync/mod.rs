@@ -1,0 +1,22 @@
+//! The saga: frames, messages, planning what moves, and merge; sender and receiver as state
+//! machines that know no transport.
+
+pub mod body;
+pub mod domain;
+pub mod error;
+pub mod establish;
+pub mod flow;
+pub mod frame;
+pub mod machine;
+pub mod merge;
+pub mod msg;
+pub mod negotiate;
+pub mod receiver;
+pub mod sender;
+pub mod session;
+
+pub use error::SyncError;
+pub use establish::{Established, establish};
+pub use machine::{Machine, run_pair};
+pub use receiver::{Gate, OpenGate, Receiver, ReceiverOpts};
+pub use sender::{Direction, Plan, Sender, SenderOpts, Summary};

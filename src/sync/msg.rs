@@ -1,0 +1,153 @@
+//! What goes over a session's channel, whatever transport carries it (docs/protocol.md, section 5).
+
+use crate::ibgib::{Addr, IbGib};
+
+/// The version of the session protocol that this program speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// How many addresses one [`Msg::Offer`] may hold.
+pub const MAX_OFFER: usize = 4096;
+
+/// A bearer token for reading a domain's data over HTTP.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    /// What goes into the `Authorization` header.
+    pub value: String,
+    /// When it stops being good, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
+    }
+}
+
+/// Why one side ends a session; it travels beside the text, so that a program can act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The identity, its proof or its session was not accepted.
+    Auth,
+    /// A message broke the protocol.
+    Protocol,
+    /// The content was not accepted: a wrong gib, a missing dependency, a forged keystone.
+    Content,
+    /// A tip moved since it was stated: a retry starts from the new one.
+    Conflict,
+    /// A limit was reached.
+    Limit,
+    /// What was asked for is not there.
+    NotFound,
+    /// The other side's own fault, such as a full disk.
+    Internal,
+}
+
+/// A refusal as it goes over the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind.
+    pub code: RefusalCode,
+    /// What a person reads.
+    pub message: String,
+}
+
+/// What ties one turn together: the context ibGib, the saga's frame, the frame's message and, from
+/// the sender, the session frame that signed the context.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The context; its address is what the session signs.
+    pub context: IbGib,
+    /// The saga's frame of this turn.
+    pub saga_frame: IbGib,
+    /// The frame's message.
+    pub saga_frame_msg: IbGib,
+    /// The session keystone's frame whose proof targets the context; none from the receiver.
+    pub signed_session_identity: Option<IbGib>,
+}
+
+impl Context {
+    /// The control ibGibs of the turn, each after what it relates to.
+    pub fn control(&self) -> impl Iterator<Item = &IbGib> {
+        let turn = [&self.saga_frame_msg, &self.saga_frame, &self.context];
+        turn.into_iter().chain(&self.signed_session_identity)
+    }
+}
+
+/// One message of a session, either way.
+#[derive(Debug, Clone)]
+pub enum Msg {
+    /// The sender says who it is and which session it wants to connect.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The tjp address of the domain keystone I.
+        domain: Addr,
+        /// The tjp address of the session keystone S.
+        session: Addr,
+    },
+    /// The receiver asks for a proof.
+    AuthChallenge {
+        /// What the proof's claim must target; fresh, good once.
+        challenge_uuid: String,
+        /// The ids of S's connect pool that the proof must solve.
+        demanded_ids: Vec<String>,
+    },
+    /// S's next frame, with the proof.
+    AuthProof {
+        /// S evolved with verb `connect`.
+        keystone: IbGib,
+    },
+    /// The session is open.
+    AuthOk {
+        /// For reading over HTTP; none where there is no HTTP.
+        token: Option<Token>,
+    },
+    /// The receiver refuses the identity and closes.
+    AuthFail(Refusal),
+    /// The receiver refuses a message and closes.
+    SyncError(Refusal),
+    /// The sender's turn.
+    Request(Box<Context>),
+    /// The receiver's turn.
+    Response(Box<Context>),
+    /// Addresses that the other side may lack, in the order in which they would be sent.
+    Offer {
+        /// Counts offers, from 0.
+        seq: u32,
+        /// The addresses.
+        addrs: Vec<Addr>,
+    },
+    /// The answer to an offer.
+    Need {
+        /// The offer's number.
+        seq: u32,
+        /// For each address offered whether it is lacking.
+        lacks: Vec<bool>,
+    },
+    /// IbGibs, each as JSON text.
+    Payload {
+        /// The texts, dependencies first.
+        ibgibs: Vec<Box<str>>,
+    },
+}
+
+impl Msg {
+    /// The message's name, for errors and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Msg::Hello { .. } => "hello",
+            Msg::AuthChallenge { .. } => "auth_challenge",
+            Msg::AuthProof { .. } => "auth_proof",
+            Msg::AuthOk { .. } => "auth_ok",
+            Msg::AuthFail(_) => "auth_fail",
+            Msg::SyncError(_) => "sync_error",
+            Msg::Request(_) => "sync_frame_request",
+            Msg::Response(_) => "sync_frame_response",
+            Msg::Offer { .. } => "offer",
+            Msg::Need { .. } => "need",
+            Msg::Payload { .. } => "payload",
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Stage init: answering what the sender stated, and offering what it did not.
+
+use super::{Offering, Receiver};
+use crate::ibgib::Addr;
+use crate::space::{Id, Space, TimelineKind};
+use crate::sync::body::{Ack, Body, Init, PAGE, Scope, Stated};
+use crate::sync::error::SyncError;
+use crate::sync::negotiate;
+
+impl Receiver<'_> {
+    pub(super) fn init(&mut self, init: Init) -> Result<(), SyncError> {
+        let space = self.space;
+        let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
+        for stated in &init.timelines {
+            timelines.push(negotiate::answer(space, stated)?);
+        }
+        for probe in &init.probes {
+            timelines.push(negotiate::answer_probe(space, probe)?);
+        }
+        let had = space.has_many(&init.stones)?;
+        let lacking = init.stones.iter().zip(had).filter(|(_, had)| !had);
+        let lacks = lacking.map(|(addr, _)| addr.clone()).collect();
+
+        let open = self.open()?;
+        open.named.extend(init.timelines.iter().map(|stated| stated.tjp.key()));
+        open.named.extend(init.stones.iter().map(Addr::key));
+        let mut ack =
+            Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
+        if !init.more && init.probes.is_empty() {
+            self.offer(init.scope, &mut ack)?;
+        }
+        self.respond(&Body::Ack(ack))
+    }
+
+    /// Adds the next page of what is in scope here and was not named.
+    fn offer(&mut self, scope: Scope, ack: &mut Ack) -> Result<(), SyncError> {
+        let mut offering = match self.open()?.offering.take() {
+            Some(offering) if offering.scope == scope => offering,
+            Some(_) => return Err(SyncError::protocol("the scope of a saga does not change")),
+            None => self.begin_offering(scope)?,
+        };
+        match offering.scope {
+            Scope::All => self.offer_all(&mut offering, ack)?,
+            Scope::Roots(_) => self.offer_roots(&mut offering, ack)?,
+        }
+        self.open()?.offering = Some(offering);
+        Ok(())
+    }
+
+    fn begin_offering(&mut self, scope: Scope) -> Result<Offering, SyncError> {
+        let mut roots = Vec::new();
+        if let Scope::Roots(addrs) = &scope {
+            let mut ids = Vec::new();
+            for addr in addrs {
+                ids.extend(self.space.find(addr)?);
+            }
+            roots = self.space.live_timelines(&ids)?;
+        }
+        Ok(Offering {
+            scope,
+            roots: roots.into(),
+            after_timeline: None,
+            after_stone: None,
+            timelines_done: false,
+        })
+    }
+
+    fn offer_all(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
+        let space = self.space;
+        while !offering.timelines_done {
+            let page = space.timelines(TimelineKind::Data, offering.after_timeline, PAGE)?;
+            offering.timelines_done = page.len() < PAGE;
+            for timeline in page {
+                if ack.offers.len() >= PAGE {
+                    offering.timelines_done = false;
+                    ack.more = true;
+                    return Ok(());
+                }
+                offering.after_timeline = Some(timeline.tjp_id);
+                if !self.open()?.named.contains(&timeline.tjp.key()) {
+                    let (tip, n) = (timeline.tip.addr, timeline.tip.n);
+                    ack.offers.push(Stated { tjp: timeline.tjp, tip, n });
+                }
+            }
+        }
+        let page = space.loose_stones(offering.after_stone, PAGE)?;
+        ack.more = page.len() >= PAGE;
+        for (id, addr) in page {
+            offering.after_stone = Some(id);
+            if !self.open()?.named.contains(&addr.key()) {
+                ack.offered_stones.push(addr);
+            }
+        }
+        Ok(())
+    }
+
+    fn offer_roots(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
+        let space = self.space;
+        if !offering.timelines_done {
+            offering.timelines_done = true;
+            if let Scope::Roots(roots) = &offering.scope {
+                for root in roots {
+                    let named = self.open()?.named.contains(&root.key());
+                    if !named && is_stone(space, root)? {
+                        ack.offered_stones.push(root.clone());
+                    }
+                }
+            }
+        }
+        while let Some(id) = offering.roots.pop_front() {
+            if ack.offers.len() >= PAGE {
+                offering.roots.push_front(id);
+                ack.more = true;
+                break;
+            }
+            if let Some(timeline) = space.timeline_of(id)?
+                && timeline.kind == TimelineKind::Data
+                && !self.open()?.named.contains(&timeline.tjp.key())
+            {
+                let (tip, n) = (timeline.tip.addr, timeline.tip.n);
+                ack.offers.push(Stated { tjp: timeline.tjp, tip, n });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the space holds a stone under this address.
+fn is_stone(space: &dyn Space, addr: &Addr) -> Result<bool, SyncError> {
+    let id: Option<Id> = space.find(addr)?;
+    Ok(match id {
+        Some(id) => space.node(id)?.timeline.is_none(),
+        None => false,
+    })
+}

@@ -1,0 +1,269 @@
+//! The receiver's half of a session: a state machine that knows no transport.
+
+mod answer;
+pub(crate) mod deliver;
+
+use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::body::{Body, Scope};
+use super::domain;
+use super::error::SyncError;
+use super::establish::random_id;
+use super::flow::{Inflow, Limits, Outflow};
+use super::frame::{Role, Saga};
+use super::machine::Machine;
+use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::session::Follower;
+use crate::ibgib::{Addr, AddrKey, IbGib, Moment};
+use crate::keystone;
+use crate::space::{Id, Space};
+
+/// How many ids of S's connect pool a challenge demands.
+pub const DEMANDED: usize = 4;
+
+/// What a receiver allows.
+#[derive(Debug, Clone)]
+pub struct ReceiverOpts {
+    /// Where payloads are staged: a folder on the space's own disk.
+    pub stage_dir: PathBuf,
+    /// How much one saga may bring.
+    pub limits: Limits,
+    /// How long a challenge is good.
+    pub challenge_time: Duration,
+    /// How many turns one session may take.
+    pub max_turns: u64,
+}
+
+impl ReceiverOpts {
+    /// The defaults, staging in `stage_dir`.
+    pub fn new(stage_dir: PathBuf) -> ReceiverOpts {
+        ReceiverOpts {
+            stage_dir,
+            limits: Limits::default(),
+            challenge_time: Duration::from_secs(30),
+            max_turns: 10_000,
+        }
+    }
+}
+
+/// What the receiver asks its owner: whether a session may connect, and for a token.
+pub trait Gate {
+    /// Lets a session connect, once; an error refuses it.
+    fn admit(&self, session: &Addr) -> Result<(), SyncError>;
+    /// A token for reading the domain's data, where there is something to read it by.
+    fn token(&self) -> Result<Option<Token>, SyncError>;
+}
+
+/// A gate for peers in one process: every session may connect, and nobody needs a token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenGate;
+
+impl Gate for OpenGate {
+    fn admit(&self, _session: &Addr) -> Result<(), SyncError> {
+        Ok(())
+    }
+    fn token(&self) -> Result<Option<Token>, SyncError> {
+        Ok(None)
+    }
+}
+
+/// The receiver of one session, in one domain's space.
+pub struct Receiver<'a> {
+    space: &'a dyn Space,
+    domain: Addr,
+    gate: &'a dyn Gate,
+    opts: ReceiverOpts,
+    state: State<'a>,
+    out: VecDeque<Msg>,
+    turns: u64,
+    committed: bool,
+}
+
+enum State<'a> {
+    /// Nobody said hello yet.
+    Silent,
+    /// A challenge is out.
+    Challenged(Box<Challenged>),
+    /// Turns are taken.
+    Open(Box<Open<'a>>),
+    /// The saga was committed.
+    Done,
+}
+
+/// What a challenge that is out holds.
+struct Challenged {
+    follower: Follower,
+    session: Addr,
+    uuid: String,
+    ids: Vec<String>,
+    at: Instant,
+}
+
+/// What an open session holds.
+struct Open<'a> {
+    follower: Follower,
+    saga: Saga,
+    inflow: Inflow,
+    outflow: Option<Outflow<'a>>,
+    named: HashSet<AddrKey>,
+    offering: Option<Offering>,
+}
+
+/// Where the offers of what the sender did not name stand.
+struct Offering {
+    scope: Scope,
+    roots: VecDeque<Id>,
+    after_timeline: Option<Id>,
+    after_stone: Option<Id>,
+    timelines_done: bool,
+}
+
+impl<'a> Receiver<'a> {
+    /// A receiver for the domain `domain`, whose space is `space`.
+    pub fn new(space: &'a dyn Space, domain: Addr, gate: &'a dyn Gate, opts: ReceiverOpts) -> Self {
+        let (state, out) = (State::Silent, VecDeque::new());
+        Receiver { space, domain, gate, opts, state, out, turns: 0, committed: false }
+    }
+
+    /// Whether the sender proved itself.
+    pub fn is_authenticated(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Done)
+    }
+
+    /// Whether the saga was committed.
+    pub fn is_committed(&self) -> bool {
+        self.committed
+    }
+
+    fn hello(&mut self, protocol: u32, domain: &Addr, session: &Addr) -> Result<(), SyncError> {
+        if protocol != PROTOCOL {
+            let message = format!("protocol {protocol} is not spoken here, but {PROTOCOL}");
+            return Err(SyncError::protocol(message));
+        }
+        if *domain != self.domain {
+            return Err(SyncError::Auth("another identity's domain".into()));
+        }
+        let genesis = domain::unconnected(self.space, session)?;
+        let mut pool = keystone::pool_ids(&genesis, keystone::POOL_CONNECT);
+        if pool.len() < DEMANDED {
+            return Err(SyncError::Auth("the session's connect pool is too small".into()));
+        }
+        let ids = (0..DEMANDED).map(|_| take_random(&mut pool)).collect::<Result<Vec<_>, _>>()?;
+        let uuid = random_id()?;
+        self.out.push_back(Msg::AuthChallenge {
+            challenge_uuid: uuid.clone(),
+            demanded_ids: ids.clone(),
+        });
+        let (follower, session) = (Follower::new(genesis), session.clone());
+        let challenged = Challenged { follower, session, uuid, ids, at: Instant::now() };
+        self.state = State::Challenged(Box::new(challenged));
+        Ok(())
+    }
+
+    fn prove(&mut self, frame: &IbGib) -> Result<(), SyncError> {
+        let State::Challenged(challenged) = std::mem::replace(&mut self.state, State::Silent)
+        else {
+            return Err(SyncError::protocol("a proof without a challenge"));
+        };
+        let Challenged { mut follower, session, uuid, ids, at } = *challenged;
+        if at.elapsed() > self.opts.challenge_time {
+            return Err(SyncError::Auth("the challenge is too old".into()));
+        }
+        let saga_id = domain::saga_of_session(follower.tip())
+            .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
+        follower.connect(frame, &uuid, &ids)?;
+        self.gate.admit(&session)?;
+        domain::put(self.space, &[frame])?;
+        self.out.push_back(Msg::AuthOk { token: self.gate.token()? });
+        let inflow = Inflow::new(&self.opts.stage_dir, self.opts.limits)?;
+        self.state = State::Open(Box::new(Open {
+            follower,
+            saga: Saga::new(saga_id, session),
+            inflow,
+            outflow: None,
+            named: HashSet::new(),
+            offering: None,
+        }));
+        Ok(())
+    }
+
+    fn request(&mut self, turn: &Context) -> Result<(), SyncError> {
+        self.turns += 1;
+        if self.turns > self.opts.max_turns {
+            return Err(SyncError::Limit(format!("a session takes {} turns", self.opts.max_turns)));
+        }
+        let open = self.open()?;
+        if open.outflow.is_some() {
+            return Err(SyncError::protocol("a turn before the last one was answered"));
+        }
+        let body = open.saga.check(Role::Sender, turn)?;
+        open.follower.follow(turn)?;
+        open.saga.append(turn)?;
+        match body {
+            Body::Init(init) => self.init(init),
+            Body::Delta(delta) => self.delta(&delta),
+            Body::Commit(commit) => self.commit(&commit),
+            Body::Ack(_) => Err(SyncError::protocol("an ack from the sender")),
+        }
+    }
+
+    fn open(&mut self) -> Result<&mut Open<'a>, SyncError> {
+        match &mut self.state {
+            State::Open(open) => Ok(open),
+            _ => Err(SyncError::Auth("the session is not connected".into())),
+        }
+    }
+
+    /// Makes the receiver's next turn and sends it.
+    fn respond(&mut self, body: &Body) -> Result<(), SyncError> {
+        let open = self.open()?;
+        let turn = open.saga.make(Role::Receiver, body, Moment::now())?;
+        open.saga.append(&turn)?;
+        self.out.push_back(Msg::Response(Box::new(turn)));
+        Ok(())
+    }
+}
+
+impl Machine for Receiver<'_> {
+    fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
+        match msg {
+            Msg::Hello { protocol, domain, session } if matches!(self.state, State::Silent) => {
+                self.hello(protocol, &domain, &session)
+            }
+            Msg::AuthProof { keystone } => self.prove(&keystone),
+            Msg::Request(turn) => self.request(&turn),
+            Msg::Offer { seq, addrs } => {
+                let space = self.space;
+                let lacks = self.open()?.inflow.lacks(space, &addrs)?;
+                self.out.push_back(Msg::Need { seq, lacks });
+                Ok(())
+            }
+            Msg::Payload { ibgibs } => self.open()?.inflow.take(&ibgibs),
+            Msg::Need { seq, lacks } => match &mut self.open()?.outflow {
+                Some(outflow) => outflow.answered(seq, &lacks),
+                None => Err(SyncError::protocol("an answer to no offer")),
+            },
+            other => Err(SyncError::protocol(format!("{} came out of turn", other.name()))),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Msg>, SyncError> {
+        if let Some(msg) = self.out.pop_front() {
+            return Ok(Some(msg));
+        }
+        self.deliver()
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.state, State::Done) && self.out.is_empty()
+    }
+}
+
+/// Takes a random one out of `ids`.
+fn take_random(ids: &mut Vec<String>) -> Result<String, SyncError> {
+    let random = getrandom::u64().map_err(|error| SyncError::Random(error.to_string()))?;
+    let at = random % ids.len().max(1) as u64;
+    Ok(ids.swap_remove(usize::try_from(at).unwrap_or(0)))
+}

@@ -1,0 +1,242 @@
+//! The sender's half of a session: a state machine that knows no transport.
+
+mod init;
+mod plan;
+mod transfer;
+
+pub use plan::{How, Plan, Pull, Push, Summary, TipChange};
+pub use transfer::{NAME_SAGA, NAME_SESSION};
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use super::body::{Body, Seal, Want};
+use super::domain;
+use super::error::SyncError;
+use super::flow::{Inflow, Limits, Outflow};
+use super::frame::{Role, Saga};
+use super::machine::Machine;
+use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::session::Signer;
+use crate::ibgib::{Addr, Moment};
+use crate::space::{Prepared, Space};
+use init::Stating;
+
+/// Which way a sync moves things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Both ways, until both sides agree.
+    #[default]
+    Both,
+    /// Only what the receiver has comes here.
+    PullOnly,
+    /// Only what is here goes to the receiver.
+    PushOnly,
+}
+
+/// What a sync is about and how it goes.
+#[derive(Debug, Clone)]
+pub struct SenderOpts {
+    /// The roots: tjp addresses or addresses of stones; empty for every root of both spaces.
+    pub roots: Vec<Addr>,
+    /// Which way.
+    pub direction: Direction,
+    /// Whether to stop once the plan is known.
+    pub dry_run: bool,
+    /// Whether to stop once the session is connected.
+    pub connect_only: bool,
+    /// Where what is pulled is staged: a folder on the space's own disk.
+    pub stage_dir: PathBuf,
+    /// How much may be pulled.
+    pub limits: Limits,
+}
+
+impl SenderOpts {
+    /// Both ways, every root, staging in `stage_dir`.
+    pub fn new(stage_dir: PathBuf) -> SenderOpts {
+        SenderOpts {
+            roots: Vec::new(),
+            direction: Direction::Both,
+            dry_run: false,
+            connect_only: false,
+            stage_dir,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The sender of one session.
+pub struct Sender<'a> {
+    space: &'a dyn Space,
+    domain: Addr,
+    signer: Signer,
+    saga: Saga,
+    opts: SenderOpts,
+    state: State<'a>,
+    out: VecDeque<Msg>,
+    plan: Plan,
+    inflow: Inflow,
+    merged: Vec<Prepared>,
+    wants: Vec<Want>,
+    want_stones: Vec<Addr>,
+    sealed: Seal,
+    summary: Summary,
+    token: Option<Token>,
+}
+
+enum State<'a> {
+    Start,
+    Hello,
+    Proof,
+    Init(Box<Stating>),
+    Pull,
+    Push(Box<Outflow<'a>>),
+    Pushed,
+    Commit,
+    Done,
+}
+
+impl<'a> Sender<'a> {
+    /// A sender that signs with `signer`, whose session the receiver knows already.
+    pub fn new(
+        space: &'a dyn Space,
+        domain: Addr,
+        saga_id: String,
+        signer: Signer,
+        opts: SenderOpts,
+    ) -> Result<Self, SyncError> {
+        let saga = Saga::new(saga_id, signer.tjp().clone());
+        let inflow = Inflow::new(&opts.stage_dir, opts.limits)?;
+        Ok(Sender {
+            space,
+            domain,
+            signer,
+            saga,
+            opts,
+            state: State::Start,
+            out: VecDeque::new(),
+            plan: Plan::default(),
+            inflow,
+            merged: Vec::new(),
+            wants: Vec::new(),
+            want_stones: Vec::new(),
+            sealed: Seal::default(),
+            summary: Summary::default(),
+            token: None,
+        })
+    }
+
+    /// The tjp address of the identity whose data is synced.
+    pub fn domain(&self) -> &Addr {
+        &self.domain
+    }
+
+    /// What was done so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// What is to be moved, once that is known.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The token that the receiver handed out.
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Signs and sends the sender's next turn.
+    fn request(&mut self, body: &Body) -> Result<(), SyncError> {
+        let now = Moment::now();
+        let mut turn = self.saga.make(Role::Sender, body, now)?;
+        self.signer.sign_turn(&mut turn, now)?;
+        self.saga.append(&turn)?;
+        self.summary.turns += 1;
+        self.out.push_back(Msg::Request(Box::new(turn)));
+        Ok(())
+    }
+
+    fn response(&mut self, turn: &Context) -> Result<(), SyncError> {
+        if turn.signed_session_identity.is_some() {
+            return Err(SyncError::protocol("a response carries a signature"));
+        }
+        let body = self.saga.check(Role::Receiver, turn)?;
+        self.saga.append(turn)?;
+        match (std::mem::replace(&mut self.state, State::Done), body) {
+            (State::Init(stating), Body::Ack(ack)) => self.acked(*stating, ack),
+            (State::Pull, Body::Delta(delta)) => {
+                self.inflow.close_turn(&delta.payload)?;
+                self.pull()
+            }
+            (State::Pushed, Body::Delta(_)) => self.commit(),
+            (State::Commit, Body::Commit(_)) => self.committed(),
+            (_, body) => {
+                let stage = body.stage().name();
+                Err(SyncError::protocol(format!("the {stage} does not answer what was sent")))
+            }
+        }
+    }
+}
+
+impl Machine for Sender<'_> {
+    fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
+        match (msg, &mut self.state) {
+            (Msg::AuthChallenge { challenge_uuid, demanded_ids }, State::Hello) => {
+                let now = Moment::now();
+                let keystone = self.signer.prove(&challenge_uuid, &demanded_ids, now)?;
+                self.out.push_back(Msg::AuthProof { keystone });
+                self.state = State::Proof;
+                Ok(())
+            }
+            (Msg::AuthOk { token }, State::Proof) => {
+                domain::put(self.space, &[self.signer.tip()])?;
+                self.token = token;
+                if self.opts.connect_only {
+                    self.state = State::Done;
+                    return Ok(());
+                }
+                self.begin_init()
+            }
+            (Msg::Response(turn), _) => self.response(&turn),
+            (Msg::Offer { seq, addrs }, State::Pull) => {
+                let lacks = self.inflow.lacks(self.space, &addrs)?;
+                self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
+                self.out.push_back(Msg::Need { seq, lacks });
+                Ok(())
+            }
+            (Msg::Payload { ibgibs }, State::Pull) => {
+                self.summary.received += ibgibs.len() as u64;
+                self.summary.bytes_received += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();
+                self.inflow.take(&ibgibs)
+            }
+            (Msg::Need { seq, lacks }, State::Push(outflow)) => {
+                self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
+                outflow.answered(seq, &lacks)
+            }
+            (Msg::AuthFail(refusal) | Msg::SyncError(refusal), _) => {
+                Err(SyncError::Refused(refusal))
+            }
+            (other, _) => Err(SyncError::protocol(format!("{} came out of turn", other.name()))),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Msg>, SyncError> {
+        if let Some(msg) = self.out.pop_front() {
+            return Ok(Some(msg));
+        }
+        match &mut self.state {
+            State::Start => {
+                self.state = State::Hello;
+                let (domain, session) = (self.domain.clone(), self.signer.tjp().clone());
+                Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session }))
+            }
+            State::Push(_) => self.push_next(),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.state, State::Done) && self.out.is_empty()
+    }
+}

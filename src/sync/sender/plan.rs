@@ -1,0 +1,131 @@
+//! What a sync is going to move, and what it moved.
+
+use crate::ibgib::Addr;
+use crate::space::{Id, Tip};
+use crate::sync::body::Sample;
+use crate::sync::merge::Unreplayed;
+
+/// Frames of a timeline to send.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The timeline.
+    pub tjp: Addr,
+    /// Its tip here.
+    pub tip: Tip,
+    /// The newest frame that the receiver has; none for all.
+    pub common: Option<Addr>,
+}
+
+/// Frames of a timeline to fetch.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The timeline.
+    pub tjp: Addr,
+    /// Its tip there.
+    pub theirs: Sample,
+    /// Its tip here; none where it is not here.
+    pub mine: Option<Tip>,
+    /// The newest frame of theirs that is here.
+    pub common: Option<Addr>,
+    /// For a timeline that diverged, the newest frame on both lines: both branches begin after it.
+    pub base: Option<Addr>,
+}
+
+/// What is to be moved.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Timelines that are the same on both sides.
+    pub equal: u64,
+    /// Timelines to send.
+    pub pushes: Vec<Push>,
+    /// Timelines to fetch, diverged ones among them.
+    pub pulls: Vec<Pull>,
+    /// Stones to send.
+    pub push_stones: Vec<(Id, Addr)>,
+    /// Stones to fetch.
+    pub pull_stones: Vec<Addr>,
+    /// Timelines left as they are, since only the other direction was asked for.
+    pub left: Vec<Addr>,
+}
+
+impl Plan {
+    /// Whether there is nothing to move.
+    pub fn is_empty(&self) -> bool {
+        self.pushes.is_empty()
+            && self.pulls.is_empty()
+            && self.push_stones.is_empty()
+            && self.pull_stones.is_empty()
+    }
+}
+
+/// How a timeline's tip changed, on either side.
+#[derive(Debug, Clone)]
+pub struct TipChange {
+    /// The timeline.
+    pub tjp: Addr,
+    /// What happened.
+    pub how: How,
+    /// The tip before on the side that changed; none where the timeline was new there.
+    pub from: Option<Addr>,
+    /// The tip that both sides have now.
+    pub to: Addr,
+    /// Its `n`.
+    pub n: u64,
+    /// Edits that a merge could not replay.
+    pub unreplayed: Vec<Unreplayed>,
+}
+
+/// What happened to a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Frames went to the receiver.
+    Pushed,
+    /// Frames came from the receiver.
+    Pulled,
+    /// Two branches were merged.
+    Merged,
+}
+
+impl How {
+    /// As people and scripts read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            How::Pushed => "pushed",
+            How::Pulled => "pulled",
+            How::Merged => "merged",
+        }
+    }
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Outgoing turns, each signed by S.
+    pub turns: u64,
+    /// IbGibs sent.
+    pub sent: u64,
+    /// Bytes of JSON sent in payloads.
+    pub bytes_sent: u64,
+    /// IbGibs received.
+    pub received: u64,
+    /// Bytes of JSON received in payloads.
+    pub bytes_received: u64,
+    /// IbGibs that were offered, either way, and were there already.
+    pub skipped: u64,
+    /// Timelines that were the same on both sides.
+    pub equal: u64,
+    /// Tips that changed.
+    pub tips: Vec<TipChange>,
+}
+
+impl Summary {
+    /// Bytes of JSON that were moved, both ways.
+    pub fn bytes(&self) -> u64 {
+        self.bytes_sent + self.bytes_received
+    }
+
+    /// IbGibs that were moved, both ways.
+    pub fn ibgibs(&self) -> u64 {
+        self.sent + self.received
+    }
+}

@@ -1,0 +1,135 @@
+//! The session identity S: signing one's turns, and checking the other's signatures
+//! (docs/protocol.md, section 5).
+
+use super::error::SyncError;
+use super::msg::Context;
+use crate::ibgib::{Addr, IbGib, Moment};
+use crate::keystone::{self, Claim, MasterSecret, Signing, VERB_CONNECT, VERB_SYNC};
+
+/// S as its owner holds it.
+#[derive(Debug)]
+pub struct Signer {
+    secret: MasterSecret,
+    tjp: Addr,
+    tip: IbGib,
+}
+
+impl Signer {
+    /// A signer at S's genesis.
+    pub fn new(secret: MasterSecret, genesis: IbGib) -> Result<Signer, SyncError> {
+        Ok(Signer { secret, tjp: genesis.addr()?, tip: genesis })
+    }
+
+    /// The tjp address of S.
+    pub fn tjp(&self) -> &Addr {
+        &self.tjp
+    }
+
+    /// S's newest frame.
+    pub fn tip(&self) -> &IbGib {
+        &self.tip
+    }
+
+    /// Evolves S with the proof that answers a challenge.
+    pub fn prove(
+        &mut self,
+        challenge_uuid: &str,
+        demanded: &[String],
+        now: Moment,
+    ) -> Result<IbGib, SyncError> {
+        self.sign(VERB_CONNECT, challenge_uuid, keystone::POOL_CONNECT, demanded, now)
+    }
+
+    /// Evolves S with a signature of a turn's context, and puts it into the turn.
+    pub fn sign_turn(&mut self, turn: &mut Context, now: Moment) -> Result<(), SyncError> {
+        let target = turn.context.addr()?;
+        let signed = self.sign(VERB_SYNC, target.as_str(), keystone::POOL_SYNC, &[], now)?;
+        turn.signed_session_identity = Some(signed);
+        Ok(())
+    }
+
+    fn sign(
+        &mut self,
+        verb: &str,
+        target: &str,
+        pool: &str,
+        required: &[String],
+        now: Moment,
+    ) -> Result<IbGib, SyncError> {
+        let claim = Claim::new(verb, target);
+        let signing =
+            Signing { claim: &claim, pool_id: Some(pool), required, frame_details: None, now };
+        let frame = keystone::sign(&self.tip, &self.secret, &signing)?;
+        self.tip = frame.clone();
+        Ok(frame)
+    }
+}
+
+/// S as the receiver follows it.
+#[derive(Debug)]
+pub struct Follower {
+    tip: IbGib,
+}
+
+impl Follower {
+    /// Follows S from a frame that was validated before.
+    pub fn new(tip: IbGib) -> Follower {
+        Follower { tip }
+    }
+
+    /// S's newest frame.
+    pub fn tip(&self) -> &IbGib {
+        &self.tip
+    }
+
+    /// Takes the frame that answers a challenge; refuses one that does not.
+    pub fn connect(
+        &mut self,
+        frame: &IbGib,
+        challenge_uuid: &str,
+        demanded: &[String],
+    ) -> Result<(), SyncError> {
+        let proof = self.step(frame, VERB_CONNECT, challenge_uuid)?;
+        let same = proof.required.len() == demanded.len()
+            && demanded.iter().all(|id| proof.required.contains(id));
+        if !same || proof.solutions.len() != demanded.len() {
+            return Err(SyncError::Auth(
+                "the proof does not solve exactly what was demanded".into(),
+            ));
+        }
+        self.tip = frame.clone();
+        Ok(())
+    }
+
+    /// Takes the frame that signs a turn; refuses one that does not.
+    pub fn follow(&mut self, turn: &Context) -> Result<(), SyncError> {
+        let frame = turn
+            .signed_session_identity
+            .as_ref()
+            .ok_or_else(|| SyncError::Auth("the turn is not signed".into()))?;
+        self.step(frame, VERB_SYNC, turn.context.addr()?.as_str())?;
+        self.tip = frame.clone();
+        Ok(())
+    }
+
+    fn step(&self, frame: &IbGib, verb: &str, target: &str) -> Result<keystone::Proof, SyncError> {
+        let violations = keystone::validate_step(&self.tip, frame);
+        if !violations.is_empty() {
+            return Err(SyncError::Auth(join(&violations)));
+        }
+        let proof = keystone::proof_of(frame).ok().flatten();
+        let proof =
+            proof.ok_or_else(|| SyncError::Auth("the session's frame holds no proof".into()))?;
+        if proof.claim.verb != verb || proof.claim.target != target {
+            let message = format!("the session claims {:?} for another target", proof.claim.verb);
+            return Err(SyncError::Auth(message));
+        }
+        Ok(proof)
+    }
+}
+
+/// Broken rules as one line.
+pub(crate) fn join<V: std::fmt::Display>(violations: &[V]) -> String {
+    let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    lines.join("; ")
+}

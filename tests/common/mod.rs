@@ -1,0 +1,100 @@
+//! Two sides, an identity and some data, for the tests of whole syncs.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
+use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::keystone::{self, MasterSecret, presets};
+use sync_gib::peer::{Identity, InProcess, Link, NoWatch, PeerError, Synced, client};
+use sync_gib::space::{Space, SpaceExt, SqliteSpace};
+use sync_gib::sync::SenderOpts;
+
+/// A client's space with an identity, and the folder that holds it.
+pub struct Device {
+    pub dir: tempfile::TempDir,
+    pub space: SqliteSpace,
+    pub identity: Identity,
+    pub genesis: IbGib,
+}
+
+pub fn secret() -> MasterSecret {
+    MasterSecret::from_raw(SecretString::from("test-sender-secret-phase3")).unwrap()
+}
+
+impl Device {
+    pub fn new() -> Device {
+        let pools = presets::identity_pools().unwrap();
+        let genesis = keystone::genesis(&secret(), &pools, None, Moment::now()).unwrap();
+        Device::with(genesis)
+    }
+
+    /// Another device of the same identity.
+    pub fn with(genesis: IbGib) -> Device {
+        let dir = tempfile::tempdir().unwrap();
+        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
+        space.put_all(std::slice::from_ref(&genesis)).unwrap();
+        let identity = Identity { domain: genesis.addr().unwrap(), secret: secret() };
+        Device { dir, space, identity, genesis }
+    }
+
+    pub fn opts(&self) -> SenderOpts {
+        SenderOpts::new(self.dir.path().to_owned())
+    }
+
+    pub fn sync<L: Link>(&self, link: &L) -> Result<Synced, PeerError> {
+        self.sync_with(link, &self.opts())
+    }
+
+    pub fn sync_with<L: Link>(&self, link: &L, opts: &SenderOpts) -> Result<Synced, PeerError> {
+        client::sync(&self.space, link, &self.identity, opts, &mut NoWatch)
+    }
+
+    /// A new timeline with this data; returns its tjp's address.
+    pub fn new_timeline(&self, ib: &str, data: Value) -> Addr {
+        let root = IbGib::primitive(ib);
+        let Value::Object(data) = data else { panic!("no object") };
+        let each = Opts::next_frame().build();
+        let tjp = Some(json!({"uuid": true, "timestamp": true}));
+        let opts = FirstGen { ib, parent: &root, data: Some(data), rel8ns: None, each, tjp };
+        let made = first_gen(&opts, Moment::now()).unwrap();
+        let tjp = made.intermediates[0].addr().unwrap();
+        self.space.put_all(&made.into_all()).unwrap();
+        tjp
+    }
+
+    /// One more frame with this patch; returns its address.
+    pub fn edit(&self, tjp: &Addr, patch: Value) -> Addr {
+        self.change(tjp, Kind::Mut8, Opts::next_frame().set("dataToAddOrPatch", patch).build())
+    }
+
+    /// One more frame that relates to `other`.
+    pub fn relate(&self, tjp: &Addr, name: &str, other: &Addr) -> Addr {
+        let add = json!({ name: [other] });
+        self.change(tjp, Kind::Rel8, Opts::next_frame().set("rel8nsToAddByAddr", add).build())
+    }
+
+    pub fn change(&self, tjp: &Addr, kind: Kind, opts: Map<String, Value>) -> Addr {
+        let tip = self.tip(tjp);
+        let made = transform(kind, &tip, &opts, Moment::now()).unwrap();
+        let addr = made.new_ibgib.addr().unwrap();
+        self.space.put_all(&made.into_all()).unwrap();
+        addr
+    }
+
+    pub fn tip(&self, tjp: &Addr) -> IbGib {
+        let tip = self.space.tip(tjp).unwrap().expect("the timeline is here");
+        self.space.get_id(tip.id).unwrap()
+    }
+}
+
+/// A receiver in this process, and the folder that holds it.
+pub fn receiver(domain: &Addr) -> (tempfile::TempDir, InProcess) {
+    let dir = tempfile::tempdir().unwrap();
+    let path: PathBuf = dir.path().join("server.db");
+    let space = SqliteSpace::create_if_missing(&path, domain.as_str()).unwrap();
+    let link = InProcess::new(space, dir.path().to_owned());
+    (dir, link)
+}

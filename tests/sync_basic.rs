@@ -1,0 +1,75 @@
+//! Whole syncs between two spaces in one process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{Device, receiver};
+use serde_json::json;
+use sync_gib::peer::Link;
+use sync_gib::space::{Space, compare_graphs};
+
+#[test]
+fn a_timeline_goes_up_once() {
+    let device = Device::new();
+    let (_dir, link) = receiver(&device.identity.domain);
+    link.register(&device.genesis).unwrap();
+    let x = device.new_timeline("x", json!({"hello": "world"}));
+    device.edit(&x, json!({"a": 1}));
+
+    let first = device.sync(&link).unwrap();
+    assert_eq!(first.summary.turns, 3);
+    assert_eq!(first.summary.sent, 6, "fork, its dna, mut8, its dna, mut8, its dna");
+    let here = device.space.tip(&x).unwrap().unwrap();
+    let there = link.dest().tip(&x).unwrap().unwrap();
+    assert_eq!(here.addr, there.addr);
+    let diff = compare_graphs(&device.space, &[here.id], link.dest(), &[there.id]).unwrap();
+    assert!(diff.is_same());
+    let session = device.space.tip(&first.session).unwrap().unwrap();
+    assert_eq!(session.n, 1 + first.summary.turns);
+    assert_eq!(link.dest().tip(&first.session).unwrap().unwrap().addr, session.addr);
+
+    let second = device.sync(&link).unwrap();
+    assert_eq!(second.summary.sent, 0);
+    assert_eq!(second.summary.turns, 2);
+}
+
+#[test]
+fn a_receiver_that_is_ahead_is_pulled_from() {
+    let one = Device::new();
+    let (_dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let x = one.new_timeline("x", json!({"hello": "world"}));
+    one.sync(&link).unwrap();
+
+    let two = Device::with(one.genesis.clone());
+    let pulled = two.sync(&link).unwrap();
+    assert_eq!(pulled.summary.received, 4);
+    two.edit(&x, json!({"b": 2}));
+    two.sync(&link).unwrap();
+
+    let pulled = one.sync(&link).unwrap();
+    assert_eq!(pulled.summary.received, 2);
+    assert_eq!(one.tip(&x), two.tip(&x));
+}
+
+#[test]
+fn two_branches_merge() {
+    let one = Device::new();
+    let (_dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let x = one.new_timeline("x", json!({"hello": "world"}));
+    one.sync(&link).unwrap();
+    let two = Device::with(one.genesis.clone());
+    two.sync(&link).unwrap();
+
+    one.edit(&x, json!({"a": 1}));
+    let orphan = two.edit(&x, json!({"b": 2}));
+    one.sync(&link).unwrap();
+    two.sync(&link).unwrap();
+    one.sync(&link).unwrap();
+    let tip = one.tip(&x);
+    assert_eq!(tip, two.tip(&x));
+    assert_eq!(tip.datum("a"), Some(&json!(1)));
+    assert_eq!(tip.datum("b"), Some(&json!(2)));
+    assert_eq!(tip.rel8d("graftorphan").next(), Some(orphan.as_str()));
+}
