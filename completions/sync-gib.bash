@@ -376,7 +376,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__serve)
-            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --max-message --max-sockets --max-requests --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
+            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --max-sockets --max-turns --max-saga-bytes --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -410,15 +410,15 @@ _sync__gib() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-message)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --max-sockets)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-requests)
+                --max-turns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-saga-bytes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

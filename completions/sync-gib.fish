@@ -145,12 +145,12 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-file -d 'More of them, one a line' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 'The certificate chain (PEM), to speak https and wss' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-message -d 'Largest WebSocket message and HTTP body, in bytes' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-requests -d 'Most requests on one socket' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-turns -d 'Most turns in one session' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-saga-bytes -d 'Most bytes that one sync may bring' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l auth-timeout -d 'Seconds that a socket may stay unauthenticated' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l idle-timeout -d 'Seconds that a socket may stay silent' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l session-ttl -d 'Seconds that a session may last' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l session-ttl -d 'Seconds that a session may wait for its socket' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l token-ttl -d 'Seconds that a token for reading is good' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l log-format -d 'The form of the log on standard error' -r -f -a "text\t'A line for people'
 json\t'A JSON object'"

@@ -1,8 +1,23 @@
 //! `check`: the seven assertions of docs/protocol.md, section 8.
 
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
 use super::Ctx;
+use super::connection::{self, Connection, NAME_X};
 use super::error::{CliError, ErrorCode};
+use super::output::printable;
 use super::secret::SecretArgs;
+use crate::ibgib::{Addr, IbGib};
+use crate::keystone::{self, TimelineValidator, VERB_SYNC};
+use crate::peer::{Link, Remote};
+use crate::space::{Id, Space, SpaceError, SpaceExt, SqliteSpace, Tip, chain, graph_ids};
+use crate::sync::SyncError;
+use crate::sync::sender::{NAME_SAGA, NAME_SESSION};
+
+/// How many differences an assertion lists.
+const LISTED: usize = 10;
 
 /// Check that both sides hold the same, trusting nothing the server says.
 ///
@@ -19,6 +34,233 @@ pub struct CheckArgs {
 }
 
 /// Checks.
-pub fn run(_: &CheckArgs, _: &mut Ctx) -> Result<(), CliError> {
-    Err(CliError::new(ErrorCode::Unreachable, "this build has no sender"))
+pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let home = ctx.home()?;
+    let space = ctx.open_space()?;
+    let named = |name: &str, hint: &str| -> Result<Addr, CliError> {
+        let absent =
+            || CliError::new(ErrorCode::NotFound, format!("the space knows no {name} yet"));
+        space.name(name)?.ok_or_else(|| absent().hint(hint))
+    };
+    let domain = connection::domain_of(&space)?;
+    let x = named(NAME_X, "run `sync-gib setup`, or `sync-gib sync` on a device that joined")?;
+    let session = named(NAME_SESSION, "run `sync-gib sync` first")?;
+    let saga = named(NAME_SAGA, "run `sync-gib sync` first")?;
+    let connection = Connection::open(&home, &home.config()?)?;
+    let link = connection.link()?;
+    let token = connection::token(&home, &connection, &link, &space, &args.secret)?;
+
+    let sides = Sides { space: &space, link: &link, domain: &domain, token: &token };
+    let mut assertions = sides.data(&x)?;
+    assertions.extend(sides.session(&session, &saga)?);
+    assertions.push(sides.identity(&session)?);
+    print(&assertions, connection.name(), ctx)
+}
+
+fn print(assertions: &[Assertion], server: &str, ctx: &mut Ctx) -> Result<(), CliError> {
+    let failed = assertions.iter().filter(|assertion| !assertion.problems.is_empty()).count();
+    let mut entries = Vec::new();
+    for (at, assertion) in assertions.iter().enumerate() {
+        let ok = assertion.problems.is_empty();
+        let verdict = if ok { "ok" } else { "FAILED" };
+        ctx.out.line(format_args!("{}  {:<58} {verdict}", at + 1, assertion.what))?;
+        for problem in &assertion.problems {
+            ctx.out.line(format_args!("     {}", printable(problem)))?;
+        }
+        entries.push(json!({
+            "n": at + 1, "what": assertion.what, "ok": ok, "problems": assertion.problems,
+        }));
+    }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    ctx.out.line(format_args!(
+        "{}  {:<58} {verdict}",
+        assertions.len() + 1,
+        "all of these hold"
+    ))?;
+    if failed > 0 {
+        let message = format!("{failed} of {} assertions failed", assertions.len());
+        return Err(CliError::new(ErrorCode::Different, message)
+            .hint("run `sync-gib sync`, then check again; if it fails again, the sides differ")
+            .detail("server", server)
+            .detail("assertions", entries));
+    }
+    ctx.out.line("ALL PHASE 3B CHECKS PASSED")?;
+    ctx.out.done(json!({ "server": server, "assertions": entries }))
+}
+
+/// One thing that must hold, and what is wrong with it.
+struct Assertion {
+    what: &'static str,
+    problems: Vec<String>,
+}
+
+impl Assertion {
+    fn new(what: &'static str, problems: Vec<String>) -> Assertion {
+        Assertion { what, problems }
+    }
+
+    fn of(what: &'static str, problem: Option<String>) -> Assertion {
+        Assertion::new(what, problem.into_iter().collect())
+    }
+}
+
+/// The two sides, of which the far one is not trusted.
+struct Sides<'a> {
+    space: &'a SqliteSpace,
+    link: &'a Remote<'a>,
+    domain: &'a Addr,
+    token: &'a str,
+}
+
+/// What comparing a graph found.
+struct Compared {
+    here: u64,
+    there: u64,
+    problems: Vec<String>,
+}
+
+impl Sides<'_> {
+    /// X: the latest address, the number of nodes, every ibGib.
+    fn data(&self, x: &Addr) -> Result<Vec<Assertion>, CliError> {
+        let (latest, tip) = self.latest(x)?;
+        let compared = self.graph(&tip)?;
+        let counts = (compared.here != compared.there)
+            .then(|| format!("{} nodes here, {} on the server", compared.here, compared.there));
+        Ok(vec![
+            Assertion::of("X: the latest address is the same on both sides", latest),
+            Assertion::of("X: the graphs have the same number of nodes", counts),
+            Assertion::new("X: all keys and values match, address by address", compared.problems),
+        ])
+    }
+
+    /// S: as many frames as turns, all valid, the same on both sides.
+    fn session(&self, session: &Addr, saga: &Addr) -> Result<Vec<Assertion>, CliError> {
+        let (latest, tip) = self.latest(session)?;
+        let mut problems = self.replay(session)?;
+        let turns = self.outgoing_turns(saga)?;
+        let n = self.tip(session)?.map_or(0, |tip| tip.n);
+        if n != 1 + turns {
+            problems.insert(0, format!("{tip} has n {n}, expected 1 + {turns} outgoing turns"));
+        }
+        let mut same = self.graph(&tip)?.problems;
+        same.extend(latest);
+        Ok(vec![
+            Assertion::new("S: n is 1 + the outgoing turns, and every frame is valid", problems),
+            Assertion::new("S: the latest address and the whole graph are the same", same),
+        ])
+    }
+
+    /// I: the frame that claims S is on both sides, and I is valid from genesis on both.
+    fn identity(&self, session: &Addr) -> Result<Assertion, CliError> {
+        let what = "I: the frame that claims S is on both sides, and I replays";
+        let mut problems = self.replay(self.domain)?;
+        let claims = |frame: &IbGib| {
+            let proof = keystone::proof_of(frame).ok().flatten();
+            proof.is_some_and(|proof| {
+                proof.claim.verb == VERB_SYNC && proof.claim.target == session.as_str()
+            })
+        };
+        let theirs = self.link.identity(self.domain, None)?;
+        let mut validator = TimelineValidator::new();
+        let mut claim = None;
+        for frame in &theirs {
+            let addr = frame.addr()?;
+            let broken = validator.push(frame);
+            problems.extend(broken.iter().map(|rule| format!("on the server: {addr}: {rule}")));
+            if claims(frame) {
+                claim = Some(addr);
+            }
+        }
+        match claim {
+            None => problems.push(format!("no frame on the server claims {session}")),
+            Some(claim) if !self.space.get(&claim)?.as_ref().is_some_and(claims) => {
+                problems.push(format!("{claim} is on the server only"));
+            }
+            Some(_) => {}
+        }
+        Ok(Assertion::new(what, problems))
+    }
+
+    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, CliError> {
+        Ok(self.space.tip(tjp)?)
+    }
+
+    /// What is wrong with a timeline's latest address, and the one that is here.
+    fn latest(&self, tjp: &Addr) -> Result<(Option<String>, Addr), CliError> {
+        let gone = || CliError::new(ErrorCode::Damaged, format!("the timeline {tjp} is not here"));
+        let here = self.tip(tjp)?.ok_or_else(gone)?.addr;
+        let problem = match self.link.latest(self.domain, tjp, self.token)? {
+            None => Some(format!("the server does not have the timeline {tjp}")),
+            Some(there) if there.tip != here => {
+                Some(format!("{here} here, {} on the server", there.tip))
+            }
+            Some(_) => None,
+        };
+        Ok((problem, here))
+    }
+
+    /// Fetches the live graph of `root` and compares it, computing every gib here.
+    fn graph(&self, root: &Addr) -> Result<Compared, CliError> {
+        let mut found = Compared { here: 0, there: 0, problems: Vec::new() };
+        let mut seen = HashSet::new();
+        let each = &mut |text: &str| {
+            found.there += 1;
+            if let Some(problem) = self.compare(text, &mut seen).map_err(SyncError::from)? {
+                found.problems.push(problem);
+            }
+            found.problems.truncate(LISTED);
+            Ok(())
+        };
+        if !self.link.graph(self.domain, root, true, self.token, each)? {
+            found.problems.push(format!("the server does not have {root}"));
+        }
+        let id = self.space.find(root)?;
+        let here = graph_ids(self.space, id.as_slice(), true)?;
+        found.here = here.len() as u64;
+        for id in here.into_iter().filter(|id| !seen.contains(id)) {
+            if found.problems.len() >= LISTED {
+                break;
+            }
+            found.problems.push(format!("{} is here only", self.space.node(id)?.addr));
+        }
+        Ok(found)
+    }
+
+    /// What is wrong with one ibGib that the server sent.
+    fn compare(&self, text: &str, seen: &mut HashSet<Id>) -> Result<Option<String>, SpaceError> {
+        let theirs = match IbGib::from_json(text).and_then(|ibgib| Ok((ibgib.validate()?, ibgib))) {
+            Ok((addr, ibgib)) => (addr, ibgib.to_json()),
+            Err(error) => return Ok(Some(format!("the server sent what is not valid: {error}"))),
+        };
+        let (addr, text) = theirs;
+        let Some(id) = self.space.find(&addr)? else {
+            return Ok(Some(format!("{addr} is on the server only")));
+        };
+        seen.insert(id);
+        Ok((*self.space.text(id)? != *text).then(|| format!("{addr} differs")))
+    }
+
+    /// What is wrong with a keystone's frames as they are here.
+    fn replay(&self, tjp: &Addr) -> Result<Vec<String>, CliError> {
+        let Some(tip) = self.tip(tjp)? else { return Ok(vec![format!("{tjp} is not here")]) };
+        let mut validator = TimelineValidator::new();
+        let mut problems = Vec::new();
+        for id in chain(self.space, tip.id, |_| false)? {
+            let frame = self.space.get_id(id)?;
+            let broken = validator.push(&frame);
+            let addr = frame.addr()?;
+            problems.extend(broken.iter().map(|rule| format!("{addr}: {rule}")));
+        }
+        Ok(problems)
+    }
+
+    fn outgoing_turns(&self, saga: &Addr) -> Result<u64, CliError> {
+        let Some(tip) = self.tip(saga)? else { return Ok(0) };
+        let mut turns = 0;
+        for id in chain(self.space, tip.id, |_| false)? {
+            let frame = self.space.get_id(id)?;
+            turns += u64::from(frame.datum("role").and_then(Value::as_str) == Some("sender"));
+        }
+        Ok(turns)
+    }
 }

@@ -5,8 +5,12 @@ use serde_json::{Map, Value};
 use super::output::printable;
 use crate::ibgib::transform::TransformError;
 use crate::ibgib::{AddrError, IbGibError};
-use crate::keystone::KeystoneError;
+use crate::keystone::{KdfError, KeystoneError};
+use crate::peer::PeerError;
+use crate::server::ServerError;
 use crate::space::SpaceError;
+use crate::sync::SyncError;
+use crate::sync::msg::RefusalCode;
 
 /// What went wrong, in a form that scripts can rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +167,69 @@ impl From<AddrError> for CliError {
 impl From<TransformError> for CliError {
     fn from(error: TransformError) -> CliError {
         CliError::new(ErrorCode::Refused, error.to_string())
+    }
+}
+
+impl From<PeerError> for CliError {
+    fn from(error: PeerError) -> CliError {
+        let message = printable(&error.to_string());
+        match error {
+            PeerError::Url(_) | PeerError::Tls(_) => CliError::usage(message),
+            PeerError::Unreachable { .. } => CliError::new(ErrorCode::Unreachable, message)
+                .hint("is the server running? try again"),
+            PeerError::Stopped { .. } => CliError::new(ErrorCode::Unreachable, message)
+                .hint("nothing is lost: run the command again"),
+            PeerError::Strange { .. } => CliError::new(ErrorCode::Unreachable, message),
+            PeerError::Sync(error) => error.into(),
+        }
+    }
+}
+
+impl From<SyncError> for CliError {
+    fn from(error: SyncError) -> CliError {
+        let message = printable(&error.to_string());
+        let code = match error {
+            SyncError::Space(error) => return error.into(),
+            SyncError::Keystone(error) => return error.into(),
+            SyncError::Refused(refusal) => match refusal.code {
+                RefusalCode::Auth => ErrorCode::IdentityRefused,
+                RefusalCode::Conflict => ErrorCode::Conflict,
+                RefusalCode::NotFound => ErrorCode::NotFound,
+                RefusalCode::Internal => ErrorCode::Unreachable,
+                RefusalCode::Content | RefusalCode::Limit | RefusalCode::Protocol => {
+                    ErrorCode::Refused
+                }
+            },
+            SyncError::Auth(_) => ErrorCode::IdentityRefused,
+            SyncError::Conflict(_) => ErrorCode::Conflict,
+            SyncError::Protocol(_)
+            | SyncError::Content(_)
+            | SyncError::Limit(_)
+            | SyncError::Diverged(_)
+            | SyncError::IbGib(_)
+            | SyncError::Merge(_) => ErrorCode::Refused,
+            SyncError::Random(_) => ErrorCode::Io,
+        };
+        CliError::new(code, message)
+    }
+}
+
+impl From<ServerError> for CliError {
+    fn from(error: ServerError) -> CliError {
+        let message = error.to_string();
+        match error {
+            ServerError::Space(error) => error.into(),
+            ServerError::Tls(_) => CliError::usage(message),
+            ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
+                .hint("another process may listen there; give another --listen"),
+            ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
+        }
+    }
+}
+
+impl From<KdfError> for CliError {
+    fn from(error: KdfError) -> CliError {
+        CliError::new(ErrorCode::SecretRefused, error.to_string())
     }
 }
 

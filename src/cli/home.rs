@@ -34,20 +34,11 @@ pub struct Config {
     /// Whether `http` and `ws` may go to other hosts than this one.
     #[serde(default)]
     pub allow_plaintext: bool,
-    /// Whether the secret is used as it is, not stretched.
-    #[serde(default)]
-    pub raw_secret: bool,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config {
-            version: CONFIG_VERSION,
-            server: None,
-            ca_cert: None,
-            allow_plaintext: false,
-            raw_secret: false,
-        }
+        Config { version: CONFIG_VERSION, server: None, ca_cert: None, allow_plaintext: false }
     }
 }
 
@@ -122,14 +113,21 @@ impl Home {
 
     /// Writes the configuration, whole or not at all, readable by its owner alone.
     pub fn save_config(&self, config: &Config) -> Result<(), CliError> {
-        self.create()?;
-        let path = self.config_path();
-        let cannot = |error| CliError::io(format!("cannot write {}", path.display()), &error);
-        let mut text = serde_json::to_vec_pretty(config).map_err(|error| cannot(error.into()))?;
+        let mut text = serde_json::to_vec_pretty(config).map_err(|error| {
+            CliError::io(format!("cannot write {}", self.config_path().display()), &error.into())
+        })?;
         text.push(b'\n');
+        self.save("config.json", &text)
+    }
+
+    /// Writes a file of the home, whole or not at all, readable by its owner alone.
+    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+        self.create()?;
+        let path = self.dir.join(name);
+        let cannot = |error| CliError::io(format!("cannot write {}", path.display()), &error);
         // A temporary file is its owner's alone from the start.
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(cannot)?;
-        file.write_all(&text).map_err(cannot)?;
+        file.write_all(bytes).map_err(cannot)?;
         file.as_file().sync_all().map_err(cannot)?;
         file.persist(&path).map_err(|error| cannot(error.error))?;
         Ok(())

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod check;
+pub mod connection;
 pub mod edit;
 pub mod error;
 pub mod generate;
@@ -28,6 +29,7 @@ pub mod serve;
 pub mod setup;
 pub mod sync;
 pub mod target;
+pub mod trace;
 pub mod transform;
 pub mod verify;
 

@@ -1,12 +1,19 @@
 //! `serve`: the receiver as a process of its own.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::Ctx;
-use super::error::{CliError, ErrorCode};
-use super::logging::LogFormat;
+use super::error::CliError;
+use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
+use crate::peer::Patience;
+use crate::server::{self, Server, ServerOpts, TlsFiles};
+use crate::sync::flow::Limits;
 
 /// Run the server that other spaces sync with.
 ///
@@ -60,18 +67,17 @@ pub enum Registration {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Largest WebSocket message and HTTP body, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20,
-          value_parser = clap::value_parser!(u32).range(65_536..=67_108_864))]
-    pub max_message: u32,
     /// Most sockets open at a time
     #[arg(long, value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_sockets: u32,
-    /// Most requests on one socket
-    #[arg(long, value_name = "N", default_value_t = 100_000,
+    /// Most turns in one session
+    #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_requests: u32,
+    pub max_turns: u32,
+    /// Most bytes that one sync may bring
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
+    pub max_saga_bytes: u64,
     /// Seconds that a socket may stay unauthenticated
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -80,8 +86,8 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 120,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub idle_timeout: u32,
-    /// Seconds that a session may last
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600,
+    /// Seconds that a session may wait for its socket
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub session_ttl: u32,
     /// Seconds that a token for reading is good
@@ -91,6 +97,97 @@ pub struct LimitArgs {
 }
 
 /// Serves until a signal ends it.
-pub fn run(_: &ServeArgs, _: &mut Ctx) -> Result<(), CliError> {
-    Err(CliError::new(ErrorCode::Unreachable, "this build has no receiver"))
+pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    logging::start(tracing::Level::INFO, ctx.global.verbose, args.log_format);
+    let opts = options(args, ctx)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::io("cannot start", &error))?;
+    runtime.block_on(async {
+        // Registered before anybody is told of the server, so that no signal is missed.
+        let ended = ended_by_signal()?;
+        let server = Server::start(opts).await?;
+        let url = server.url();
+        tracing::info!(%url, "serving");
+        ctx.out.line(format_args!("listening on {url}"))?;
+        ctx.out.done(json!({ "url": url }))?;
+        ended.await;
+        tracing::info!("stopping");
+        server.stop().await?;
+        Ok(())
+    })
+}
+
+fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
+    let space = match &args.space {
+        Some(path) => path.clone(),
+        None => {
+            let home = ctx.home()?;
+            home.create()?;
+            home.dir().join("server.db")
+        }
+    };
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    let limits = &args.limits;
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    Ok(ServerOpts {
+        registration: registration(args)?,
+        tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
+        max_sockets: limits.max_sockets as usize,
+        max_turns: u64::from(limits.max_turns),
+        limits: Limits { bytes: limits.max_saga_bytes, ..Limits::default() },
+        session_time: seconds(limits.session_ttl),
+        token_time: seconds(limits.token_ttl),
+        patience: Patience {
+            idle: seconds(limits.idle_timeout),
+            untrusted: seconds(limits.auth_timeout),
+            ..Patience::default()
+        },
+        ..ServerOpts::new(args.listen, space)
+    })
+}
+
+fn registration(args: &ServeArgs) -> Result<server::Registration, CliError> {
+    if args.registration == Registration::Open {
+        if !args.allow.is_empty() || args.allow_file.is_some() {
+            let message = "--allow and --allow-file are for --registration closed";
+            return Err(CliError::usage(message));
+        }
+        return Ok(server::Registration::Open);
+    }
+    let mut allowed: HashSet<Addr> = args.allow.iter().cloned().collect();
+    if let Some(path) = &args.allow_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CliError::io(format!("cannot read {}", path.display()), &error))?;
+        let lines = text.lines().map(str::trim).enumerate();
+        for (at, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let addr = Addr::parse(line).map_err(|error| {
+                CliError::usage(format!("{}, line {}: {error}", path.display(), at + 1))
+            })?;
+            allowed.insert(addr);
+        }
+    }
+    Ok(server::Registration::Closed(allowed))
+}
+
+#[cfg(unix)]
+fn ended_by_signal() -> Result<impl Future<Output = ()>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error| CliError::io("cannot listen for signals", &error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn ended_by_signal() -> Result<impl Future<Output = ()>, CliError> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -2,10 +2,23 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Map, Value, json};
+
 use super::Ctx;
+use super::connection::{
+    Connection, NAME_IDENTITY, NAME_X, keep_token, master_secret, wrong_secret,
+};
+use super::edit::read_object;
 use super::error::{CliError, ErrorCode};
-use super::secret::SecretArgs;
-use crate::ibgib::Addr;
+use super::home::{Config, Home};
+use super::input::is_stdin;
+use super::new::timeline;
+use super::output::printable;
+use super::secret::{Ask, SecretArgs};
+use crate::ibgib::{Addr, Moment};
+use crate::keystone::{self, KdfParams, MasterSecret, presets};
+use crate::peer::{Endpoint, Identity, Link, NoWatch, Remote, client};
+use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
@@ -31,7 +44,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "FILE|-", conflicts_with = "join")]
     pub data: Option<PathBuf>,
     /// Take over the identity with this address from the server, with the same secret
-    #[arg(long, value_name = "I", requires = "server")]
+    #[arg(long, value_name = "I")]
     pub join: Option<Addr>,
     /// Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)
     #[arg(long)]
@@ -45,6 +58,199 @@ pub struct SetupArgs {
 }
 
 /// Sets the home up.
-pub fn run(_: &SetupArgs, _: &mut Ctx) -> Result<(), CliError> {
-    Err(CliError::new(ErrorCode::Unreachable, "this build has no sender"))
+pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    if args.secret.takes_stdin() && args.data.as_deref().is_some_and(is_stdin) {
+        return Err(CliError::usage("the secret and --data cannot both come from standard input"));
+    }
+    let data = args.data.as_deref().map(read_object).transpose()?;
+    let home = ctx.home()?;
+    let config = configure(args, &home, ctx)?;
+    let space = ctx.create_space()?;
+    let connection = Connection::open(&home, &config)?;
+    let link = connection.link()?;
+
+    let mut done = Done::default();
+    let domain = match (&args.join, space.name(NAME_IDENTITY)?) {
+        (Some(join), Some(have)) if have != *join => {
+            let message = format!("this space has another identity, {have}");
+            return Err(CliError::new(ErrorCode::IdentityRefused, message)
+                .hint("join with a --home of its own"));
+        }
+        (None | Some(_), Some(have)) if !args.force => have,
+        (Some(join), _) => {
+            done.identity = true;
+            join_identity(args, join, &home, &space, &link, &connection)?
+        }
+        (None, _) => {
+            done.identity = true;
+            new_identity(args, &space)?
+        }
+    };
+    say(ctx, "identity I", &domain, done.identity, args.join.is_some());
+    let x = first_timeline(args, data, &space, &mut done)?;
+    if let Some(x) = &x {
+        say(ctx, "timeline X", x, done.x, false);
+    }
+    register(ctx, &space, &link, &domain, &connection)?;
+    ctx.out.note(format_args!("registered with {}", connection.name()));
+    ctx.out.line(format_args!("I {}", printable(domain.as_str())))?;
+    if let Some(x) = &x {
+        ctx.out.line(format_args!("X {}", printable(x.as_str())))?;
+    }
+    ctx.out.done(json!({
+        "home": home.dir(),
+        "server": connection.name(),
+        "identity": domain,
+        "x": x,
+        "made": { "identity": done.identity, "x": done.x },
+        "registered": true,
+    }))
+}
+
+/// What was not there before.
+#[derive(Default)]
+struct Done {
+    identity: bool,
+    x: bool,
+}
+
+fn say(ctx: &Ctx, what: &str, addr: &Addr, is_new: bool, joined: bool) {
+    let how = match (is_new, joined) {
+        (true, true) => "joined",
+        (true, false) => "made",
+        (false, _) => "is there already",
+    };
+    ctx.out.note(format_args!("{what} {how}: {}", printable(addr.as_str())));
+}
+
+/// Notes what was given of the server.
+fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliError> {
+    let before = home.config()?;
+    let mut config = before.clone();
+    if let Some(server) = &args.server {
+        config.server = Some(server.trim_end_matches('/').to_owned());
+        config.ca_cert = None;
+        config.allow_plaintext = false;
+    }
+    if let Some(path) = &args.ca_cert {
+        let absolute = std::path::absolute(path)
+            .map_err(|error| CliError::io(format!("cannot find {}", path.display()), &error))?;
+        config.ca_cert = Some(absolute);
+    }
+    config.allow_plaintext |= args.allow_plaintext;
+    if let Some(url) = &config.server {
+        // A URL that cannot be used is not remembered.
+        Endpoint::new(url, config.ca_cert.as_deref(), config.allow_plaintext)?;
+    }
+    if config != before || !home.config_path().exists() {
+        if let Some(old) = before.server.as_ref().filter(|old| Some(*old) != config.server.as_ref())
+        {
+            ctx.out.note(format_args!("the server was {old}"));
+        }
+        home.save_config(&config)?;
+    }
+    Ok(config)
+}
+
+fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError> {
+    let secret = args.secret.read(Ask::New)?;
+    let params = if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random()? };
+    let master = MasterSecret::from_passphrase(&secret, &params)?;
+    let details = json!({ "kdf": params.to_value() });
+    let pools = presets::identity_pools()?;
+    let genesis = keystone::genesis(&master, &pools, Some(details), Moment::now())?;
+    let domain = genesis.addr()?;
+    let names = vec![(NAME_IDENTITY.to_owned(), domain.clone())];
+    let mut batch = [Ok(Prepared::new(&genesis)?)].into_iter();
+    space.put(&mut batch, &PutOpts { names, ..PutOpts::default() })?;
+    Ok(domain)
+}
+
+/// Takes an identity over from the server: its frames are fetched and validated from genesis, and
+/// the secret is proved by a signature that the server accepts.
+fn join_identity(
+    args: &SetupArgs,
+    join: &Addr,
+    home: &Home,
+    space: &SqliteSpace,
+    link: &Remote<'_>,
+    connection: &Connection,
+) -> Result<Addr, CliError> {
+    let frames = link.identity(join, None)?;
+    if frames.first().map(|genesis| genesis.addr()).transpose()?.as_ref() != Some(join) {
+        let message = format!("the server's identity does not begin with {join}");
+        return Err(CliError::new(ErrorCode::IdentityRefused, printable(&message)));
+    }
+    // The put replays the identity: every step is validated, or nothing is stored.
+    space.put_all(&frames)?;
+    let secret = args.secret.read(Ask::Known)?;
+    let secret = master_secret(space, join, &secret)?;
+    if !frames.last().is_some_and(|tip| keystone::knows(&secret, tip)) {
+        return Err(wrong_secret());
+    }
+    let identity = Identity { domain: join.clone(), secret };
+    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)?;
+    space.set_name(NAME_IDENTITY, join)?;
+    keep_token(home, connection, join, token.as_ref());
+    Ok(join.clone())
+}
+
+/// The timeline X: the one that is there, or a new one of the given data or of test data. A
+/// device that joins gets its X by its first sync.
+fn first_timeline(
+    args: &SetupArgs,
+    data: Option<Map<String, Value>>,
+    space: &SqliteSpace,
+    done: &mut Done,
+) -> Result<Option<Addr>, CliError> {
+    if let Some(x) = space.name(NAME_X)? {
+        if data.is_some() {
+            let message = "there is an X already, so --data makes none";
+            return Err(CliError::new(ErrorCode::Refused, message)
+                .hint("use `sync-gib new --data` or `sync-gib mut8 X --data`"));
+        }
+        return Ok(Some(x));
+    }
+    if args.join.is_some() {
+        return Ok(None);
+    }
+    let data = match data {
+        Some(data) => data,
+        None => test_data()?,
+    };
+    let made = timeline("x", Some(data), Map::new())?;
+    let tjp = made.last().and_then(crate::ibgib::IbGib::tjp_addr);
+    let tjp = Addr::parse(&tjp.unwrap_or_default())?;
+    let prepared: Vec<_> = made.iter().map(Prepared::new).collect::<Result<_, _>>()?;
+    let names = vec![(NAME_X.to_owned(), tjp.clone())];
+    space.put(&mut prepared.into_iter().map(Ok), &PutOpts { names, ..PutOpts::default() })?;
+    done.x = true;
+    Ok(Some(tjp))
+}
+
+fn test_data() -> Result<Map<String, Value>, CliError> {
+    let random = getrandom::u32().map_err(|error| {
+        CliError::new(ErrorCode::Io, format!("the system's random source failed: {error}"))
+    })?;
+    let mut data = Map::new();
+    data.insert("hello".into(), "world".into());
+    data.insert("random".into(), random.into());
+    Ok(data)
+}
+
+fn register(
+    ctx: &Ctx,
+    space: &SqliteSpace,
+    link: &Remote<'_>,
+    domain: &Addr,
+    connection: &Connection,
+) -> Result<(), CliError> {
+    let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
+    let genesis = space.get(domain)?.ok_or_else(absent)?;
+    link.register(&genesis).map_err(|error| {
+        ctx.out.note("everything is made here; only the registration is missing");
+        let error = CliError::from(error)
+            .at(format_args!("the identity could not be registered with {}", connection.name()));
+        error.hint("run `sync-gib setup` again to finish")
+    })
 }

@@ -151,7 +151,7 @@ pub fn catch_up<L: Link>(
     let refs: Vec<&IbGib> = theirs.iter().collect();
     match store(space, &refs) {
         Err(SyncError::Space(SpaceError::KeystoneFork { .. } | SpaceError::Diverged { .. })) => {
-            return Err(SyncError::Diverged(format!(
+            return Err(SyncError::Auth(format!(
                 "the identity {domain} was evolved here and on the server from one frame: one \
                  secret signed on two devices without a server between them, or somebody else has \
                  the secret. Find out which; if it was not you, revoke the identity"

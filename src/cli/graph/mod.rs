@@ -6,6 +6,7 @@ mod dot;
 mod json;
 mod mermaid;
 mod ndjson;
+mod remote;
 mod shape;
 mod stats;
 mod tree;
@@ -13,7 +14,7 @@ mod tree;
 use serde_json::json;
 
 use super::Ctx;
-use super::error::{CliError, ErrorCode};
+use super::error::CliError;
 use super::output::Output;
 use super::secret::SecretArgs;
 use super::target::{Target, resolve};
@@ -70,10 +71,10 @@ pub enum Format {
 
 /// Prints the graph of what the arguments name.
 pub fn run(args: &GraphArgs, ctx: &mut Ctx) -> Result<(), CliError> {
-    if args.remote {
-        return Err(CliError::new(ErrorCode::Unreachable, "this build has no sender"));
-    }
     let space = ctx.open_space()?;
+    if args.remote {
+        return remote::run(&space, args, ctx);
+    }
     let root = resolve(&space, &args.addr)?;
     print(&space, &root, args, &mut ctx.out)
 }

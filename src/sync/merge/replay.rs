@@ -76,10 +76,10 @@ struct Texts {
 
 impl Run {
     fn step(&mut self, step: Step<'_>, change: Change, texts: &Texts) {
+        let before = self.unreplayed.len();
         for reason in change.refused {
             self.refuse(&step, reason);
         }
-        let quiet = self.unreplayed.len();
         let nothing = change.edits.is_empty();
         let mut made = Vec::new();
         for mut edit in change.edits {
@@ -95,7 +95,7 @@ impl Run {
             }
         }
         let is_bookkeeping = change.is_graft && nothing;
-        let is_refused = made.is_empty() && self.unreplayed.len() > quiet;
+        let is_refused = made.is_empty() && self.unreplayed.len() > before;
         if !is_bookkeeping && !is_refused {
             let Step { addr, dna, .. } = step;
             self.replayed.push(Replayed { frame: addr.clone(), dna, made });
@@ -107,19 +107,23 @@ impl Run {
         self.unreplayed.push(Unreplayed { frame, dna, reason });
     }
 
-    /// Where the frame changed its text and the branch that stays has one, sets the merged text.
+    /// Where the frame set its text and the branch that stays has one, sets the merged text.
     fn merge_texts(&self, edit: &mut Edit, step: &Step<'_>, texts: &Texts) {
         let (Some(theirs), Kind::Mut8) = (text_of(step.frame), edit.kind) else { return };
+        let patch = edit.opts.get("dataToAddOrPatch");
+        let set = patch.and_then(|patch| patch.get("text")).and_then(Value::as_str);
+        // A text set to what it was is no change of it, and must not undo the other side's.
+        if set.is_none() && text_of(step.prev) == Some(theirs) {
+            return;
+        }
         let (base, kept) = if texts.by_frame {
             (text_of(step.prev), text_of(&self.tip))
         } else {
             (texts.common.as_deref(), texts.kept.as_deref())
         };
-        let Some(kept) = kept.filter(|_| text_of(step.prev) != Some(theirs)) else { return };
+        let Some(kept) = kept else { return };
         let merged = merge_text(base.unwrap_or(""), kept, theirs);
-        let patch = edit.opts.get("dataToAddOrPatch");
-        let set = patch.and_then(|patch| patch.get("text")).and_then(Value::as_str);
-        if set == Some(merged.as_str()) || (set.is_none() && merged == theirs) {
+        if set.unwrap_or(theirs) == merged {
             return;
         }
         let mut patch = patch.and_then(Value::as_object).cloned().unwrap_or_default();

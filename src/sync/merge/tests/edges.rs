@@ -243,3 +243,28 @@ fn a_long_graft_info_is_divided_and_read_back() {
     let again = merge(&bench.frames, &base, &on, &merged.tip).unwrap();
     assert_eq!(again.replayed.iter().map(|edit| &edit.frame).collect::<Vec<_>>(), [&kept]);
 }
+
+#[test]
+fn what_no_transform_expresses_is_reported() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, json!({"a": 2}));
+    let replayed = bench.by_hand(&base, |frame| {
+        frame.rel8ns.as_mut().unwrap().insert("ancestor".into(), json!(["other^gib"]));
+    });
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert!(merged.replayed.is_empty());
+    assert_eq!(merged.unreplayed[0].frame, replayed);
+    assert!(merged.unreplayed[0].reason.contains("ancestor"));
+}
+
+#[test]
+fn a_text_set_to_what_it_was_undoes_nothing() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"text": "one"}));
+    let kept = bench.add(&base, json!({"text": "one two"}));
+    let replayed = bench.add(&base, json!({"text": "one", "b": 1}));
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert_eq!(bench.datum(&merged.tip, "text"), Some(json!("one two")));
+    assert_eq!(bench.datum(&merged.tip, "b"), Some(json!(1)));
+}

@@ -99,7 +99,7 @@ fn count(words: &[&str], word: &str) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_side_that_did_nothing_changes_nothing(base in text(), side in text()) {

@@ -1,0 +1,177 @@
+//! The way to the server: the configured one, or the receiver embedded in this program.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
+use super::error::{CliError, ErrorCode};
+use super::home::{Config, Home};
+use super::secret::{Ask, SecretArgs};
+use crate::ibgib::{Addr, Moment};
+use crate::keystone::{self, KdfParams, MasterSecret};
+use crate::peer::{Endpoint, Identity, Link, NoWatch, Patience, Remote, client};
+use crate::server::{Server, ServerOpts};
+use crate::space::{Space, SpaceExt, SqliteSpace};
+use crate::sync::msg::Token;
+
+/// The name under which a space keeps the identity.
+pub const NAME_IDENTITY: &str = "I";
+/// The name under which a space keeps the timeline that commands take by default.
+pub const NAME_X: &str = "X";
+
+/// What stands for the server where none is configured.
+pub const EMBEDDED: &str = "embedded";
+
+/// A server that can be talked to. Dropping it stops an embedded one.
+pub struct Connection {
+    runtime: Runtime,
+    endpoint: Endpoint,
+    embedded: Option<Server>,
+    name: String,
+}
+
+impl Connection {
+    /// Finds the server that the configuration names, or starts the embedded receiver on a free
+    /// port of loopback, with its own file in the home folder.
+    pub fn open(home: &Home, config: &Config) -> Result<Connection, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::io("cannot start", &error))?;
+        let mut embedded = None;
+        let (url, name) = match &config.server {
+            Some(url) => (url.clone(), url.clone()),
+            None => {
+                let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let opts = ServerOpts::new(listen, home.receiver_path());
+                let server = runtime.block_on(Server::start(opts))?;
+                let url = server.url();
+                embedded = Some(server);
+                (url, EMBEDDED.to_owned())
+            }
+        };
+        let endpoint = Endpoint::new(&url, config.ca_cert.as_deref(), config.allow_plaintext)?;
+        Ok(Connection { runtime, endpoint, embedded, name })
+    }
+
+    /// A link to the server.
+    pub fn link(&self) -> Result<Remote<'_>, CliError> {
+        Ok(Remote::new(&self.runtime, self.endpoint.clone(), Patience::default())?)
+    }
+
+    /// The server's URL, or [`EMBEDDED`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(server) = self.embedded.take() {
+            // A receiver that fails to stop is gone with the process all the same.
+            let _ = self.runtime.block_on(server.stop());
+        }
+    }
+}
+
+/// The address of the space's identity.
+pub fn domain_of(space: &dyn Space) -> Result<Addr, CliError> {
+    space.name(NAME_IDENTITY)?.ok_or_else(|| {
+        let message = "there is no identity in this space yet";
+        CliError::new(ErrorCode::IdentityRefused, message).hint("run `sync-gib setup`")
+    })
+}
+
+/// Asks for the secret and makes of it what signs for the space's identity.
+pub fn identity(space: &dyn Space, secret: &SecretArgs) -> Result<Identity, CliError> {
+    let domain = domain_of(space)?;
+    let secret = secret.read(Ask::Known)?;
+    let secret = master_secret(space, &domain, &secret)?;
+    let tip = space.tip(&domain)?.map(|tip| space.get_id(tip.id)).transpose()?;
+    if let Some(tip) = tip
+        && !keystone::is_revoked(&tip)
+        && !keystone::knows(&secret, &tip)
+    {
+        return Err(wrong_secret());
+    }
+    Ok(Identity { domain, secret })
+}
+
+/// What a secret that does not fit is answered with.
+pub fn wrong_secret() -> CliError {
+    CliError::new(ErrorCode::SecretRefused, "this secret is not the identity's")
+        .hint("nothing was sent; try again")
+}
+
+/// Stretches a secret as the identity's genesis says.
+pub fn master_secret(
+    space: &dyn Space,
+    domain: &Addr,
+    secret: &SecretString,
+) -> Result<MasterSecret, CliError> {
+    let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
+    let genesis = space.get(domain)?.ok_or_else(absent)?;
+    let params = match keystone::frame_details(&genesis) {
+        Some(details) => KdfParams::from_frame_details(details)?,
+        // An identity that says nothing of its secret was made elsewhere, with the bare secret.
+        None => KdfParams::Raw,
+    };
+    Ok(MasterSecret::from_passphrase(secret, &params)?)
+}
+
+/// A token as it is kept between commands.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    server: String,
+    domain: Addr,
+    token: Token,
+}
+
+/// Keeps a token for the next command, readable by its owner alone. That it cannot be kept is no
+/// failure: the next command asks for the secret.
+pub fn keep_token(home: &Home, connection: &Connection, domain: &Addr, token: Option<&Token>) {
+    let Some(token) = token.cloned() else { return };
+    let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
+    if let Ok(text) = serde_json::to_vec(&kept) {
+        let _ = home.save("token.json", &text);
+    }
+}
+
+/// A token for reading the domain's data: the one that is kept, or one of a session made for it,
+/// which asks for the secret.
+pub fn token(
+    home: &Home,
+    connection: &Connection,
+    link: &Remote<'_>,
+    space: &SqliteSpace,
+    secret: &SecretArgs,
+) -> Result<String, CliError> {
+    let domain = domain_of(space)?;
+    let now = Moment::now().ms();
+    if let Some(kept) = kept_token(&home.dir().join("token.json"))
+        && kept.server == connection.name()
+        && kept.domain == domain
+        && kept.token.expires_ms > now + 10_000
+        && is_good(link, &domain, &kept.token)
+    {
+        return Ok(kept.token.value);
+    }
+    let identity = identity(space, secret)?;
+    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)?;
+    keep_token(home, connection, &domain, token.as_ref());
+    let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");
+    token.map(|token| token.value).ok_or_else(none)
+}
+
+fn kept_token(path: &Path) -> Option<Kept> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Whether the server still takes a token: it may have been restored from a copy, or replaced.
+fn is_good(link: &Remote<'_>, domain: &Addr, token: &Token) -> bool {
+    link.latest(domain, domain, &token.value).is_ok()
+}

@@ -1,0 +1,45 @@
+//! A graph as the server has it: fetched into a space of its own, where every gib is computed and
+//! nothing may be missing, and printed from there.
+
+use super::{GraphArgs, print};
+use crate::cli::Ctx;
+use crate::cli::connection::{self, Connection};
+use crate::cli::error::{CliError, ErrorCode};
+use crate::cli::output::printable;
+use crate::cli::target::{Target, resolve};
+use crate::ibgib::Addr;
+use crate::peer::{Link, PeerError};
+use crate::space::{Prepared, PutOpts, Space, SqliteSpace, Stage};
+use crate::sync::SyncError;
+
+pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let home = ctx.home()?;
+    let domain = connection::domain_of(space)?;
+    // What is not here may be there.
+    let root = match resolve(space, &args.addr) {
+        Ok(target) => target.addr,
+        Err(error) => Addr::parse(&args.addr).map_err(|_| error)?,
+    };
+    let connection = Connection::open(&home, &home.config()?)?;
+    let link = connection.link()?;
+    let token = connection::token(&home, &connection, &link, space, &args.secret)?;
+
+    let dir = tempfile::tempdir_in(home.dir())
+        .map_err(|error| CliError::io(format!("cannot use {}", home.dir().display()), &error))?;
+    let mut stage = Stage::new(dir.path())?;
+    let each = &mut |text: &str| {
+        let prepared = Prepared::from_json(text)
+            .map_err(|error| PeerError::Sync(SyncError::Content(error.to_string())))?;
+        stage.push(prepared).map_err(SyncError::from)?;
+        Ok(())
+    };
+    if !link.graph(&domain, &root, args.live, &token, each)? {
+        let message = format!("the server does not have {}", printable(root.as_str()));
+        return Err(CliError::new(ErrorCode::NotFound, message));
+    }
+    let fetched = SqliteSpace::create_if_missing(&dir.path().join("graph.db"), "")?;
+    fetched.put(&mut stage.iter(), &PutOpts::default())?;
+    let lied = || CliError::new(ErrorCode::Refused, "the server sent another graph than asked for");
+    let id = fetched.find(&root)?.ok_or_else(lied)?;
+    print(&fetched, &Target { id, addr: root }, args, &mut ctx.out)
+}
