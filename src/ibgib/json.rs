@@ -4,11 +4,10 @@
 //! order of arrival) and JavaScript's numbers (doubles). What JavaScript would read in a way that
 //! cannot be kept is refused, never read as something else (docs/protocol.md, section 1).
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::io;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 use serde_json::{Map, Number, Value};
 
@@ -162,42 +161,39 @@ pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 
 /// The canonical form: keys sorted by UTF-16 unit down through objects, arrays left as they are.
 pub fn canonical(value: &Value) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    write(&mut out, &*sorted(value));
+    let mut out = Vec::with_capacity(512);
+    write(&mut out, &Sorted(value));
     out
 }
 
-/// Appends the canonical form of an object.
+/// The canonical form of an object.
 pub fn canonical_map(map: &Map<String, Value>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    match sorted_map(map) {
-        Some(sorted) => write(&mut out, &sorted),
-        None => write(&mut out, map),
-    }
+    let mut out = Vec::with_capacity(512);
+    write(&mut out, &SortedMap(map));
     out
 }
 
-fn sorted(value: &Value) -> Cow<'_, Value> {
-    match value {
-        Value::Object(map) => match sorted_map(map) {
-            Some(sorted) => Cow::Owned(Value::Object(sorted)),
-            None => Cow::Borrowed(value),
-        },
-        _ => Cow::Borrowed(value),
+/// A value that is written in its canonical form.
+struct Sorted<'a>(&'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => SortedMap(map).serialize(serializer),
+            other => other.serialize(serializer),
+        }
     }
 }
 
-/// The object with its keys sorted, down through objects; none where they already are.
-fn sorted_map(map: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let in_order = map.keys().is_sorted_by(|a, b| key_order(a, b).is_lt())
-        && map.values().all(|value| matches!(sorted(value), Cow::Borrowed(_)));
-    if in_order {
-        return None;
+/// An object that is written in its canonical form.
+struct SortedMap<'a>(&'a Map<String, Value>);
+
+impl Serialize for SortedMap<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries: Vec<(&String, &Value)> = self.0.iter().collect();
+        entries.sort_unstable_by(|(a, _), (b, _)| key_order(a, b));
+        serializer.collect_map(entries.into_iter().map(|(key, value)| (key, Sorted(value))))
     }
-    let mut entries: Vec<(&String, &Value)> = map.iter().collect();
-    entries.sort_by(|(a, _), (b, _)| key_order(a, b));
-    let entries = entries.into_iter().map(|(key, value)| (key.clone(), sorted(value).into_owned()));
-    Some(entries.collect())
 }
 
 fn key_order(a: &str, b: &str) -> Ordering {
