@@ -1,0 +1,339 @@
+//! Setup, sync, check and serve as a person and a script run them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const BIN: &str = env!("CARGO_BIN_EXE_sync-gib");
+
+/// A `serve` process, killed when dropped.
+struct Serve {
+    child: Child,
+    url: String,
+}
+
+impl Serve {
+    fn start(space: &Path, listen: &str, more: &[&str]) -> Serve {
+        let mut child = Command::new(BIN)
+            .args(["serve", "--listen", listen, "--space"])
+            .arg(space)
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the URL").to_owned();
+        Serve { child, url }
+    }
+
+    fn signal(mut self, signal: &str) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder with homes and a secret in it.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> World {
+        let world = World { dir: tempfile::tempdir().unwrap() };
+        std::fs::write(world.secret(), "correct horse battery\n").unwrap();
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.path("secret")
+    }
+
+    fn run(&self, home: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(BIN);
+        command.arg("--home").arg(self.path(home)).args(args).stdin(Stdio::null());
+        if matches!(args[0], "setup" | "sync" | "check") {
+            command.arg("--secret-file").arg(self.secret());
+        }
+        command.output().unwrap()
+    }
+
+    fn ok(&self, home: &str, args: &[&str]) -> String {
+        let output = self.run(home, args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, home: &str, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.push("--json");
+        serde_json::from_slice(&self.run(home, &all).stdout).unwrap()
+    }
+
+    fn fails(&self, home: &str, args: &[&str], exit: i32) -> String {
+        let output = self.run(home, args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {text}");
+        text
+    }
+}
+
+#[test]
+fn with_no_server_the_embedded_receiver_takes_its_part() {
+    let world = World::new();
+    world.ok("a", &["setup"]);
+    let again = world.json("a", &["setup"]);
+    assert_eq!(again["made"], serde_json::json!({"identity": false, "x": false}));
+    let first = world.json("a", &["sync"]);
+    assert_eq!(first["sent"]["ibGibs"], 4);
+    assert_eq!(first["turns"], 3);
+    let second = world.json("a", &["sync"]);
+    assert_eq!(second["sent"]["ibGibs"], 0);
+    let check = world.ok("a", &["check"]);
+    assert!(check.ends_with("ALL PHASE 3B CHECKS PASSED\n"), "{check}");
+    assert_eq!(
+        world.ok("a", &["graph", "X", "--format", "ndjson"]),
+        world.ok("a", &["graph", "X", "--format", "ndjson", "--remote"])
+    );
+}
+
+#[test]
+fn check_names_what_differs() {
+    let world = World::new();
+    world.ok("a", &["setup"]);
+    world.fails("a", &["check"], 1);
+    world.ok("a", &["sync"]);
+    let edit = world.json("a", &["mut8", "X", "--set", "more=1"]);
+    let failed = world.json("a", &["check"]);
+    assert_eq!(failed["ok"], false);
+    assert_eq!(failed["exit"], 1);
+    let first = &failed["assertions"][0];
+    assert_eq!(first["ok"], false);
+    assert!(first["problems"][0].as_str().unwrap().contains(edit["addr"].as_str().unwrap()));
+    assert_eq!(failed["assertions"][5]["ok"], true, "I is as it was");
+    world.ok("a", &["sync"]);
+    world.ok("a", &["check"]);
+}
+
+#[test]
+fn two_devices_of_one_identity_converge() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("one", &["sync"]);
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    let pulled = world.json("two", &["sync"]);
+    assert_eq!(pulled["received"]["ibGibs"], 4);
+    assert_eq!(pulled["tips"][0]["how"], "pulled");
+
+    world.ok("one", &["mut8", "X", "--set", "left=1"]);
+    world.ok("two", &["mut8", "X", "--set", "right=2"]);
+    world.ok("two", &["new", "--ib", "beta"]);
+    world.ok("one", &["sync"]);
+    let merged = world.json("two", &["sync"]);
+    assert_eq!(merged["tips"][0]["how"], "merged");
+    world.ok("one", &["sync"]);
+    let tip = world.ok("one", &["get", "X"]);
+    assert_eq!(tip, world.ok("two", &["get", "X"]));
+    let tip: Value = serde_json::from_str(&tip).unwrap();
+    assert_eq!((&tip["data"]["left"], &tip["data"]["right"]), (&1.into(), &2.into()));
+    for home in ["one", "two"] {
+        assert_eq!(world.json(home, &["sync"])["sent"]["ibGibs"], 0);
+        world.ok(home, &["check"]);
+    }
+}
+
+#[test]
+fn devices_that_race_retry_and_do_not_fail() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    world.ok("one", &["sync"]);
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    world.ok("two", &["sync"]);
+    for round in 0..3 {
+        std::thread::scope(|scope| {
+            for home in ["one", "two"] {
+                let world = &world;
+                scope.spawn(move || {
+                    world.ok(home, &["mut8", "X", "--set", &format!("{home}{round}=1")]);
+                    world.ok(home, &["sync"]);
+                });
+            }
+        });
+    }
+    world.ok("one", &["sync"]);
+    world.ok("two", &["sync"]);
+    let tip = world.ok("one", &["get", "X"]);
+    assert_eq!(tip, world.ok("two", &["get", "X"]));
+    let tip: Value = serde_json::from_str(&tip).unwrap();
+    for round in 0..3 {
+        assert_eq!(tip["data"][format!("one{round}")], 1);
+        assert_eq!(tip["data"][format!("two{round}")], 1);
+    }
+}
+
+#[test]
+fn a_setup_that_could_not_register_is_finished_by_a_rerun() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let url = serve.url.clone();
+    assert_eq!(serve.signal("-TERM"), Some(0));
+    let message = world.fails("a", &["setup", "--server", &url], 3);
+    assert!(message.contains("run `sync-gib setup` again"), "{message}");
+    world.fails("a", &["sync"], 3);
+    let listen = url.strip_prefix("http://").unwrap();
+    let serve = Serve::start(&world.path("server.db"), listen, &[]);
+    let done = world.json("a", &["setup"]);
+    assert_eq!(done["made"]["identity"], false);
+    assert_eq!(done["registered"], true);
+    world.ok("a", &["sync"]);
+    assert_eq!(serve.signal("-INT"), Some(0));
+}
+
+#[test]
+fn a_wrong_secret_is_refused_and_shown_nowhere() {
+    let world = World::new();
+    world.ok("a", &["setup"]);
+    std::fs::write(world.secret(), "another one").unwrap();
+    let message = world.fails("a", &["sync"], 5);
+    assert!(message.contains("secret"), "{message}");
+    assert!(!message.contains("another one"));
+    std::fs::write(world.secret(), "").unwrap();
+    world.fails("a", &["sync"], 5);
+}
+
+#[test]
+fn a_joining_device_proves_the_secret() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    world.ok("one", &["sync"]);
+    std::fs::write(world.secret(), "guess").unwrap();
+    let identity = setup["identity"].as_str().unwrap();
+    world.fails("two", &["setup", "--server", &serve.url, "--join", identity], 5);
+    assert_eq!(world.run("two", &["get", "I"]).status.code(), Some(1), "nothing was joined");
+}
+
+#[test]
+fn a_trace_holds_every_message_and_no_secret() {
+    let world = World::new();
+    world.ok("a", &["setup"]);
+    let trace = world.path("trace.ndjson");
+    world.ok("a", &["sync", "--trace", trace.to_str().unwrap()]);
+    let text = std::fs::read_to_string(trace).unwrap();
+    let types: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let way = line["way"].as_str().unwrap().to_owned();
+            format!("{way} {}", line["message"]["type"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(types[..4], ["out hello", "in auth_challenge", "out auth_proof", "in auth_ok"]);
+    assert_eq!(types.iter().filter(|kind| *kind == "out sync_frame_request").count(), 3);
+    assert_eq!(types.last().unwrap(), "in sync_frame_response");
+    let token = std::fs::read_to_string(world.path("a/token.json")).unwrap();
+    let token: Value = serde_json::from_str(&token).unwrap();
+    assert!(!text.contains(token["token"]["value"].as_str().unwrap()));
+    assert!(!text.contains("correct horse"));
+}
+
+#[test]
+fn a_dry_run_and_the_one_way_syncs_do_what_they_say() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    let plan = world.json("one", &["sync", "--dry-run"]);
+    assert_eq!(plan["plan"][0]["how"], "push");
+    assert_eq!(world.json("one", &["sync", "--pull-only"])["left"].as_array().unwrap().len(), 1);
+    assert_eq!(world.json("one", &["sync", "--push-only"])["sent"]["ibGibs"], 4);
+
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    assert_eq!(world.json("two", &["sync", "--push-only"])["received"]["ibGibs"], 0);
+    assert_eq!(world.json("two", &["sync", "--pull-only"])["received"]["ibGibs"], 4);
+
+    world.ok("one", &["mut8", "X", "--set", "a=1"]);
+    world.ok("two", &["mut8", "X", "--set", "b=1"]);
+    world.ok("one", &["sync"]);
+    world.fails("two", &["sync", "--push-only"], 1);
+    assert_eq!(world.json("two", &["sync", "--pull-only"])["tips"][0]["how"], "merged");
+    assert_eq!(world.json("two", &["sync"])["tips"][0]["how"], "pushed");
+    world.ok("one", &["sync"]);
+    assert_eq!(world.ok("one", &["get", "X"]), world.ok("two", &["get", "X"]));
+}
+
+#[test]
+fn an_address_that_is_only_on_the_server_can_be_synced() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    let other = world.json("one", &["new", "--ib", "other", "--data", "-"]);
+    assert_eq!(other["ok"], false, "standard input is empty");
+    let other = world.json("one", &["new", "--ib", "other"]);
+    world.ok("one", &["sync"]);
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    let tjp = other["tjp"].as_str().unwrap();
+    let pulled = world.json("two", &["sync", tjp]);
+    assert_eq!(pulled["tips"].as_array().unwrap().len(), 1);
+    assert_eq!(pulled["tips"][0]["tjp"], tjp);
+    world.ok("two", &["get", tjp]);
+}
+
+#[test]
+fn a_closed_server_takes_only_those_on_its_list() {
+    let world = World::new();
+    let allow = world.path("allow");
+    std::fs::write(&allow, "# nobody yet\n").unwrap();
+    let more = ["--registration", "closed", "--allow-file", allow.to_str().unwrap()];
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &more);
+    let message = world.fails("a", &["setup", "--server", &serve.url], 5);
+    assert!(message.contains("list"), "{message}");
+    let identity: Value = serde_json::from_str(&world.ok("a", &["get", "I"])).unwrap();
+    std::fs::write(&allow, format!("keystone^{}\n", identity["gib"].as_str().unwrap())).unwrap();
+    drop(serve);
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &more);
+    world.ok("a", &["setup", "--server", &serve.url]);
+    world.ok("a", &["sync"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_comes_by_descriptor_and_by_standard_input() {
+    let world = World::new();
+    let (home, secret) = (world.path("a"), world.secret());
+    let shell = |script: &str| {
+        let status = Command::new("sh")
+            .args(["-c", script, BIN])
+            .args([home.as_os_str(), secret.as_os_str()])
+            .status();
+        assert!(status.unwrap().success(), "{script}");
+    };
+    shell(r#""$0" --home "$1" setup --secret-fd 3 3<"$2" >/dev/null 2>&1"#);
+    shell(r#""$0" --home "$1" sync --secret-file - <"$2" >/dev/null"#);
+}
