@@ -5,8 +5,8 @@ mod common;
 
 use common::{Device, receiver};
 use serde_json::json;
-use sync_gib::peer::Link;
-use sync_gib::space::{Space, compare_graphs};
+use sync_gib::peer::{Link, client};
+use sync_gib::space::{Space, SqliteSpace, compare_graphs};
 
 #[test]
 fn a_timeline_goes_up_once() {
@@ -72,4 +72,21 @@ fn two_branches_merge() {
     assert_eq!(tip.datum("a"), Some(&json!(1)));
     assert_eq!(tip.datum("b"), Some(&json!(2)));
     assert_eq!(tip.rel8d("graftorphan").next(), Some(orphan.as_str()));
+}
+
+#[test]
+fn an_old_identity_moves_to_a_new_server() {
+    let device = Device::new();
+    let (_dir, old) = receiver(&device.identity.domain);
+    old.register(&device.genesis).unwrap();
+    for _ in 0..260 {
+        client::open_session(&device.space, &old, &device.identity).unwrap();
+    }
+    let (_dir, new) = receiver(&device.identity.domain);
+    new.register(&device.genesis).unwrap();
+    device.new_timeline("x", json!({"a": 1}));
+    device.sync(&new).unwrap();
+    let tip = |space: &SqliteSpace| space.tip(&device.identity.domain).unwrap().unwrap();
+    assert_eq!(tip(new.dest()).n, 261);
+    assert_eq!(tip(new.dest()).addr, tip(&device.space).addr);
 }

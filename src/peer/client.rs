@@ -8,7 +8,7 @@ use super::PeerError;
 use super::link::{Link, Watch};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{self, MasterSecret};
-use crate::space::{Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
+use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{Refusal, RefusalCode, Token};
 use crate::sync::{Established, Plan, Sender, SenderOpts, Summary, SyncError, domain, establish};
 
@@ -160,7 +160,7 @@ pub fn catch_up<L: Link>(
         }
         other => other?,
     }
-    // The receiver may be behind: then it is brought what it lacks, with the next session.
+    // The receiver may be behind: then it is brought what it lacks.
     let Some(last) = theirs.last() else { return Ok(Vec::new()) };
     let last = last.addr().map_err(SyncError::from)?;
     let newest = space.tip(domain).map_err(SyncError::from)?;
@@ -168,15 +168,50 @@ pub fn catch_up<L: Link>(
         return Ok(Vec::new());
     };
     let ids = chain(space, newest.id, |row| row.id == stop).map_err(SyncError::from)?;
-    if ids.len() >= domain::MAX_EVOLUTION {
-        return Err(SyncError::Limit(format!(
-            "the server lacks {} frames of the identity, more than it takes at once",
-            ids.len()
-        ))
-        .into());
+    bring(space, link, domain, &ids)
+}
+
+/// Brings the receiver I's frames in portions, each with the session that its last frame claims,
+/// but for the newest ones, which are returned: they go with the next session.
+fn bring<L: Link>(
+    space: &dyn Space,
+    link: &L,
+    domain: &Addr,
+    ids: &[Id],
+) -> Result<Vec<IbGib>, PeerError> {
+    let mut rest = ids;
+    while rest.len() >= domain::MAX_EVOLUTION {
+        let mut portion = rest[..domain::MAX_EVOLUTION - 1].to_vec();
+        let session = loop {
+            let Some(last) = portion.last() else {
+                return Err(SyncError::Limit(format!(
+                    "the server lacks {} frames of the identity, and no session of theirs is here",
+                    rest.len()
+                ))
+                .into());
+            };
+            match claimed_session(space, *last)? {
+                Some(session) => break session,
+                None => portion.pop(),
+            };
+        };
+        let frames = read(space, &portion)?;
+        let frames: Vec<&IbGib> = frames.iter().collect();
+        link.evolve(domain, &frames, &session)?;
+        rest = &rest[portion.len()..];
     }
-    let frames = ids.into_iter().map(|id| space.get_id(id)).collect::<Result<_, _>>();
-    Ok(frames.map_err(SyncError::from)?)
+    Ok(read(space, rest)?)
+}
+
+/// The genesis of the session that a frame of I claims, where it is here.
+fn claimed_session(space: &dyn Space, id: Id) -> Result<Option<IbGib>, SyncError> {
+    let proof = keystone::proof_of(&space.get_id(id)?).ok().flatten();
+    let target = proof.and_then(|proof| Addr::parse(&proof.claim.target).ok());
+    Ok(target.map(|target| space.get(&target)).transpose()?.flatten())
+}
+
+fn read(space: &dyn Space, ids: &[Id]) -> Result<Vec<IbGib>, SyncError> {
+    Ok(ids.iter().map(|id| space.get_id(*id)).collect::<Result<_, _>>()?)
 }
 
 fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<(), SyncError> {
