@@ -10,6 +10,7 @@ use super::error::{CliError, ErrorCode};
 use super::output::printable;
 use crate::ibgib::transform::{FirstGen, Opts, RESERVED_REL8NS, first_gen};
 use crate::ibgib::{Addr, IbGib, Moment};
+use crate::space::TimelineKind;
 
 /// Make a timeline, or a stone, from JSON.
 ///
@@ -63,8 +64,12 @@ pub fn run(args: &NewArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     ctx.out.done(json!({"addr": addr, "tjp": last.tjp_addr(), "n": last.n()}))
 }
 
-/// Whether an ib is fit for an address on a line of its own.
+/// Whether an ib is fit for an address on a line of its own, and for data.
 fn check_ib(ib: &str) -> Result<(), CliError> {
+    if TimelineKind::of_ib(ib) != TimelineKind::Data {
+        let message = format!("the ib {ib:?} is for keystones or sagas, not for data");
+        return Err(CliError::usage(message));
+    }
     if ib.is_empty() || ib.contains('^') || ib.chars().any(char::is_control) {
         let message = format!("{:?} is no ib: empty, or with '^' or control characters", ib);
         return Err(CliError::usage(message));
