@@ -215,6 +215,10 @@ impl<'a> Outflow<'a> {
             && bytes < BATCH_BYTES
             && let Some(prepared) = self.extra.pop_front()
         {
+            // A replayed edit may share its dna with the original, which went before.
+            if self.space.find(&prepared.addr)?.is_some_and(|id| self.met.contains(&id)) {
+                continue;
+            }
             bytes += prepared.text.len();
             batch.push(prepared.text);
         }
