@@ -1,0 +1,218 @@
+//! What holds at the end of every row: both sides' graphs are equal and closed, every gib is
+//! right, S counts its turns, S and I replay as valid, I's claims are on both sides
+//! (docs/protocol.md, section 8).
+
+use super::checks::{listed, shown};
+use super::device::Device;
+use super::error::VerifyError;
+use super::evidence::{Graph, fetch_graph, frames, read_graph, replay, same, told};
+use super::world::{Run, World};
+use crate::ibgib::{Addr, IbGib};
+use crate::keystone::{self, VERB_SYNC};
+use crate::peer::Link;
+use crate::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
+use crate::sync::sender::NAME_SAGA;
+
+impl<L: Link> World<'_, L> {
+    /// Asserts it all, for each device and each named root; the device that synced last comes
+    /// first among `devices`.
+    pub(super) fn close(
+        &mut self,
+        devices: &[&Device],
+        roots: &[(&str, &Addr)],
+    ) -> Result<(), VerifyError> {
+        let there = self.receiver()?;
+        for (name, root) in roots {
+            for device in devices {
+                self.same_on_both(name, root, device, &there)?;
+            }
+        }
+        self.sessions(devices, &there)?;
+        self.identity(devices, &there)?;
+        if let Some(last) = devices.first() {
+            self.last_session(last, &there)?;
+        }
+        if self.is_remote {
+            self.served(devices, roots)?;
+        }
+        Ok(())
+    }
+
+    /// The latest frame of `root` and its whole graph are the same here and there.
+    fn same_on_both(
+        &mut self,
+        name: &str,
+        root: &Addr,
+        device: &Device,
+        there: &SqliteSpace,
+    ) -> Result<(), VerifyError> {
+        let what = |what: &str| format!("{name}: {what} ({})", device.label);
+        let (tip_here, tip_there) = (latest(&device.space, root)?, latest(there, root)?);
+        let latest = what("the latest frame is the same on both sides");
+        self.checks.equal(latest, shown(tip_here.as_ref()), shown(tip_there.as_ref()));
+        let (Some(tip_here), Some(tip_there)) = (tip_here, tip_there) else { return Ok(()) };
+        let graph_here = read_graph(&device.space, &tip_here);
+        let graph_there = read_graph(there, &tip_there);
+        let closed = "closed, every gib right";
+        self.checks.holds(what("the graph here"), closed, as_ref(&graph_here));
+        self.checks.holds(what("the graph there"), closed, as_ref(&graph_there));
+        let (Ok(graph_here), Ok(graph_there)) = (graph_here, graph_there) else { return Ok(()) };
+        self.checks.equal(what("as many ibGibs"), graph_here.len(), graph_there.len());
+        let found = same(&graph_here, &graph_there)
+            .and_then(|()| compared(&device.space, &tip_here, there, &tip_there))
+            .and_then(|()| compared(there, &tip_there, &device.space, &tip_here));
+        self.checks.holds(what("all keys and values"), "equal, both directions", found);
+        Ok(())
+    }
+
+    /// What must be true of every session that the row opened.
+    fn sessions(&mut self, devices: &[&Device], there: &SqliteSpace) -> Result<(), VerifyError> {
+        let expected = listed(self.runs.iter().map(|run| run.n));
+        let (mut n_here, mut n_there) = (Vec::new(), Vec::new());
+        let (mut valid_here, mut valid_there, mut equal) = (Ok(()), Ok(()), Ok(()));
+        for run in &self.runs {
+            let Some(device) = devices.iter().find(|device| device.label == run.label) else {
+                continue;
+            };
+            let here = &device.space;
+            n_here.push(shown(here.tip(&run.session)?.map(|tip| tip.n)));
+            n_there.push(shown(there.tip(&run.session)?.map(|tip| tip.n)));
+            valid_here = valid_here.and(replayed(here, &run.session));
+            valid_there = valid_there.and(replayed(there, &run.session));
+            equal = equal.and(graphs_equal(here, there, &run.session));
+        }
+        let many = if self.runs.len() > 1 { " (each session)" } else { "" };
+        let checks = &mut *self.checks;
+        checks.equal(format!("S: n here is 1 + outgoing turns{many}"), &expected, listed(n_here));
+        checks.equal(format!("S: n there is 1 + outgoing turns{many}"), &expected, listed(n_there));
+        checks.holds(format!("S: replays here{many}"), "valid", valid_here);
+        checks.holds(format!("S: replays there{many}"), "valid", valid_there);
+        checks.holds(format!("S: latest frame and graph{many}"), "equal on both sides", equal);
+        Ok(())
+    }
+
+    /// I replays as valid everywhere, and each session's claim is on both sides.
+    fn identity(&mut self, devices: &[&Device], there: &SqliteSpace) -> Result<(), VerifyError> {
+        let domain = self.place.domain();
+        let evolved = frames(there, domain);
+        let valid = evolved.as_ref().map_err(Clone::clone).and_then(|frames| replay(frames));
+        self.checks.holds("I: replays there, from genesis", "valid", valid);
+        for device in devices {
+            let valid = frames(&device.space, domain).and_then(|frames| replay(&frames));
+            let what = format!("I: replays here, from genesis ({})", device.label);
+            self.checks.holds(what, "valid", valid);
+        }
+        let evolved = evolved.unwrap_or_default();
+        let mut claimed = Ok(());
+        for run in &self.runs {
+            let device = devices.iter().find(|device| device.label == run.label);
+            claimed = claimed.and(claim_on_both(&evolved, run, device.map(|d| &d.space)));
+        }
+        let expected = "in both spaces, verb sync, target S's tjp";
+        self.checks.holds("I: the frame that claims S (I1)", expected, claimed);
+        Ok(())
+    }
+
+    /// The session that was opened last: I and the saga's history stand equal on both sides.
+    fn last_session(&mut self, last: &Device, there: &SqliteSpace) -> Result<(), VerifyError> {
+        let domain = self.place.domain();
+        let equal = graphs_equal(&last.space, there, domain);
+        self.checks.holds("I: latest frame and graph", "equal on both sides", equal);
+        if self.runs.last().is_some_and(|run| run.n > 1) {
+            let found = match last.space.name(NAME_SAGA)? {
+                Some(saga) => graphs_equal(&last.space, there, &saga),
+                None => Err("the saga has no name here".to_owned()),
+            };
+            self.checks.holds("the saga's history", "equal on both sides", found);
+        }
+        Ok(())
+    }
+
+    /// What the receiver serves to whoever holds a token is what is here.
+    fn served(&mut self, devices: &[&Device], roots: &[(&str, &Addr)]) -> Result<(), VerifyError> {
+        let (Some(run), Some(last)) = (self.runs.last(), devices.first()) else { return Ok(()) };
+        if run.n == 0 {
+            return Ok(());
+        }
+        let token = run.token.as_ref().map(|token| token.value.clone());
+        let has_token = if token.is_some() { Ok(()) } else { Err("no token") };
+        self.checks.holds("auth_ok hands out a token for reading", "a token", has_token);
+        let Some(token) = token else { return Ok(()) };
+        let (session, domain) = (run.session.clone(), self.place.domain().clone());
+        let all = [("S", &session), ("I", &domain)];
+        for (name, root) in roots.iter().chain(&all) {
+            let here = latest(&last.space, root)?;
+            if last.space.tip(root)?.is_some() {
+                let tip = self.link.latest(&domain, root, &token)?.map(|latest| latest.tip);
+                let what = format!("{name}: the latest address that the server tells");
+                self.checks.equal(what, shown(here.as_ref()), shown(tip));
+            }
+            let Some(here) = here else { continue };
+            let served = fetch_graph(self.link, &domain, &here, &token).and_then(|served| {
+                let held = read_graph(&last.space, &here)?;
+                same(&held, &served)
+            });
+            let what = format!("{name}: the graph that the server sends, hashed here");
+            self.checks.holds(what, "closed and equal", served);
+        }
+        let refused = match self.link.latest(&domain, &domain, "no-such-token") {
+            Err(_) => Ok(()),
+            Ok(_) => Err("answered"),
+        };
+        self.checks.holds("reading with another token", "refused", refused);
+        Ok(())
+    }
+}
+
+/// The latest frame of a timeline, or the stone itself; none where it is not in the space.
+pub(super) fn latest(space: &dyn Space, root: &Addr) -> Result<Option<Addr>, VerifyError> {
+    match space.tip(root)? {
+        Some(tip) => Ok(Some(tip.addr)),
+        None => Ok(space.find(root)?.map(|_| root.clone())),
+    }
+}
+
+fn as_ref(graph: &Result<Graph, String>) -> Result<(), &String> {
+    graph.as_ref().map(|_| ())
+}
+
+/// The spaces' own comparison, which works from their index.
+fn compared(a: &dyn Space, tip_a: &Addr, b: &dyn Space, tip_b: &Addr) -> Result<(), String> {
+    let row = |space: &dyn Space, tip: &Addr| {
+        space.find(tip).map_err(told)?.ok_or_else(|| format!("{tip} is missing"))
+    };
+    let diff = compare_graphs(a, &[row(a, tip_a)?], b, &[row(b, tip_b)?]).map_err(told)?;
+    if diff.is_same() { Ok(()) } else { Err(format!("{diff:?}")) }
+}
+
+fn replayed(space: &dyn Space, tjp: &Addr) -> Result<(), String> {
+    frames(space, tjp).and_then(|frames| replay(&frames))
+}
+
+/// Whether both sides hold one timeline with the same latest frame and the same closed graph.
+fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), String> {
+    let tip = |space: &dyn Space| {
+        let tip = space.tip(tjp).map_err(told)?;
+        tip.map(|tip| tip.addr).ok_or_else(|| format!("{tjp} is missing"))
+    };
+    let (tip_here, tip_there) = (tip(here)?, tip(there)?);
+    if tip_here != tip_there {
+        return Err(format!("here {tip_here}, there {tip_there}"));
+    }
+    same(&read_graph(here, &tip_here)?, &read_graph(there, &tip_there)?)
+}
+
+/// Whether I has one frame that claims a session, in both spaces.
+fn claim_on_both(evolved: &[IbGib], run: &Run, here: Option<&SqliteSpace>) -> Result<(), String> {
+    let claims = |frame: &&IbGib| {
+        let claim = keystone::proof_of(frame).ok().flatten().map(|proof| proof.claim);
+        claim.is_some_and(|c| c.verb == VERB_SYNC && c.target == run.session.as_str())
+    };
+    let frame = evolved.iter().find(claims);
+    let frame = frame.ok_or_else(|| format!("no frame there claims {}", run.session))?;
+    let addr = frame.addr().map_err(told)?;
+    let here = here.ok_or_else(|| format!("{} is not looked at", run.label))?;
+    let held = here.get(&addr).map_err(told)?;
+    let held = held.ok_or_else(|| format!("{addr} is missing on {}", run.label))?;
+    if held == *frame { Ok(()) } else { Err(format!("{addr} differs on {}", run.label)) }
+}

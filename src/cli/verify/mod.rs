@@ -1,0 +1,132 @@
+//! `verify`: the phase table of docs/protocol.md, section 9, run against this build.
+//!
+//! A row is one phase run one way. The rows are written once, over any link; what they find is
+//! held against the receiver's own file, and over a WebSocket also against what the receiver
+//! serves.
+
+mod checks;
+mod closing;
+mod device;
+mod error;
+mod evidence;
+mod host;
+mod phase;
+mod print;
+mod row;
+mod rows;
+mod world;
+
+pub use checks::{Assertion, Checks};
+pub use device::Device;
+pub use error::VerifyError;
+pub use phase::Phase;
+pub use row::{Outcome, Setting, Transport, run_row};
+pub use world::{Place, World};
+
+use std::path::{Path, PathBuf};
+
+use super::Ctx;
+use super::error::{CliError, ErrorCode};
+
+/// The phases, as typed; `4` stands for all of 4.1 to 4.10.
+pub const PHASES: [&str; 14] =
+    ["1", "2", "3", "4", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "4.7", "4.8", "4.9", "4.10"];
+
+/// Run the phases of the protocol against this build and show what holds.
+///
+/// Each phase runs two ways: A in process, B over a WebSocket on this host. Touches no home: all
+/// state is in a temporary folder, or in the one that --keep names.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib verify\n  \
+    sync-gib verify 4.7 --way a --keep /tmp/merge\n  \
+    sync-gib --home /tmp/merge/4.7-a/sender graph X")]
+pub struct VerifyArgs {
+    /// The phases to run; else all
+    #[arg(value_name = "PHASE", value_parser = PHASES)]
+    pub phases: Vec<String>,
+    /// Which way to run them
+    #[arg(long, value_enum, default_value = "both")]
+    pub way: Way,
+    /// Leave the spaces behind in DIR, for `graph` and `check` to look at: a home for each device
+    /// under DIR/PHASE-WAY, and the secret beside them
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// Which way a phase runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// In process: two spaces, no network
+    A,
+    /// Over a real WebSocket
+    B,
+    /// One after the other
+    Both,
+}
+
+impl Way {
+    fn transports(self) -> &'static [Transport] {
+        match self {
+            Way::A => &[Transport::InProcess],
+            Way::B => &[Transport::WebSocket],
+            Way::Both => &[Transport::InProcess, Transport::WebSocket],
+        }
+    }
+}
+
+/// Runs the phases and prints what each asserts. Errors where an assertion does not hold.
+pub fn run(args: &VerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| CliError::io("cannot tell where this program is", &error))?;
+    let phases = Phase::chosen(&args.phases);
+    let rows: Vec<(Phase, Transport)> = phases
+        .iter()
+        .flat_map(|phase| args.way.transports().iter().map(|transport| (*phase, *transport)))
+        .collect();
+    let base = Base::make(args.keep.as_deref(), &rows)?;
+    let mut table = print::Table::begin(&mut ctx.out)?;
+    for (phase, transport) in rows {
+        let dir = base.path().join(row::name(phase, transport));
+        let outcome = run_row(phase, transport, &Setting { dir: &dir, program: &program });
+        table.row(outcome, args.keep.is_some())?;
+    }
+    table.end()
+}
+
+/// The folder that the rows' folders are made in.
+enum Base {
+    /// Gone when dropped.
+    Temporary(tempfile::TempDir),
+    /// Left behind.
+    Kept(PathBuf),
+}
+
+impl Base {
+    /// Makes the folder; refuses one that holds a row already, whose spaces would be mixed in.
+    fn make(keep: Option<&Path>, rows: &[(Phase, Transport)]) -> Result<Base, CliError> {
+        let Some(keep) = keep else {
+            let made = tempfile::Builder::new().prefix("sync-gib-verify-").tempdir();
+            let failed = |error| CliError::io("cannot make a temporary folder", &error);
+            return Ok(Base::Temporary(made.map_err(failed)?));
+        };
+        std::fs::create_dir_all(keep)
+            .map_err(|error| CliError::io(format!("cannot make {}", keep.display()), &error))?;
+        for (phase, transport) in rows {
+            let dir = keep.join(row::name(*phase, *transport));
+            if dir.exists() {
+                let message = format!("{} is there already", dir.display());
+                let error = CliError::new(ErrorCode::Refused, message);
+                return Err(error.hint("remove it, or keep the rows in another folder"));
+            }
+        }
+        Ok(Base::Kept(keep.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Base::Temporary(dir) => dir.path(),
+            Base::Kept(dir) => dir,
+        }
+    }
+}
