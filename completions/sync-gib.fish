@@ -162,7 +162,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s h -l help -d
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l way -d 'Which way to run them' -r -f -a "a\t'In process: two spaces, no network'
 b\t'Over a real WebSocket'
 both\t'One after the other'"
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l keep -d 'Leave the spaces behind in DIR, for `graph` and `check` to look at' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l keep -d 'Leave the spaces behind in DIR, for `graph` and `check` to look at: a home for each device under DIR/PHASE-WAY, and the secret beside them' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s q -l quiet -d 'Print results and errors only'

@@ -216,3 +216,84 @@ fn claim_on_both(evolved: &[IbGib], run: &Run, here: Option<&SqliteSpace>) -> Re
     let held = held.ok_or_else(|| format!("{addr} is missing on {}", run.label))?;
     if held == *frame { Ok(()) } else { Err(format!("{addr} differs on {}", run.label)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::verify::checks::{Assertion, Checks};
+    use crate::cli::verify::world::Place;
+    use crate::peer::InProcess;
+
+    /// What fails after a sync of one timeline and `spoil`.
+    fn failed_after(
+        spoil: impl FnOnce(&mut World<'_, InProcess>, &Device, &Addr),
+    ) -> Vec<Assertion> {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::make(&dir.path().join("row")).unwrap();
+        let domain = place.domain().as_str();
+        let dest = SqliteSpace::create_if_missing(&place.receiver_path(), domain).unwrap();
+        let link = InProcess::new(dest, place.dir().to_owned());
+        let mut checks = Checks::default();
+        let mut world = World::new(&place, &link, &mut checks, false);
+        let device = world.sender().unwrap();
+        let x = device.new_timeline("x", json!({"a": 1})).unwrap();
+        world.sync(&device, &[]).unwrap();
+        spoil(&mut world, &device, &x);
+        world.close(&[&device], &[("X", &x)]).unwrap();
+        checks.into_list().into_iter().filter(|assertion| !assertion.ok).collect()
+    }
+
+    fn whats(failed: &[Assertion]) -> String {
+        listed(failed.iter().map(|assertion| &assertion.what))
+    }
+
+    #[test]
+    fn a_good_sync_fails_nothing() {
+        assert_eq!(failed_after(|_, _, _| {}), []);
+    }
+
+    #[test]
+    fn an_edit_that_was_not_synced_is_found() {
+        let failed = failed_after(|_, device, x| {
+            device.edit(x, json!({"a": 2})).unwrap();
+        });
+        let whats = whats(&failed);
+        for part in ["X: the latest frame", "X: as many ibGibs", "X: all keys and values"] {
+            assert!(whats.contains(part), "{whats}");
+        }
+        assert_eq!(failed.len(), 3, "{whats}");
+    }
+
+    #[test]
+    fn a_turn_that_was_not_signed_is_found() {
+        let failed = failed_after(|world, _, _| world.runs[0].n += 1);
+        assert!(failed.len() == 2 && whats(&failed).contains("S: n here"), "{failed:?}");
+        assert_eq!((failed[1].expected.as_str(), failed[1].found.as_str()), ("5", "4"));
+    }
+
+    #[test]
+    fn a_session_that_is_on_one_side_only_is_found() {
+        let failed = failed_after(|world, device, _| {
+            let made = world.establish_on_genesis().unwrap();
+            device.space.put_all(std::slice::from_ref(&made.session)).unwrap();
+            let session = made.session.addr().unwrap();
+            world.runs.push(Run { label: device.label, session, n: 0, token: None });
+        });
+        let whats = whats(&failed);
+        for part in ["S: n there", "S: replays there", "S: latest frame", "(I1)"] {
+            assert!(whats.contains(part), "{whats}");
+        }
+    }
+
+    #[test]
+    fn an_ibgib_that_was_changed_on_the_disk_is_found() {
+        let failed = failed_after(|world, _, _| {
+            let file = rusqlite::Connection::open(world.place.receiver_path()).unwrap();
+            let sql = r#"UPDATE ibgib SET json = replace(json, '"a":1', '"a":7')"#;
+            assert!(file.execute(sql, []).unwrap() > 0);
+        });
+        assert!(whats(&failed).contains("X: the graph there"), "{failed:?}");
+    }
+}

@@ -14,7 +14,6 @@ pub fn constants<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let a = device.stone(json!("a"), &[])?;
     let b = device.stone(json!({"name": "b"}), &[&a])?;
     let c = device.stone(json!({"name": "c"}), &[&a, &b])?;
-    device.name("X", &c)?;
 
     let summary = world.sync(&device, &[])?;
     world.checks.equal("sent: the constant and the two it links", 3, summary.sent);
@@ -35,6 +34,7 @@ pub fn constants<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     world.checks.equal("a constant not asked for, there", 0, held_f);
 
     let t = device.new_timeline("t", json!({"of": "constants"}))?;
+    device.name("X", &t)?;
     device.relate(&t, "linked", &c)?;
     let graph = held(&device.space, &[&t])?;
     let old = held(&device.space, &[&c])?.len();
