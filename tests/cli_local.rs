@@ -160,9 +160,11 @@ fn log_lists_frames_newest_first_and_timelines() {
 #[test]
 fn log_lists_sagas_with_their_frames() {
     let home = Home::new();
-    let mut command = home.cmd(&["new", "--ib", "sync_saga abc", "--data", "-"]);
-    let made = command.write_stdin(r#"{"sagaId":"abc","stage":"init"}"#).assert().success();
-    let addr = text_of(&made).trim().to_owned();
+    let data = json!({"sagaId": "abc", "stage": "init"}).as_object().unwrap().clone();
+    let made = sync_gib::cli::new::timeline("sync_saga", Some(data), Default::default()).unwrap();
+    let lines: Vec<String> = made.iter().map(|ibgib| ibgib.to_json()).collect();
+    home.cmd(&["put"]).write_stdin(lines.join("\n")).assert().success();
+    let addr = made.last().unwrap().addr().unwrap().to_string();
     let sagas = home.json(&["log", "--saga"]);
     assert_eq!(sagas["sagas"][0]["sagaId"], "abc");
     assert_eq!(sagas["sagas"][0]["frames"][0]["stage"], "init");

@@ -112,6 +112,25 @@ struct Sides<'a> {
     token: &'a str,
 }
 
+/// A timeline's latest address on both sides.
+struct LatestOf {
+    tjp: Addr,
+    here: Addr,
+    there: Option<Addr>,
+}
+
+impl LatestOf {
+    fn problem(&self) -> Option<String> {
+        match &self.there {
+            None => Some(format!("the server does not have the timeline {}", self.tjp)),
+            Some(there) if *there != self.here => {
+                Some(format!("{} here, {there} on the server", self.here))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 /// What comparing a graph found.
 struct Compared {
     here: u64,
@@ -122,12 +141,13 @@ struct Compared {
 impl Sides<'_> {
     /// X: the latest address, the number of nodes, every ibGib.
     fn data(&self, x: &Addr) -> Result<Vec<Assertion>, CliError> {
-        let (latest, tip) = self.latest(x)?;
-        let compared = self.graph(&tip)?;
+        let latest = self.latest(x)?;
+        let compared = self.graph(&latest)?;
         let counts = (compared.here != compared.there)
             .then(|| format!("{} nodes here, {} on the server", compared.here, compared.there));
+        let problem = latest.problem();
         Ok(vec![
-            Assertion::of("X: the latest address is the same on both sides", latest),
+            Assertion::of("X: the latest address is the same on both sides", problem),
             Assertion::of("X: the graphs have the same number of nodes", counts),
             Assertion::new("X: all keys and values match, address by address", compared.problems),
         ])
@@ -135,15 +155,16 @@ impl Sides<'_> {
 
     /// S: as many frames as turns, all valid, the same on both sides.
     fn session(&self, session: &Addr, saga: &Addr) -> Result<Vec<Assertion>, CliError> {
-        let (latest, tip) = self.latest(session)?;
+        let latest = self.latest(session)?;
         let mut problems = self.replay(session)?;
         let turns = self.outgoing_turns(saga)?;
         let n = self.tip(session)?.map_or(0, |tip| tip.n);
         if n != 1 + turns {
+            let tip = &latest.here;
             problems.insert(0, format!("{tip} has n {n}, expected 1 + {turns} outgoing turns"));
         }
-        let mut same = self.graph(&tip)?.problems;
-        same.extend(latest);
+        let mut same = self.graph(&latest)?.problems;
+        same.extend(latest.problem());
         Ok(vec![
             Assertion::new("S: n is 1 + the outgoing turns, and every frame is valid", problems),
             Assertion::new("S: the latest address and the whole graph are the same", same),
@@ -185,22 +206,17 @@ impl Sides<'_> {
         Ok(self.space.tip(tjp)?)
     }
 
-    /// What is wrong with a timeline's latest address, and the one that is here.
-    fn latest(&self, tjp: &Addr) -> Result<(Option<String>, Addr), CliError> {
+    /// A timeline's latest address on both sides.
+    fn latest(&self, tjp: &Addr) -> Result<LatestOf, CliError> {
         let gone = || CliError::new(ErrorCode::Damaged, format!("the timeline {tjp} is not here"));
         let here = self.tip(tjp)?.ok_or_else(gone)?.addr;
-        let problem = match self.link.latest(self.domain, tjp, self.token)? {
-            None => Some(format!("the server does not have the timeline {tjp}")),
-            Some(there) if there.tip != here => {
-                Some(format!("{here} here, {} on the server", there.tip))
-            }
-            Some(_) => None,
-        };
-        Ok((problem, here))
+        let there = self.link.latest(self.domain, tjp, self.token)?.map(|latest| latest.tip);
+        Ok(LatestOf { tjp: tjp.clone(), here, there })
     }
 
-    /// Fetches the live graph of `root` and compares it, computing every gib here.
-    fn graph(&self, root: &Addr) -> Result<Compared, CliError> {
+    /// Fetches the live graph of the server's latest frame and compares it with the one of the
+    /// latest frame here, computing every gib here.
+    fn graph(&self, latest: &LatestOf) -> Result<Compared, CliError> {
         let mut found = Compared { here: 0, there: 0, problems: Vec::new() };
         let mut seen = HashSet::new();
         let each = &mut |text: &str| {
@@ -211,10 +227,12 @@ impl Sides<'_> {
             found.problems.truncate(LISTED);
             Ok(())
         };
-        if !self.link.graph(self.domain, root, true, self.token, each)? {
+        if let Some(root) = &latest.there
+            && !self.link.graph(self.domain, root, true, self.token, each)?
+        {
             found.problems.push(format!("the server does not have {root}"));
         }
-        let id = self.space.find(root)?;
+        let id = self.space.find(&latest.here)?;
         let here = graph_ids(self.space, id.as_slice(), true)?;
         found.here = here.len() as u64;
         for id in here.into_iter().filter(|id| !seen.contains(id)) {

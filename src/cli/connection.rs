@@ -63,6 +63,11 @@ impl Connection {
         Ok(Remote::new(&self.runtime, self.endpoint.clone(), Patience::default())?)
     }
 
+    /// The server as people read it.
+    pub fn shown_name(&self) -> &str {
+        if self.embedded.is_some() { "the embedded receiver" } else { &self.name }
+    }
+
     /// The server's URL, or [`EMBEDDED`].
     pub fn name(&self) -> &str {
         &self.name

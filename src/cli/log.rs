@@ -66,7 +66,11 @@ impl Frame {
             time: datum("timestamp"),
             stage: datum("stage"),
             saga: datum("sagaId"),
-            merges: row.orphan.is_some(),
+            // Later frames carry the relation on: the frame that brought it is the merge.
+            merges: match (row.orphan, row.prev) {
+                (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
+                (orphan, _) => orphan.is_some(),
+            },
         })
     }
 
@@ -133,6 +137,11 @@ fn timelines(space: &dyn Space, limit: u64, out: &mut Output) -> Result<(), CliE
         for_each_timeline(space, kind, |timeline| {
             if left == 0 {
                 return Ok(false);
+            }
+            // Every sync leaves a session behind; only the last one is worth a line.
+            let is_named = names.contains_key(&timeline.tjp_id);
+            if timeline.kind == TimelineKind::Keystone && !is_named {
+                return Ok(true);
             }
             left -= 1;
             timeline_item(space, &timeline, &names, out).map(|()| true)

@@ -86,13 +86,13 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             new_identity(args, &space)?
         }
     };
-    say(ctx, "identity I", &domain, done.identity, args.join.is_some());
+    say(ctx, "identity I", done.identity, args.join.is_some());
     let x = first_timeline(args, data, &space, &mut done)?;
-    if let Some(x) = &x {
-        say(ctx, "timeline X", x, done.x, false);
+    if x.is_some() {
+        say(ctx, "timeline X", done.x, false);
     }
     register(ctx, &space, &link, &domain, &connection)?;
-    ctx.out.note(format_args!("registered with {}", connection.name()));
+    ctx.out.note(format_args!("I registered with {}", connection.shown_name()));
     ctx.out.line(format_args!("I {}", printable(domain.as_str())))?;
     if let Some(x) = &x {
         ctx.out.line(format_args!("X {}", printable(x.as_str())))?;
@@ -114,13 +114,13 @@ struct Done {
     x: bool,
 }
 
-fn say(ctx: &Ctx, what: &str, addr: &Addr, is_new: bool, joined: bool) {
+fn say(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
     let how = match (is_new, joined) {
         (true, true) => "joined",
         (true, false) => "made",
         (false, _) => "is there already",
     };
-    ctx.out.note(format_args!("{what} {how}: {}", printable(addr.as_str())));
+    ctx.out.note(format_args!("{what} {how}"));
 }
 
 /// Notes what was given of the server.

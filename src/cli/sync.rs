@@ -15,6 +15,7 @@ use super::trace::Observer;
 use crate::ibgib::Addr;
 use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
+use crate::sync::body::PAGE;
 use crate::sync::{Direction, Plan, SenderOpts};
 
 /// Bring the local space and the server to the same state.
@@ -25,7 +26,7 @@ use crate::sync::{Direction, Plan, SenderOpts};
 #[command(after_help = "Examples:\n  \
     sync-gib sync\n  \
     sync-gib sync X --dry-run\n  \
-    sync-gib sync --json --secret-file ~/secret | jq .summary")]
+    sync-gib sync --json --secret-file ~/secret | jq .tips")]
 pub struct SyncArgs {
     /// What to sync, each with its live graph; else everything in the space
     #[arg(value_name = "ADDR")]
@@ -83,6 +84,10 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
     let mut roots = Vec::new();
     target::each(&args.addrs, |arg| {
+        if roots.len() >= PAGE {
+            let message = format!("more than {PAGE} addresses at once");
+            return Err(CliError::usage(message).hint("give none to sync everything"));
+        }
         let root = match target::resolve(space, arg) {
             Ok(target) => match space.row(target.id)?.timeline {
                 Some(tjp_id) => space.node(tjp_id)?.addr,

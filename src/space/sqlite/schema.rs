@@ -65,6 +65,7 @@ pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, S
         if folder.is_some_and(|folder| !folder.is_dir()) {
             return Err(SpaceError::NoParent(path.to_owned()));
         }
+        create_for_owner(path)?;
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create_if_missing);
@@ -79,6 +80,19 @@ pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, S
     use_wal(&connection).map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Makes an empty file that its owner alone reads and writes; SQLite gives its log the same mode.
+fn create_for_owner(path: &Path) -> Result<(), SpaceError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        // Another process that makes the same file was a moment faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop).map_err(SpaceError::io("make", path)),
+    }
 }
 
 /// The typed error for what SQLite said about a file.
