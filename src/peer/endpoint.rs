@@ -31,7 +31,8 @@ impl Endpoint {
     ) -> Result<Endpoint, PeerError> {
         let bad = |reason: &str| PeerError::Url(format!("{url}: {reason}"));
         let base = reqwest::Url::parse(url).map_err(|_| bad("not a URL"))?;
-        if base.host_str().is_none() || base.query().is_some() || !base.username().is_empty() {
+        let credentials = !base.username().is_empty() || base.password().is_some();
+        if base.host_str().is_none() || base.query().is_some() || credentials {
             return Err(bad("a server's URL is scheme, host, port and path alone"));
         }
         match base.scheme() {
@@ -126,6 +127,7 @@ mod tests {
         }
         assert!(Endpoint::new("ftp://127.0.0.1", None, true).is_err());
         assert!(Endpoint::new("http://u:p@127.0.0.1", None, true).is_err());
+        assert!(Endpoint::new("http://:p@127.0.0.1", None, true).is_err());
         assert!(Endpoint::new("127.0.0.1:8787", None, true).is_err());
     }
 

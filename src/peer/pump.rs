@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
+use super::wire::MAX_UNTRUSTED;
 
-/// How long a closing socket waits for the other side's farewell.
+/// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How patient a pump is.
@@ -67,11 +68,24 @@ async fn pump<S: Socket>(
 ) {
     let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, patience).await;
     if let Err(reason) = ended {
-        // The channel's owner may be gone already; then nobody needs the reason.
-        let _ = incoming.try_send(Err(reason));
+        // The channel's owner learns the reason, where it is not gone already, and may tell the
+        // other side of it before it drops the channel.
+        let learns = timeout(FAREWELL, incoming.send(Err(reason)));
+        let says = timeout(FAREWELL, last_words(&mut socket, &mut outgoing));
+        let _ = tokio::join!(learns, says);
     }
     drop(incoming);
     let _ = timeout(FAREWELL, socket.close()).await;
+}
+
+/// Sends what the channel's owner still says, until it drops the channel or the socket fails.
+async fn last_words<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
+    while let Some(text) = outgoing.recv().await {
+        if socket.send(text).await.is_err() {
+            break;
+        }
+    }
+    outgoing.close();
 }
 
 /// Runs until the channel is dropped (fine) or the socket fails (the reason).
@@ -102,6 +116,9 @@ async fn move_texts<S: Socket>(
             text = receive(socket, incoming) => {
                 heard = Instant::now();
                 if let Some((permit, text)) = text? {
+                    if waits && text.len() > MAX_UNTRUSTED {
+                        return Err(format!("{} bytes before an identity was proved", text.len()));
+                    }
                     permit.send(Ok(text));
                 }
             }

@@ -63,8 +63,14 @@ impl Link for Remote<'_> {
             watch.borrow_mut().step(summary.bytes(), summary.ibgibs());
         });
         drop(channel);
-        let gone = self.runtime.block_on(async { tokio::time::timeout(GONE, pump).await });
-        drop(gone);
+        self.runtime.block_on(async {
+            let mut pump = pump;
+            if tokio::time::timeout(GONE, &mut pump).await.is_err() {
+                // A server that takes nothing any more is not waited for.
+                pump.abort();
+                let _ = pump.await;
+            }
+        });
         ended
     }
 

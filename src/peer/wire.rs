@@ -11,6 +11,10 @@ use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
 
 /// How many bytes one WebSocket message may be.
 pub const MAX_MESSAGE: usize = 8 << 20;
+/// How many bytes one message may be before the sender has proved itself.
+pub const MAX_UNTRUSTED: usize = 1 << 20;
+/// How many ibGibs one message may hold.
+pub const MAX_BATCH: usize = 4096;
 /// How many bytes the body of a request may be.
 pub const MAX_BODY: usize = 8 << 20;
 
@@ -163,6 +167,9 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
     };
     if name == "payload" {
         let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| malformed("payload"))?;
+        if payload.ibgibs.is_empty() || payload.ibgibs.len() > MAX_BATCH {
+            return Err(malformed("payload"));
+        }
         let ibgibs = payload.ibgibs.into_iter().map(|raw| raw.get().into()).collect();
         return Ok(Msg::Payload { ibgibs });
     }
@@ -229,9 +236,11 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
     Ok(Refusal { code, message: printable(&message) })
 }
 
-/// What the other side says, fit for a terminal: no control characters, and not too long.
+/// What the other side says, fit for a terminal and a log: no control characters, none that turn
+/// the direction of what follows, and not too long.
 pub fn printable(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let clean = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c });
     clean.take(2000).collect()
 }
 
@@ -309,6 +318,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
+        let many = format!(r#"{{"type":"payload","ibGibs":[{}0]}}"#, "0,".repeat(MAX_BATCH));
         let long_need = format!(r#"{{"type":"need","seq":1,"lacks":"{}"}}"#, "1".repeat(5000));
         for text in [
             "",
@@ -317,6 +327,8 @@ mod tests {
             r#"{"type":"other"}"#,
             r#"{"type":"hello","protocol":-1}"#,
             r#"{"type":"payload","ibGibs":[1,}"#,
+            r#"{"type":"payload","ibGibs":[]}"#,
+            &many,
             r#"{"type":"need","seq":1,"lacks":"12"}"#,
             &long_need,
             r#"{"type":"offer","seq":1,"addrs":["nocaret"]}"#,
@@ -328,8 +340,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_fit_for_a_terminal() {
-        let text = r#"{"type":"sync_error","code":"content","message":"a\u001b[31mb"}"#;
+        let text = r#"{"type":"sync_error","code":"content","message":"a\u001b[31mb\n\u202ec"}"#;
         let Msg::SyncError(refusal) = read(text).unwrap() else { panic!("no refusal") };
-        assert_eq!(refusal.message, "a [31mb");
+        assert_eq!(refusal.message, "a [31mb  c");
     }
 }

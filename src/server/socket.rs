@@ -14,9 +14,9 @@ use super::state::{Shared, SocketPlace};
 use crate::ibgib::Addr;
 use crate::peer::channel::Channel;
 use crate::peer::pump::{self, Socket};
-use crate::peer::wire::MAX_MESSAGE;
+use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{Patience, PeerError};
-use crate::sync::msg::{Msg, RefusalCode};
+use crate::sync::msg::{Msg, Refusal, RefusalCode};
 use crate::sync::{Machine, Receiver, ReceiverOpts, SyncError};
 
 /// Opens a WebSocket where there is a place for one.
@@ -60,13 +60,23 @@ fn session(shared: &Shared, mut channel: Channel) {
             if refusal.code == RefusalCode::Internal {
                 tracing::error!(%error, "a session failed");
             } else {
-                warn!(code = ?refusal.code, %error, "session refused");
+                let error = wire::printable(&error.to_string());
+                warn!(code = ?refusal.code, error, "session refused");
             }
-            let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
-            let _ = channel.send(&last);
+            refuse(&channel, refusal, proved);
+        }
+        Err(PeerError::Stopped { reason, .. }) => {
+            info!(reason, "session ended");
+            refuse(&channel, Refusal { code: RefusalCode::Protocol, message: reason }, proved);
         }
         Err(error) => info!(%error, "session ended"),
     }
+}
+
+/// Tells the client why its session ends, best effort.
+fn refuse(channel: &Channel, refusal: Refusal, proved: bool) {
+    let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
+    let _ = channel.send(&last);
 }
 
 fn converse(shared: &Shared, channel: &mut Channel, proved: &mut bool) -> Result<Addr, PeerError> {
