@@ -148,6 +148,9 @@ pub fn catch_up<L: Link>(
     let tip = space.tip(domain).map_err(SyncError::from)?;
     let tip = tip.ok_or_else(|| SyncError::Auth("the identity is not in this space".into()))?;
     let theirs = link.identity(domain, Some(&tip.addr))?;
+    if theirs.iter().any(|frame| frame.tjp_addr().as_deref() != Some(domain.as_str())) {
+        return Err(SyncError::protocol("it gave something else than the identity's frames").into());
+    }
     let refs: Vec<&IbGib> = theirs.iter().collect();
     match store(space, &refs) {
         Err(SyncError::Space(SpaceError::KeystoneFork { .. } | SpaceError::Diverged { .. })) => {

@@ -10,6 +10,13 @@ use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
+/// How many bytes an answer that is no stream may have: addresses may be long.
+const MAX_SHORT_BODY: usize = 16 << 20;
+/// How many bytes of an identity are taken at once.
+const MAX_IDENTITY_BYTES: usize = 1 << 30;
+/// How long an answer that is no stream may take.
+const ANSWER_TIME: Duration = Duration::from_secs(180);
+
 /// Speaks HTTP to one server.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
@@ -44,6 +51,7 @@ impl HttpClient {
     pub async fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         let request = self.client.post(self.endpoint.at(wire::PATH_KEYSTONES));
         let request = request.header("content-type", "application/json").body(genesis.to_json());
+        let request = request.timeout(ANSWER_TIME);
         self.answer(request).await.map(drop)
     }
 
@@ -58,6 +66,7 @@ impl HttpClient {
         let body = crate::ibgib::json::stringify(&EvolutionBody { frames, session });
         let request = self.client.post(self.endpoint.at(&path));
         let request = request.header("content-type", "application/json").body(body);
+        let request = request.timeout(ANSWER_TIME);
         self.answer(request).await.map(drop)
     }
 
@@ -72,9 +81,13 @@ impl HttpClient {
         if let Some(after) = after {
             request = request.query(&[("after", after.as_str())]);
         }
-        let mut frames = Vec::new();
+        let (mut frames, mut bytes) = (Vec::new(), 0);
         let lines = self.lines(request).await?;
         read_lines(lines, |line| {
+            bytes += line.len();
+            if bytes > MAX_IDENTITY_BYTES {
+                return Err(self.strange("an identity that does not end"));
+            }
             frames.push(IbGib::from_json(line).map_err(content)?);
             Ok(())
         })
@@ -91,9 +104,10 @@ impl HttpClient {
     ) -> Result<Option<Latest>, PeerError> {
         let path = wire::domain_path(wire::PATH_LATEST, domain);
         let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
-        match self.answer(request.query(&[("tjp", tjp.as_str())])).await {
+        let request = request.query(&[("tjp", tjp.as_str())]).timeout(ANSWER_TIME);
+        match self.answer(request).await {
             Ok(response) => {
-                let text = response.text().await.map_err(|e| self.failed(&e))?;
+                let text = self.text(response).await?;
                 let strange = |_| self.strange("something else than a latest address");
                 serde_json::from_str(&text).map(Some).map_err(strange)
             }
@@ -125,7 +139,8 @@ impl HttpClient {
 
     /// Whether a server lives there.
     pub async fn health(&self) -> Result<(), PeerError> {
-        self.answer(self.client.get(self.endpoint.at(wire::PATH_HEALTH))).await.map(drop)
+        let request = self.client.get(self.endpoint.at(wire::PATH_HEALTH)).timeout(ANSWER_TIME);
+        self.answer(request).await.map(drop)
     }
 
     async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
@@ -139,7 +154,7 @@ impl HttpClient {
         if status.is_success() {
             return Ok(response);
         }
-        let text = response.text().await.map_err(|error| self.failed(&error))?;
+        let text = self.text(response).await?;
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => Err(PeerError::Unreachable {
                 url: self.endpoint.url().to_owned(),
@@ -151,6 +166,18 @@ impl HttpClient {
             }
             Err(_) => Err(self.strange(&status.to_string())),
         }
+    }
+
+    /// A short body; a long one is not what was asked for.
+    async fn text(&self, mut response: Response) -> Result<String, PeerError> {
+        let mut held: Vec<u8> = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
+            held.extend_from_slice(&chunk);
+            if held.len() > MAX_SHORT_BODY {
+                return Err(self.strange("a body that does not end"));
+            }
+        }
+        Ok(String::from_utf8_lossy(&held).into_owned())
     }
 
     fn strange(&self, what: &str) -> PeerError {

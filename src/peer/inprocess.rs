@@ -7,7 +7,7 @@ use super::PeerError;
 use super::link::{Link, Watch};
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
-use crate::space::{Space, SqliteSpace, dependency_graph};
+use crate::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
 use crate::sync::{Machine, OpenGate, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair};
 
 /// A receiver that is a space in this process.
@@ -44,7 +44,9 @@ impl Link for InProcess {
     }
 
     fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
-        domain::identity_frames(&self.dest, domain, after, usize::MAX).map_err(refused)
+        let ids = domain::identity_ids(&self.dest, domain, after, usize::MAX).map_err(refused)?;
+        let frames = ids.into_iter().map(|id| self.dest.get_id(id)).collect::<Result<_, _>>();
+        Ok(frames.map_err(SyncError::from)?)
     }
 
     fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {

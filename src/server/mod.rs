@@ -4,6 +4,7 @@ mod gate;
 mod routes;
 mod socket;
 mod state;
+mod stream;
 mod tls;
 
 use std::collections::HashSet;
@@ -57,11 +58,14 @@ pub struct ServerOpts {
     pub limits: Limits,
     /// How many turns one session may take.
     pub max_turns: u64,
+    /// How many answers may be streamed at once; each takes a thread.
+    pub max_streams: usize,
     /// How long an established session may wait for its connection.
     pub session_time: Duration,
     /// How long a token is good.
     pub token_time: Duration,
-    /// How patient its sockets are.
+    /// How patient its sockets are; `idle` also limits how long the head of a request, its body
+    /// and the reading of an answer's next piece may take.
     pub patience: Patience,
 }
 
@@ -76,6 +80,7 @@ impl ServerOpts {
             max_sockets: 256,
             limits: Limits::default(),
             max_turns: 10_000,
+            max_streams: 64,
             session_time: Duration::from_secs(600),
             token_time: Duration::from_secs(900),
             patience: Patience::default(),
@@ -120,6 +125,7 @@ impl Server {
     pub async fn start(opts: ServerOpts) -> Result<Server, ServerError> {
         let listen = opts.listen;
         let failed = |reason| ServerError::Listen { listen, reason };
+        let silence = opts.patience.idle;
         let tls = opts.tls.as_ref().map(tls::config).transpose()?;
         let shared = Arc::new(Shared::open(opts)?);
         let listener = TcpListener::bind(listen).map_err(failed)?;
@@ -130,11 +136,13 @@ impl Server {
         let secure = tls.is_some();
         let task = match tls {
             None => {
-                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                let mut server = axum_server::from_tcp(listener).map_err(failed)?;
+                server.http_builder().http1().header_read_timeout(silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
             Some(tls) => {
-                let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+                let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+                server.http_builder().http1().header_read_timeout(silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
         };

@@ -6,27 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::socket;
 use super::state::{Shared, token_hash};
-use crate::ibgib::{Addr, IbGib, Moment, json};
+use super::{socket, stream};
+use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::KEYSTONE;
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
-use crate::space::{Id, Space, SpaceError, SqliteSpace, dependency_graph};
+use crate::space::{Space, SpaceError, SqliteSpace, dependency_graph};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(60);
-/// How many bytes of an answer are gathered before they are sent.
-const CHUNK_BYTES: usize = 64 << 10;
 /// How many frames of an identity one answer holds.
 const MAX_IDENTITY: usize = 100_000;
 
@@ -86,7 +81,8 @@ impl From<SyncError> for Failure {
         if refusal.code == RefusalCode::Internal {
             tracing::error!(%error, "a request failed");
         } else {
-            warn!(code = ?refusal.code, %error, "request refused");
+            let error = wire::printable(&error.to_string());
+            warn!(code = ?refusal.code, error, "request refused");
         }
         Failure::new(status, refusal.code, refusal.message)
     }
@@ -107,7 +103,7 @@ async fn register(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let text = body(request).await?;
+    let text = body(request, shared.opts.patience.idle).await?;
     blocking(move || {
         let genesis = IbGib::from_json(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
@@ -129,7 +125,7 @@ async fn evolve(
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
-    let text = body(request).await?;
+    let text = body(request, shared.opts.patience.idle).await?;
     blocking(move || {
         let (frames, session) = wire::read_evolution(&text)?;
         if !shared.may_register(&identity) {
@@ -157,13 +153,15 @@ async fn identity(
         if space.tip(&identity)?.is_none() {
             return Err(Failure::not_found("no such identity is registered here"));
         }
-        let frames = domain::identity_frames(&space, &identity, after.as_ref(), MAX_IDENTITY)?;
-        let mut lines = Vec::new();
-        for frame in &frames {
-            json::write(&mut lines, frame);
-            lines.push(b'\n');
-        }
-        Ok(ndjson(Body::from(lines)))
+        let ids = domain::identity_ids(&space, &identity, after.as_ref(), MAX_IDENTITY)?;
+        stream::answer(&shared, move |lines| {
+            for id in ids {
+                if lines.add(&space.text(id)?).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     })
     .await
 }
@@ -203,43 +201,16 @@ async fn ibgibs(
             let text: String = space.text(id)?.into();
             return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
         }
-        let (lines, body) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
-        tokio::task::spawn_blocking(move || stream_graph(&space, id, live, &lines));
-        let body = futures_util::stream::unfold(body, |mut body| async {
-            body.recv().await.map(|chunk| (chunk, body))
-        });
-        Ok(ndjson(Body::from_stream(body)))
+        stream::answer(&shared, move |lines| {
+            let mut went = ControlFlow::Continue(());
+            dependency_graph::<SpaceError>(&space, &[id], live, &mut |node| {
+                went = lines.add(&space.text(node.id)?);
+                Ok(went)
+            })?;
+            Ok(went)
+        })
     })
     .await
-}
-
-/// Writes a graph line by line; a failure breaks the answer off, so that it is not taken for whole.
-fn stream_graph(
-    space: &SqliteSpace,
-    root: Id,
-    live: bool,
-    lines: &mpsc::Sender<Result<Bytes, std::io::Error>>,
-) {
-    let mut held = Vec::with_capacity(CHUNK_BYTES * 2);
-    let walked = dependency_graph::<SpaceError>(space, &[root], live, &mut |node| {
-        held.extend_from_slice(space.text(node.id)?.as_bytes());
-        held.push(b'\n');
-        if held.len() >= CHUNK_BYTES {
-            let chunk = Bytes::from(std::mem::take(&mut held));
-            if lines.blocking_send(Ok(chunk)).is_err() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    });
-    let last = match walked {
-        Ok(_) => Ok(Bytes::from(held)),
-        Err(error) => {
-            tracing::error!(%error, "a graph could not be read");
-            Err(std::io::Error::other("the graph could not be read"))
-        }
-    };
-    let _ = lines.blocking_send(last);
 }
 
 /// The domain's space, where the request carries a token for it.
@@ -265,7 +236,7 @@ fn authorized(
     Ok(space)
 }
 
-async fn body(request: Request) -> Result<String, Failure> {
+async fn body(request: Request, patience: Duration) -> Result<String, Failure> {
     let too_large = || {
         let message = format!("a body holds at most {MAX_BODY} bytes");
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, RefusalCode::Limit, message)
@@ -274,7 +245,13 @@ async fn body(request: Request) -> Result<String, Failure> {
         let message = "the body did not arrive in time";
         Failure::new(StatusCode::REQUEST_TIMEOUT, RefusalCode::Limit, message)
     };
-    let bytes = tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), MAX_BODY)).await;
+    // What says that it is too large is not read first.
+    let stated = request.headers().get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if stated.is_some_and(|length| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let bytes = tokio::time::timeout(patience, to_bytes(request.into_body(), MAX_BODY)).await;
     let bytes = bytes.map_err(late)?.map_err(|_| too_large())?;
     String::from_utf8(bytes.into()).map_err(|_| bad_request("the body is not UTF-8"))
 }
@@ -290,10 +267,6 @@ fn parse(addr: &str) -> Result<Addr, Failure> {
 /// A domain is named by the gib of I's tjp, whose ib is always `keystone`.
 fn domain_addr(gib: &str) -> Result<Addr, Failure> {
     Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
-}
-
-fn ndjson(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
 /// Runs what waits for the disk where waiting is fine.

@@ -1,10 +1,11 @@
 //! What the server's parts share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
@@ -15,6 +16,7 @@ use crate::space::{SpaceError, SqliteSpace};
 pub(super) struct Shared {
     pub(super) opts: ServerOpts,
     pub(super) open_sockets: AtomicUsize,
+    pub(super) streams: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -26,7 +28,9 @@ impl Shared {
         space.ledger().purge_tokens(now)?;
         let oldest = now.saturating_sub(u64::try_from(opts.session_time.as_millis()).unwrap_or(0));
         space.ledger().purge_sessions(oldest)?;
-        Ok(Shared { opts, open_sockets: AtomicUsize::new(0), stopping: watch::Sender::new(false) })
+        let streams = Arc::new(Semaphore::new(opts.max_streams));
+        let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
+        Ok(Shared { opts, open_sockets, streams, stopping })
     }
 
     /// The space of a domain.
@@ -62,18 +66,18 @@ impl Shared {
     }
 
     /// Takes one of the places for sockets; none when all are taken.
-    pub(super) fn take_socket(self: &std::sync::Arc<Self>) -> Option<SocketPlace> {
+    pub(super) fn take_socket(self: &Arc<Self>) -> Option<SocketPlace> {
         let most = self.opts.max_sockets;
         let taken = self.open_sockets.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
             (open < most).then_some(open + 1)
         });
-        taken.ok().map(|_| SocketPlace(std::sync::Arc::clone(self)))
+        taken.ok().map(|_| SocketPlace(Arc::clone(self)))
     }
 }
 
 /// A place for a socket, given back when dropped.
 #[derive(Debug)]
-pub(super) struct SocketPlace(std::sync::Arc<Shared>);
+pub(super) struct SocketPlace(Arc<Shared>);
 
 impl Drop for SocketPlace {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@ use super::error::SyncError;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, VERB_SYNC};
-use crate::space::{Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
+use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -105,13 +105,13 @@ pub fn saga_of_session(session: &IbGib) -> Option<String> {
     session.datum("frameDetails")?.get("sagaId")?.as_str().map(str::to_owned)
 }
 
-/// I's frames after `after` (or all of them), oldest first, at most `most`.
-pub fn identity_frames(
+/// The rows of I's frames after `after` (or all of them), oldest first, at most `most`.
+pub fn identity_ids(
     space: &dyn Space,
     domain: &Addr,
     after: Option<&Addr>,
     most: usize,
-) -> Result<Vec<IbGib>, SyncError> {
+) -> Result<Vec<Id>, SyncError> {
     let Some(tip) = space.tip(domain)? else { return Ok(Vec::new()) };
     let stop = match after {
         Some(after) => space.find(after)?,
@@ -119,11 +119,7 @@ pub fn identity_frames(
     };
     let mut ids = chain(space, tip.id, |row| Some(row.id) == stop)?;
     ids.truncate(most);
-    let mut frames = Vec::with_capacity(ids.len());
-    for id in ids {
-        frames.push(space.get_id(id)?);
-    }
-    Ok(frames)
+    Ok(ids)
 }
 
 /// Puts ibGibs in one transaction.
