@@ -170,7 +170,7 @@ pub struct Seal {
 
 /// Stage `delta`: payloads moved. A request seals what went up before it and may want something;
 /// the response seals what came down before it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
     /// What was sent in this turn, before this frame.
@@ -198,10 +198,18 @@ pub struct Move {
 /// Stage `commit`: the receiver makes what it staged visible, and says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Commit {
-    /// Everything that went up in this saga (request), or that was new to the receiver (response).
+    /// Everything that went up in this saga; in the response without its digest.
     pub payload: Seal,
     /// How the receiver's tips move; the first [`PAGE`] of them.
     pub moves: Vec<Move>,
+}
+
+impl Commit {
+    /// Whether a response says that just this was done.
+    pub fn is_done_by(&self, response: &Commit) -> bool {
+        let (sent, done) = (&self.payload, &response.payload);
+        (sent.count, sent.bytes, &self.moves) == (done.count, done.bytes, &response.moves)
+    }
 }
 
 /// One message of a saga.

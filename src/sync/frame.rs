@@ -32,7 +32,7 @@ impl Role {
     }
 }
 
-/// A saga as it grows: the last frame, and the control ibGibs of all its turns so far.
+/// A saga as it grows: where its timeline stands.
 ///
 /// Both sides keep one. It makes one's own turns and checks the other's.
 #[derive(Debug)]
@@ -40,7 +40,6 @@ pub struct Saga {
     id: String,
     session: Addr,
     last: Option<Last>,
-    control: Vec<IbGib>,
 }
 
 #[derive(Debug)]
@@ -53,7 +52,7 @@ struct Last {
 impl Saga {
     /// A saga without a frame yet. `id` is its uuid, `session` the tjp address of S.
     pub fn new(id: String, session: Addr) -> Saga {
-        Saga { id, session, last: None, control: Vec::new() }
+        Saga { id, session, last: None }
     }
 
     /// The saga's id.
@@ -69,11 +68,6 @@ impl Saga {
     /// How many frames the saga has.
     pub fn frames(&self) -> u64 {
         self.last.as_ref().map_or(0, |last| last.n + 1)
-    }
-
-    /// The control ibGibs of every turn, in an order in which dependencies come first.
-    pub fn take_control(&mut self) -> Vec<IbGib> {
-        std::mem::take(&mut self.control)
     }
 
     /// Makes the next turn's message, frame and context, unsigned.
@@ -98,7 +92,6 @@ impl Saga {
             None => (addr.clone(), 0),
         };
         self.last = Some(Last { addr, tjp, n });
-        self.control.extend(context.control().cloned());
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::ibgib::Addr;
 use crate::space::{Prepared, Space, Stage};
 use crate::sync::body::Seal;
 use crate::sync::error::SyncError;
-use crate::sync::msg::MAX_OFFER;
+use crate::sync::msg::{Context, MAX_OFFER};
 
 /// How much one saga may bring.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,12 @@ impl Default for Limits {
     }
 }
 
-/// What arrives in a saga, staged until the commit.
+/// What arrives in a saga, and the control ibGibs of its turns, staged until the commit.
 pub struct Inflow {
     stage: Stage,
     turn: Sealing,
     saga: Sealing,
+    offered: u64,
     limits: Limits,
 }
 
@@ -36,13 +37,17 @@ impl Inflow {
     /// Nothing staged yet; what will be lies in a file in `dir` that has no name.
     pub fn new(dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
         let stage = Stage::new(dir)?;
-        Ok(Inflow { stage, turn: Sealing::default(), saga: Sealing::default(), limits })
+        Ok(Inflow { stage, turn: Sealing::default(), saga: Sealing::default(), offered: 0, limits })
     }
 
     /// For each address offered whether it is lacking.
-    pub fn lacks(&self, space: &dyn Space, addrs: &[Addr]) -> Result<Vec<bool>, SyncError> {
-        if addrs.len() > MAX_OFFER {
+    pub fn lacks(&mut self, space: &dyn Space, addrs: &[Addr]) -> Result<Vec<bool>, SyncError> {
+        if addrs.is_empty() || addrs.len() > MAX_OFFER {
             return Err(SyncError::Limit(format!("an offer of {} addresses", addrs.len())));
+        }
+        self.offered += addrs.len() as u64;
+        if self.offered > self.limits.ibgibs {
+            return Err(SyncError::Limit(format!("{} addresses were offered", self.offered)));
         }
         let had = space.has_many(addrs)?;
         let lacks = addrs.iter().zip(had);
@@ -63,6 +68,18 @@ impl Inflow {
             let prepared =
                 Prepared::from_json(text).map_err(|error| SyncError::Content(error.to_string()))?;
             self.stage.push(prepared)?;
+        }
+        Ok(())
+    }
+
+    /// Stages the control ibGibs of a turn, one's own or a checked one, each after what it relates
+    /// to. They are on the disk and not in memory, since a saga may have many turns.
+    pub fn keep(&mut self, turn: &Context) -> Result<(), SyncError> {
+        for ibgib in turn.control() {
+            self.stage.push(Prepared::new(ibgib)?)?;
+        }
+        if self.stage.bytes() > self.limits.bytes {
+            return Err(SyncError::Limit(format!("a saga of {} bytes", self.stage.bytes())));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Offering, Receiver};
 use crate::ibgib::Addr;
 use crate::space::{Id, Space, TimelineKind};
-use crate::sync::body::{Ack, Body, Init, PAGE, Scope, Stated};
+use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate;
 
@@ -12,18 +12,27 @@ impl Receiver<'_> {
         let space = self.space;
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
-            timelines.push(negotiate::answer(space, stated)?);
+            if self.open()?.named.contains(&stated.tjp.key()) {
+                return Err(SyncError::protocol(format!("{} was stated before", stated.tjp)));
+            }
+            let answer = negotiate::answer(space, stated)?;
+            if answer.relation != Relation::Unknown {
+                self.open()?.named.insert(stated.tjp.key());
+            }
+            timelines.push(answer);
         }
         for probe in &init.probes {
             timelines.push(negotiate::answer_probe(space, probe)?);
         }
         let had = space.has_many(&init.stones)?;
-        let lacking = init.stones.iter().zip(had).filter(|(_, had)| !had);
-        let lacks = lacking.map(|(addr, _)| addr.clone()).collect();
-
-        let open = self.open()?;
-        open.named.extend(init.timelines.iter().map(|stated| stated.tjp.key()));
-        open.named.extend(init.stones.iter().map(Addr::key));
+        let mut lacks = Vec::new();
+        for (addr, had) in init.stones.iter().zip(had) {
+            if had {
+                self.open()?.named.insert(addr.key());
+            } else {
+                lacks.push(addr.clone());
+            }
+        }
         let mut ack =
             Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
         if !init.more && init.probes.is_empty() {

@@ -1,8 +1,10 @@
 //! Stages delta and commit: delivering what the sender wants, and making what it sent visible.
 
+use std::collections::HashSet;
+
 use super::{Receiver, State};
 use crate::ibgib::Moment;
-use crate::space::{Prepared, PutOpts, TipMove, chain};
+use crate::space::{Id, PutOpts, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, Seal};
 use crate::sync::error::SyncError;
 use crate::sync::flow::{Chain, Outflow};
@@ -15,14 +17,22 @@ impl Receiver<'_> {
         let space = self.space;
         self.open()?.inflow.close_turn(&delta.payload)?;
         let mut chains = Vec::new();
+        let mut wanted = HashSet::new();
         for want in &delta.wants {
             let unknown = || SyncError::protocol(format!("{} is not here", want.tip));
             let (tjp, _) = negotiate::data_timeline(space, &want.tjp)?.ok_or_else(unknown)?;
-            let newer = space.find(&want.tip)?.ok_or_else(unknown)?;
-            let common = match &want.common {
-                Some(common) => Some(space.find(common)?.ok_or_else(unknown)?),
-                None => None,
+            if !wanted.insert(tjp) {
+                return Err(SyncError::protocol(format!("{} is wanted twice", want.tjp)));
+            }
+            let frame = |addr| -> Result<Id, SyncError> {
+                let id = space.find(addr)?.ok_or_else(unknown)?;
+                match space.row(id)?.timeline {
+                    Some(timeline) if timeline == tjp => Ok(id),
+                    _ => Err(SyncError::protocol(format!("{addr} is no frame of {}", want.tjp))),
+                }
             };
+            let newer = frame(&want.tip)?;
+            let common = want.common.as_ref().map(frame).transpose()?;
             let ids = chain(space, newer, |row| Some(row.id) == common)?;
             chains.push(Chain { ids, common, tjp });
         }
@@ -62,11 +72,10 @@ impl Receiver<'_> {
         let body = Body::Commit(Commit { payload, moves: commit.moves.clone() });
         let turn = open.saga.make(Role::Receiver, &body, Moment::now())?;
         open.saga.append(&turn)?;
-        let control: Vec<Prepared> =
-            open.saga.take_control().iter().map(Prepared::new).collect::<Result<_, _>>()?;
+        open.inflow.keep(&turn)?;
         let moves = commit.moves.iter().map(tip_move).collect();
         let opts = PutOpts { moves, ..PutOpts::default() };
-        let mut batch = open.inflow.stage().iter().chain(control.into_iter().map(Ok));
+        let mut batch = open.inflow.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);
         self.committed = true;

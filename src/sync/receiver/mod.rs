@@ -107,6 +107,7 @@ struct Open<'a> {
     saga: Saga,
     inflow: Inflow,
     outflow: Option<Outflow<'a>>,
+    /// What is here and was named by the sender.
     named: HashSet<AddrKey>,
     offering: Option<Offering>,
 }
@@ -163,9 +164,12 @@ impl<'a> Receiver<'a> {
     }
 
     fn prove(&mut self, frame: &IbGib) -> Result<(), SyncError> {
-        let State::Challenged(challenged) = std::mem::replace(&mut self.state, State::Silent)
-        else {
-            return Err(SyncError::protocol("a proof without a challenge"));
+        let challenged = match std::mem::replace(&mut self.state, State::Silent) {
+            State::Challenged(challenged) => challenged,
+            other => {
+                self.state = other;
+                return Err(SyncError::protocol("a proof without a challenge"));
+            }
         };
         let Challenged { mut follower, session, uuid, ids, at } = *challenged;
         if at.elapsed() > self.opts.challenge_time {
@@ -201,6 +205,7 @@ impl<'a> Receiver<'a> {
         let body = open.saga.check(Role::Sender, turn)?;
         open.follower.follow(turn)?;
         open.saga.append(turn)?;
+        open.inflow.keep(turn)?;
         match body {
             Body::Init(init) => self.init(init),
             Body::Delta(delta) => self.delta(&delta),
@@ -221,6 +226,7 @@ impl<'a> Receiver<'a> {
         let open = self.open()?;
         let turn = open.saga.make(Role::Receiver, body, Moment::now())?;
         open.saga.append(&turn)?;
+        open.inflow.keep(&turn)?;
         self.out.push_back(Msg::Response(Box::new(turn)));
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Stage init: stating what is here, and settling what is to be moved.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::plan::{Pull, Push};
 use super::{Direction, Sender, State};
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, AddrKey};
 use crate::space::{Id, TimelineKind, Tip};
 use crate::sync::body::{Ack, Answer, Body, Init, PAGE, Probe, Scope, Stated};
 use crate::sync::error::SyncError;
@@ -12,6 +12,8 @@ use crate::sync::negotiate::{self, Decision, Open};
 
 /// How many probes one timeline takes at most: each leaves a seventeenth of the gap.
 const MAX_PROBES: u32 = 24;
+/// How many timelines and stones that are not here one saga may bring.
+const MAX_OFFERED: usize = 2_000_000;
 
 /// Where the stating stands.
 pub(super) struct Stating {
@@ -26,6 +28,7 @@ pub(super) struct Stating {
     stated: Vec<(Id, Stated)>,
     probed: Vec<Searched>,
     open: Vec<Searched>,
+    offered: HashSet<AddrKey>,
     offers_done: bool,
 }
 
@@ -51,6 +54,7 @@ impl Sender<'_> {
             stated: Vec::new(),
             probed: Vec::new(),
             open: Vec::new(),
+            offered: HashSet::new(),
             offers_done: false,
         };
         if !self.opts.roots.is_empty() {
@@ -223,6 +227,14 @@ impl Sender<'_> {
         let stated_all = stating.listed.is_empty() && stating.timelines_done && stating.stones_done;
         stating.offers_done |= stated_all && !ack.more;
         let pulls = self.opts.direction != Direction::PushOnly;
+        for addr in ack.offers.iter().map(|offer| &offer.tjp).chain(&ack.offered_stones) {
+            if !stating.offered.insert(addr.key()) {
+                return Err(SyncError::protocol(format!("{addr} was offered twice")));
+            }
+        }
+        if stating.offered.len() > MAX_OFFERED {
+            return Err(SyncError::Limit(format!("more than {MAX_OFFERED} timelines and stones")));
+        }
         for offer in ack.offers {
             // A timeline that is here but was not in the roots' live graph is compared like any.
             if let Some((tjp_id, _)) = negotiate::data_timeline(self.space, &offer.tjp)? {

@@ -10,7 +10,7 @@ pub use transfer::{NAME_SAGA, NAME_SESSION};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::body::{Body, Seal, Want};
+use super::body::{Body, Commit, Delta, Seal, Want};
 use super::domain;
 use super::error::SyncError;
 use super::flow::{Inflow, Limits, Outflow};
@@ -49,6 +49,8 @@ pub struct SenderOpts {
     pub stage_dir: PathBuf,
     /// How much may be pulled.
     pub limits: Limits,
+    /// How many turns the saga may take, whatever the receiver answers.
+    pub max_turns: u64,
 }
 
 impl SenderOpts {
@@ -61,6 +63,7 @@ impl SenderOpts {
             connect_only: false,
             stage_dir,
             limits: Limits::default(),
+            max_turns: 10_000,
         }
     }
 }
@@ -92,7 +95,7 @@ enum State<'a> {
     Pull,
     Push(Box<Outflow<'a>>),
     Pushed,
-    Commit,
+    Commit(Box<Commit>),
     Done,
 }
 
@@ -148,10 +151,15 @@ impl<'a> Sender<'a> {
 
     /// Signs and sends the sender's next turn.
     fn request(&mut self, body: &Body) -> Result<(), SyncError> {
+        if self.summary.turns >= self.opts.max_turns {
+            let most = self.opts.max_turns;
+            return Err(SyncError::Limit(format!("a saga of more than {most} turns")));
+        }
         let now = Moment::now();
         let mut turn = self.saga.make(Role::Sender, body, now)?;
         self.signer.sign_turn(&mut turn, now)?;
         self.saga.append(&turn)?;
+        self.inflow.keep(&turn)?;
         self.summary.turns += 1;
         self.out.push_back(Msg::Request(Box::new(turn)));
         Ok(())
@@ -163,14 +171,15 @@ impl<'a> Sender<'a> {
         }
         let body = self.saga.check(Role::Receiver, turn)?;
         self.saga.append(turn)?;
+        self.inflow.keep(turn)?;
         match (std::mem::replace(&mut self.state, State::Done), body) {
             (State::Init(stating), Body::Ack(ack)) => self.acked(*stating, ack),
             (State::Pull, Body::Delta(delta)) => {
                 self.inflow.close_turn(&delta.payload)?;
                 self.pull()
             }
-            (State::Pushed, Body::Delta(_)) => self.commit(),
-            (State::Commit, Body::Commit(_)) => self.committed(),
+            (State::Pushed, Body::Delta(delta)) if delta == Delta::default() => self.commit(),
+            (State::Commit(sent), Body::Commit(done)) if sent.is_done_by(&done) => self.committed(),
             (_, body) => {
                 let stage = body.stage().name();
                 Err(SyncError::protocol(format!("the {stage} does not answer what was sent")))

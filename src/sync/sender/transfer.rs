@@ -148,23 +148,23 @@ impl Sender<'_> {
             }));
         }
         moves.truncate(PAGE);
-        self.state = State::Commit;
         let payload = std::mem::take(&mut self.sealed);
-        self.request(&Body::Commit(Commit { payload, moves }))
+        let commit = Commit { payload, moves };
+        self.state = State::Commit(Box::new(commit.clone()));
+        self.request(&Body::Commit(commit))
     }
 
     /// The receiver has it all: stores here what was fetched, merged and said, in one transaction.
     pub(super) fn committed(&mut self) -> Result<(), SyncError> {
-        let moved = |pull: &Pull| -> Option<TipMove> {
-            let change = self.summary.tips.iter().find(|change| change.tjp == pull.tjp)?;
-            let (tjp, from, to) = (pull.tjp.clone(), change.from.clone(), change.to.clone());
-            Some(TipMove { tjp, from, to })
-        };
-        let moves = self.plan.pulls.iter().take(PAGE).filter_map(moved).collect();
-        let control: Vec<Prepared> =
-            self.saga.take_control().iter().map(Prepared::new).collect::<Result<_, _>>()?;
-        let local = self.merged.drain(..).chain(control).map(Ok);
-        let mut batch = self.inflow.stage().iter().chain(local);
+        // What was pushed did not move here.
+        let moved = self.summary.tips.iter().filter(|change| change.how != How::Pushed);
+        let moves = moved.map(|change| TipMove {
+            tjp: change.tjp.clone(),
+            from: change.from.clone(),
+            to: change.to.clone(),
+        });
+        let moves = moves.collect();
+        let mut batch = self.inflow.stage().iter().chain(self.merged.drain(..).map(Ok));
         let mut names = vec![(NAME_SESSION.to_owned(), self.signer.tjp().clone())];
         names.extend(self.saga.tjp().map(|tjp| (NAME_SAGA.to_owned(), tjp.clone())));
         self.space.put(&mut batch, &PutOpts { moves, names })?;
