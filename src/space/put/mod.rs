@@ -84,9 +84,9 @@ impl<'a> Put<'a> {
 
     /// Stores an item and all that waited for it, or lets it wait.
     fn take(&mut self, item: Prepared) -> Result<(), SpaceError> {
-        let mut ready = vec![item];
-        while let Some(item) = ready.pop() {
-            match self.place(&item)? {
+        let mut ready = vec![(0, item)];
+        while let Some((from, item)) = ready.pop() {
+            match self.place(&item, from)? {
                 Placed::New => ready.extend(self.waiting.release(&item.key)),
                 Placed::Known => self.report.known += 1,
                 Placed::Waits(index) => self.waiting.hold(index, item)?,
@@ -95,15 +95,23 @@ impl<'a> Put<'a> {
         Ok(())
     }
 
-    fn place(&mut self, item: &Prepared) -> Result<Placed, SpaceError> {
+    /// Stores an item whose relations before the `from`-th are there. An item that waited is not
+    /// looked through from its beginning each time: one with many relations would take for ever.
+    fn place(&mut self, item: &Prepared, from: usize) -> Result<Placed, SpaceError> {
         if self.lookup(&item.key)?.is_some() {
             return Ok(Placed::Known);
         }
-        let mut deps = Vec::with_capacity(item.rel8ds.len());
-        for (index, key) in item.rel8ds.iter().enumerate() {
+        let mut deps = Vec::new();
+        for (index, key) in item.rel8ds.iter().enumerate().skip(from) {
             match self.lookup(key)? {
                 Some(row) => deps.push(row),
                 None => return Ok(Placed::Waits(index)),
+            }
+        }
+        if from > 0 {
+            deps.clear();
+            for key in &item.rel8ds {
+                deps.extend(self.lookup(key)?);
             }
         }
         let row = self.row_of_new(item, &deps)?;

@@ -30,11 +30,11 @@ impl Waiting {
         Ok(())
     }
 
-    /// Gives back what waited for `arrived`.
-    pub(super) fn release(&mut self, arrived: &AddrKey) -> impl Iterator<Item = Prepared> + use<> {
+    /// Gives back what waited for `arrived`, each with the place of that among its relations.
+    pub(super) fn release(&mut self, arrived: &AddrKey) -> Vec<(usize, Prepared)> {
         let items = self.by_missing.remove(arrived).unwrap_or_default();
         self.bytes -= items.iter().map(|(_, item)| size(item)).sum::<usize>();
-        items.into_iter().map(|(_, item)| item)
+        items
     }
 
     /// Fails where items still wait, naming an address that is missing for good.
