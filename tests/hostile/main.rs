@@ -1,0 +1,12 @@
+//! Peers that break the protocol: each is refused, closed and leaves nothing behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod auth;
+mod frames;
+#[path = "../hostile_common/mod.rs"]
+mod hostile_common;
+mod http;
+mod payloads;
+mod races;
+mod servers;
+mod turns;

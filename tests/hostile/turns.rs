@@ -1,0 +1,256 @@
+//! Turns of a connected session that are not what a turn must be.
+
+use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::space::Space;
+use sync_gib::sync::body::{Ack, Body, Commit, Delta, Move, Probe, Scope, Seal, Stated, Want};
+use sync_gib::sync::frame::{Role, Saga};
+use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
+use sync_gib::sync::session::Signer;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::hostile_common::*;
+
+fn connected(act: impl FnOnce(&mut Session<'_>, &Person)) {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let mut session = person.connected(&host);
+    session.unchanged(|session| act(session, &person));
+}
+
+fn nothing() -> Body {
+    Body::Init(init())
+}
+
+fn addr(ib: &str) -> Addr {
+    Addr::parse(&format!("{ib}^{HASH}")).unwrap()
+}
+
+#[test]
+fn every_turn_is_signed_for_itself() {
+    connected(|session, _| {
+        let mut turn = session.turn(&nothing());
+        turn.signed_session_identity = None;
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Auth);
+    });
+    connected(|session, _| {
+        let signed = session.turn(&delta(Seal::default()));
+        let mut turn = session.saga.make(Role::Sender, &nothing(), Moment::now()).unwrap();
+        turn.signed_session_identity = signed.signed_session_identity;
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Auth);
+    });
+    connected(|session, _| {
+        let mut turn = session.turn(&nothing());
+        turn.signed_session_identity = Some(session.genesis.clone());
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Auth);
+    });
+}
+
+#[test]
+fn a_session_frame_is_used_once() {
+    connected(|session, _| {
+        let stale = session.signer.tip().clone();
+        session.send_turn(&nothing());
+        session.answer();
+        let secret = secret_of("a").derive_session(session.saga.id());
+        session.signer = Signer::new(secret, stale).unwrap();
+        session.send_turn(&nothing());
+        session.raw.sync_error(RefusalCode::Auth);
+    });
+}
+
+#[test]
+fn turns_follow_one_another() {
+    connected(|session, _| {
+        let turn = session.turn(&nothing());
+        session.saga.append(&turn).unwrap();
+        session.send_turn(&nothing());
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let turn = session.turn(&nothing());
+        session.raw.send(&Msg::Request(Box::new(turn.clone())));
+        session.saga.append(&turn).unwrap();
+        session.answer();
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        session.saga = Saga::new("another".into(), session.session.clone());
+        session.send_turn(&nothing());
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let turn = session.saga.make(Role::Receiver, &nothing(), Moment::now()).unwrap();
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn a_turns_ibgibs_are_what_they_say() {
+    for break_one in [
+        |turn: &mut sync_gib::sync::msg::Context| turn.context.gib = HASH.into(),
+        |turn: &mut sync_gib::sync::msg::Context| turn.saga_frame.gib = HASH.into(),
+        |turn: &mut sync_gib::sync::msg::Context| turn.saga_frame_msg.gib = HASH.into(),
+    ] {
+        connected(|session, _| {
+            let mut turn = session.turn(&nothing());
+            break_one(&mut turn);
+            session.raw.send(&Msg::Request(Box::new(turn)));
+            session.raw.sync_error(RefusalCode::Content);
+        });
+    }
+    connected(|session, _| {
+        let mut turn = session.turn(&nothing());
+        let mut data = turn.saga_frame_msg.data.clone().unwrap();
+        data["extra"] = true.into();
+        let message = IbGib::new("sync_saga_msg".into(), Some(data), None).unwrap();
+        turn.saga_frame_msg = message;
+        session.raw.send(&Msg::Request(Box::new(turn)));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn keystones_and_sagas_are_not_synced_as_data() {
+    connected(|session, person| {
+        let (tjp, tip) = (person.domain().clone(), person.domain().clone());
+        let timelines = vec![Stated { tjp, tip, n: 0 }];
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { timelines, ..init() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, person| {
+        let tip = person.space.tip(person.domain()).unwrap().unwrap().addr;
+        let wants = vec![Want { tjp: person.domain().clone(), tip, common: None }];
+        session.send_turn(&Body::Delta(Delta { wants, ..Delta::default() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn lists_are_bounded() {
+    connected(|session, _| {
+        let stones = (0..3000).map(|i| addr(&format!("s{i}"))).collect();
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { stones, ..init() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    for addrs in [vec![addr("a"); 5000], vec![]] {
+        connected(|session, _| {
+            session.raw.send(&Msg::Offer { seq: 0, addrs });
+            session.raw.sync_error(RefusalCode::Limit);
+        });
+    }
+    connected(|session, _| {
+        session.raw.send(&Msg::Need { seq: 0, lacks: vec![true] });
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let long = "1".repeat(5000);
+        session
+            .raw
+            .send_raw(Message::text(format!(r#"{{"type":"need","seq":0,"lacks":"{long}"}}"#)));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn questions_about_what_is_not_here_are_refused() {
+    connected(|session, _| {
+        let probes = vec![Probe { tjp: addr("x"), tip: addr("x"), above: 0, below: 9 }];
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { probes, ..init() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let wants = vec![Want { tjp: addr("x"), tip: addr("x"), common: None }];
+        session.send_turn(&Body::Delta(Delta { wants, ..Delta::default() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let want_stones = vec![addr("x")];
+        session.send_turn(&Body::Delta(Delta { want_stones, ..Delta::default() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        let ack = Ack {
+            timelines: vec![],
+            lacks: vec![],
+            offers: vec![],
+            offered_stones: vec![],
+            more: true,
+        };
+        session.send_turn(&Body::Ack(ack));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn the_scope_does_not_change() {
+    connected(|session, _| {
+        session.send_turn(&nothing());
+        session.answer();
+        let scope = Scope::Roots(vec![addr("x")]);
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { scope, ..init() }));
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+}
+
+#[test]
+fn a_commit_is_of_what_came() {
+    connected(|session, _| {
+        let payload = Seal { count: 1, bytes: 2, digest: HASH.to_lowercase() };
+        session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
+        session.raw.sync_error(RefusalCode::Content);
+    });
+    connected(|session, _| {
+        let made = timeline("x", serde_json::json!({}));
+        let payload = session.push(&made);
+        session.answer();
+        let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
+        let moves = vec![Move { tjp, from: None, to: addr("x") }];
+        session.send_turn(&Body::Commit(Commit { payload, moves }));
+        session.raw.sync_error(RefusalCode::Conflict);
+    });
+    connected(|session, person| {
+        let moves = vec![Move { tjp: person.domain().clone(), from: None, to: addr("x") }];
+        session.send_turn(&Body::Commit(Commit { payload: Seal::default(), moves }));
+        session.raw.sync_error(RefusalCode::Conflict);
+    });
+}
+
+#[test]
+fn a_session_takes_so_many_turns() {
+    let host = Host::with(|opts| opts.max_turns = 3);
+    let person = Person::new(&host, "a");
+    let mut session = person.connected(&host);
+    for _ in 0..3 {
+        session.send_turn(&nothing());
+        session.answer();
+    }
+    session.refused(&nothing(), RefusalCode::Limit);
+}
+
+#[test]
+fn a_connected_session_does_not_begin_again() {
+    connected(|session, _| {
+        let (domain, of) = (session.domain.clone(), session.session.clone());
+        session.raw.send(&Msg::Hello { protocol: PROTOCOL, domain, session: of });
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    connected(|session, _| {
+        session.raw.send(&Msg::AuthProof { keystone: session.genesis.clone() });
+        session.raw.sync_error(RefusalCode::Protocol);
+    });
+    for message in [Message::binary(vec![1, 2]), Message::text("{]")] {
+        connected(|session, _| {
+            session.raw.send_raw(message);
+            session.raw.sync_error(RefusalCode::Protocol);
+        });
+    }
+    connected(|session, _| {
+        session.raw.send_raw(Message::text("x".repeat(9 << 20)));
+        session.raw.closed();
+    });
+}

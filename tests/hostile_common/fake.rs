@@ -1,0 +1,118 @@
+//! Servers that say what a test wants them to.
+
+use std::sync::mpsc;
+
+use futures_util::{SinkExt, StreamExt};
+use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::keystone;
+use sync_gib::peer::wire;
+use sync_gib::sync::body::Body;
+use sync_gib::sync::frame::{Role, Saga};
+use sync_gib::sync::msg::Msg;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::LONG;
+
+/// The state of a fake server that would be honest.
+pub struct Fake {
+    pub session: IbGib,
+    pub saga: Saga,
+    /// Turns that came so far.
+    pub turns: u64,
+}
+
+impl Fake {
+    /// The honest answer to hello and proof.
+    pub fn auth(&self, msg: &Msg) -> Vec<Msg> {
+        match msg {
+            Msg::Hello { .. } => {
+                let demanded_ids = keystone::pool_ids(&self.session, keystone::POOL_CONNECT);
+                vec![Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids }]
+            }
+            Msg::AuthProof { .. } => vec![Msg::AuthOk { token: None }],
+            _ => vec![],
+        }
+    }
+
+    /// Hears a text; answers what `says` says to it.
+    pub fn hear(
+        &mut self,
+        text: &str,
+        says: &mut impl FnMut(&mut Fake, Msg) -> Vec<Msg>,
+    ) -> Vec<Message> {
+        let msg = wire::read(text).unwrap();
+        if let Msg::Request(turn) = &msg {
+            self.turns += 1;
+            self.saga.append(turn).unwrap();
+        }
+        says(self, msg).iter().map(|msg| Message::text(wire::write(msg))).collect()
+    }
+
+    /// A response that is well formed.
+    pub fn respond(&mut self, body: &Body) -> Vec<Msg> {
+        let turn = self.saga.make(Role::Receiver, body, Moment::now()).unwrap();
+        self.saga.append(&turn).unwrap();
+        vec![Msg::Response(Box::new(turn))]
+    }
+}
+
+/// Runs a server of one socket, which answers each text with `answers`, while `act` runs with its
+/// URL. The socket must be closed afterwards.
+pub fn serving<R: Send>(
+    runtime: &Runtime,
+    mut answers: impl FnMut(&str) -> Vec<Message>,
+    act: impl FnOnce(&str) -> R + Send,
+) -> R {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asks, asked) = mpsc::channel::<String>();
+    let (answer, mut answered) = tokio::sync::mpsc::channel::<Vec<Message>>(1);
+    let closed = runtime.spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut ws = tokio_tungstenite::accept_async(tcp).await.unwrap();
+        while let Some(Ok(message)) = ws.next().await {
+            let Message::Text(text) = message else { continue };
+            if asks.send(text.as_str().to_owned()).is_err() {
+                break;
+            }
+            for message in answered.recv().await.unwrap_or_default() {
+                if ws.send(message).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let acted = std::thread::scope(|scope| {
+        let acting = scope.spawn(|| act(&url));
+        while let Ok(text) = asked.recv() {
+            if answer.blocking_send(answers(&text)).is_err() {
+                break;
+            }
+        }
+        acting.join().unwrap()
+    });
+    let closed = runtime.block_on(async { tokio::time::timeout(LONG, closed).await });
+    closed.expect("the socket is closed").unwrap();
+    acted
+}
+
+/// Answers every request with this body.
+pub fn http(runtime: &Runtime, body: String) -> String {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let mut request = [0u8; 4096];
+            let _ = tcp.read(&mut request).await;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = tcp.write_all((head + &body).as_bytes()).await;
+        }
+    });
+    url
+}

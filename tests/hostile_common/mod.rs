@@ -1,0 +1,383 @@
+//! A server, and clients that speak the protocol by hand, so that they can break it.
+#![allow(dead_code)]
+
+pub mod fake;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
+use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::keystone::{self, MasterSecret, presets};
+use sync_gib::peer::{Endpoint, Identity, Link, Patience, Remote, client, wire};
+use sync_gib::server::{Server, ServerOpts};
+use sync_gib::space::{Space, SpaceCount, SpaceExt, SqliteSpace, TimelineKind, Tip};
+use sync_gib::sync::body::{Body, Delta, Init, Scope, Seal};
+use sync_gib::sync::frame::{Role, Saga};
+use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
+use sync_gib::sync::session::Signer;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+/// How long anything may take before a test takes it for hanging.
+pub const LONG: Duration = Duration::from_secs(20);
+/// A hash of nothing that is anywhere.
+pub const HASH: &str = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
+
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Waits until `holds`, which it must before long.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A server on a free port of loopback.
+pub struct Host {
+    pub runtime: Runtime,
+    pub dir: tempfile::TempDir,
+    pub server: Server,
+}
+
+impl Host {
+    pub fn new() -> Host {
+        Host::with(|_| {})
+    }
+
+    pub fn with(set: impl FnOnce(&mut ServerOpts)) -> Host {
+        let runtime = runtime();
+        let dir = tempfile::tempdir().unwrap();
+        let mut opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), dir.path().join("server.db"));
+        set(&mut opts);
+        let server = runtime.block_on(Server::start(opts)).unwrap();
+        Host { runtime, dir, server }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("server.db")
+    }
+
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.server.url(), None, false).unwrap()
+    }
+
+    pub fn link(&self) -> Remote<'_> {
+        Remote::new(&self.runtime, self.endpoint(), Patience::default()).unwrap()
+    }
+
+    /// What the server holds for a domain.
+    pub fn space(&self, domain: &Addr) -> SqliteSpace {
+        SqliteSpace::open(&self.path(), domain.as_str()).unwrap()
+    }
+
+    /// Waits until the server has no socket open.
+    pub fn all_closed(&self) {
+        eventually("closing every socket of the server", || self.server.open_sockets() == 0);
+    }
+
+    pub fn held(&self, domain: &Addr) -> Held {
+        held(&self.space(domain))
+    }
+}
+
+/// What a space holds, for comparing before and after.
+#[derive(Debug, PartialEq)]
+pub struct Held {
+    pub count: SpaceCount,
+    pub tips: Vec<(Addr, Tip)>,
+}
+
+pub fn held(space: &dyn Space) -> Held {
+    let kinds = [TimelineKind::Data, TimelineKind::Keystone, TimelineKind::Saga];
+    let timelines = kinds.into_iter().flat_map(|kind| space.timelines(kind, None, 10_000).unwrap());
+    let tips = timelines.map(|timeline| (timeline.tjp, timeline.tip)).collect();
+    Held { count: space.count().unwrap(), tips }
+}
+
+/// A WebSocket and nothing more.
+pub struct Raw<'h> {
+    pub runtime: &'h Runtime,
+    pub ws: WebSocketStream<TcpStream>,
+}
+
+impl<'h> Raw<'h> {
+    pub fn open(host: &'h Host) -> Raw<'h> {
+        Raw::try_open(host).unwrap()
+    }
+
+    pub fn try_open(host: &'h Host) -> Result<Raw<'h>, tokio_tungstenite::tungstenite::Error> {
+        let addr = host.server.addr();
+        let ws = host.runtime.block_on(async {
+            let tcp = TcpStream::connect(addr).await.unwrap();
+            tokio_tungstenite::client_async(format!("ws://{addr}{}", wire::PATH_WS), tcp).await
+        })?;
+        Ok(Raw { runtime: &host.runtime, ws: ws.0 })
+    }
+
+    pub fn send(&mut self, msg: &Msg) {
+        self.send_raw(Message::text(wire::write(msg)));
+    }
+
+    /// Sends what may be refused before it has all arrived.
+    pub fn send_raw(&mut self, message: Message) {
+        let _ =
+            self.runtime.block_on(async { timeout(LONG, self.ws.send(message)).await }).unwrap();
+    }
+
+    /// The next message; none where the socket is closed.
+    pub fn receive(&mut self) -> Option<Msg> {
+        let text = self.runtime.block_on(async {
+            loop {
+                match timeout(LONG, self.ws.next()).await.expect("the socket stays open") {
+                    Some(Ok(Message::Text(text))) => return Some(text),
+                    // After the close of the other side its answer goes out with the next read.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
+                    _ => return None,
+                }
+            }
+        });
+        text.map(|text| wire::read(text.as_str()).unwrap())
+    }
+
+    pub fn closed(&mut self) {
+        while let Some(msg) = self.receive() {
+            assert!(!matches!(msg, Msg::AuthOk { .. } | Msg::Response(_)), "it goes on: {msg:?}");
+        }
+    }
+
+    /// Reads until the refusal, after which the socket must close.
+    fn refusal(&mut self) -> (&'static str, Refusal) {
+        loop {
+            match self.receive().expect("a refusal before the end") {
+                msg @ (Msg::AuthFail(_) | Msg::SyncError(_)) => {
+                    let name = msg.name();
+                    let (Msg::AuthFail(refusal) | Msg::SyncError(refusal)) = msg else { continue };
+                    self.closed();
+                    return (name, refusal);
+                }
+                Msg::Need { .. } => {}
+                other => panic!("{other:?} instead of a refusal"),
+            }
+        }
+    }
+
+    pub fn auth_fail(&mut self) -> Refusal {
+        let (name, refusal) = self.refusal();
+        assert_eq!(name, "auth_fail", "{refusal:?}");
+        refusal
+    }
+
+    pub fn sync_error(&mut self, code: RefusalCode) -> Refusal {
+        let (name, refusal) = self.refusal();
+        assert_eq!((name, refusal.code), ("sync_error", code), "{}", refusal.message);
+        refusal
+    }
+
+    pub fn hello(&mut self, domain: &Addr, session: &Addr) -> (String, Vec<String>) {
+        let (domain, session) = (domain.clone(), session.clone());
+        self.send(&Msg::Hello { protocol: PROTOCOL, domain, session });
+        match self.receive() {
+            Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) => {
+                (challenge_uuid, demanded_ids)
+            }
+            other => panic!("{other:?} instead of a challenge"),
+        }
+    }
+}
+
+pub fn secret_of(text: &str) -> MasterSecret {
+    MasterSecret::from_raw(text.to_owned().into()).unwrap()
+}
+
+/// Someone with an identity and a space, who may do anything with both.
+pub struct Person {
+    pub dir: tempfile::TempDir,
+    pub space: SqliteSpace,
+    pub identity: Identity,
+    pub genesis: IbGib,
+}
+
+impl Person {
+    /// A person whose identity the host knows.
+    pub fn new(host: &Host, secret: &str) -> Person {
+        let person = Person::unregistered(secret);
+        host.link().register(&person.genesis).unwrap();
+        person
+    }
+
+    pub fn unregistered(secret: &str) -> Person {
+        let pools = presets::identity_pools().unwrap();
+        let genesis = keystone::genesis(&secret_of(secret), &pools, None, Moment::now()).unwrap();
+        Person::with(genesis, secret)
+    }
+
+    pub fn with(genesis: IbGib, secret: &str) -> Person {
+        let dir = tempfile::tempdir().unwrap();
+        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
+        space.put_all(std::slice::from_ref(&genesis)).unwrap();
+        let identity = Identity { domain: genesis.addr().unwrap(), secret: secret_of(secret) };
+        Person { dir, space, identity, genesis }
+    }
+
+    pub fn domain(&self) -> &Addr {
+        &self.identity.domain
+    }
+
+    /// An established session, not connected.
+    pub fn session<'h>(&self, host: &'h Host) -> Session<'h> {
+        let made = client::open_session(&self.space, &host.link(), &self.identity).unwrap();
+        let session = made.session.addr().unwrap();
+        Session {
+            raw: Raw::open(host),
+            host,
+            domain: self.domain().clone(),
+            secret: self.identity.secret.derive_session(&made.saga_id),
+            saga: Saga::new(made.saga_id, session.clone()),
+            genesis: made.session,
+            signer: made.signer,
+            session,
+            token: None,
+        }
+    }
+
+    /// A connected session.
+    pub fn connected<'h>(&self, host: &'h Host) -> Session<'h> {
+        let mut session = self.session(host);
+        session.connect();
+        session
+    }
+}
+
+/// A session of which every step is taken by hand.
+pub struct Session<'h> {
+    pub raw: Raw<'h>,
+    pub host: &'h Host,
+    pub domain: Addr,
+    pub secret: MasterSecret,
+    pub saga: Saga,
+    pub genesis: IbGib,
+    pub signer: Signer,
+    pub session: Addr,
+    pub token: Option<Token>,
+}
+
+impl Session<'_> {
+    pub fn connect(&mut self) {
+        let (uuid, ids) = self.raw.hello(&self.domain, &self.session);
+        let keystone = self.signer.prove(&uuid, &ids, Moment::now()).unwrap();
+        self.raw.send(&Msg::AuthProof { keystone });
+        match self.raw.receive() {
+            Some(Msg::AuthOk { token }) => self.token = token,
+            other => panic!("{other:?} instead of auth_ok"),
+        }
+    }
+
+    /// A turn as it should be.
+    pub fn turn(&mut self, body: &Body) -> Context {
+        let mut turn = self.saga.make(Role::Sender, body, Moment::now()).unwrap();
+        self.signer.sign_turn(&mut turn, Moment::now()).unwrap();
+        turn
+    }
+
+    pub fn send_turn(&mut self, body: &Body) {
+        let turn = self.turn(body);
+        self.saga.append(&turn).unwrap();
+        self.raw.send(&Msg::Request(Box::new(turn)));
+    }
+
+    pub fn answer(&mut self) -> Body {
+        match self.raw.receive() {
+            Some(Msg::Response(turn)) => {
+                let body = self.saga.check(Role::Receiver, &turn).unwrap();
+                self.saga.append(&turn).unwrap();
+                body
+            }
+            other => panic!("{other:?} instead of a response"),
+        }
+    }
+
+    /// A turn that must be refused, leaving nothing behind.
+    pub fn refused(&mut self, body: &Body, code: RefusalCode) -> Refusal {
+        self.unchanged(|session| {
+            session.send_turn(body);
+            session.raw.sync_error(code)
+        })
+    }
+
+    /// Does something that must not change what the host holds, and closes the socket.
+    pub fn unchanged<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.host.held(&self.domain);
+        let done = act(self);
+        self.host.all_closed();
+        assert_eq!(self.host.held(&self.domain), before);
+        done
+    }
+
+    /// Sends a payload and the turn that seals it.
+    pub fn push(&mut self, ibgibs: &[IbGib]) -> Seal {
+        let texts = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
+        self.push_texts(texts)
+    }
+
+    pub fn push_texts(&mut self, ibgibs: Vec<Box<str>>) -> Seal {
+        let payload = seal(&ibgibs);
+        self.raw.send(&Msg::Payload { ibgibs });
+        self.send_turn(&delta(payload.clone()));
+        payload
+    }
+}
+
+pub fn seal(ibgibs: &[Box<str>]) -> Seal {
+    let mut sealing = sync_gib::sync::flow::Sealing::default();
+    ibgibs.iter().for_each(|text| sealing.add(text));
+    sealing.seal()
+}
+
+pub fn delta(payload: Seal) -> Body {
+    Body::Delta(Delta { payload, ..Delta::default() })
+}
+
+pub fn init() -> Init {
+    let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
+    Init { scope: Scope::All, timelines, stones, probes, more: false }
+}
+
+/// A timeline's first frames: all that is made, dependencies first; the tip is the last.
+pub fn timeline(ib: &str, data: Value) -> Vec<IbGib> {
+    let root = IbGib::primitive(ib);
+    let Value::Object(data) = data else { panic!("no object") };
+    let each = Opts::next_frame().build();
+    let tjp = Some(json!({"uuid": true, "timestamp": true}));
+    let opts = FirstGen { ib, parent: &root, data: Some(data), rel8ns: None, each, tjp };
+    let made = first_gen(&opts, Moment::now()).unwrap();
+    made.into_all()
+}
+
+/// One more frame and its dna; the frame is the last.
+pub fn edit(tip: &IbGib, patch: Value) -> Vec<IbGib> {
+    let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
+    transform(Kind::Mut8, tip, &opts, Moment::now()).unwrap().into_all()
+}
+
+/// The frame among these that has the highest `n`.
+pub fn tip_of(ibgibs: &[IbGib]) -> &IbGib {
+    let frames = ibgibs.iter().filter(|ibgib| !ibgib.is_stone());
+    frames.max_by_key(|frame| frame.n()).unwrap()
+}
+
+/// The sockets that this process has open.
+pub fn own_sockets() -> usize {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+}
