@@ -1,7 +1,5 @@
 //! The sender's end of the WebSocket.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,10 +13,8 @@ use super::pump::{self, Patience, Socket};
 use super::wire::{MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
 
-/// How long a server may take to open a WebSocket.
-const OPENING: Duration = Duration::from_secs(20);
-
-/// Opens a WebSocket to a server. The pump that serves the channel runs on the current runtime
+/// Opens a WebSocket to a server, which may take twice the time that it has to prove itself. The
+/// pump that serves the channel runs on the current runtime
 /// and ends, with the socket, when the channel is dropped; its handle tells when.
 pub async fn open(
     endpoint: &Endpoint,
@@ -26,7 +22,7 @@ pub async fn open(
 ) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
     let unreachable =
         |reason: String| PeerError::Unreachable { url: endpoint.url().to_owned(), reason };
-    let opening = timeout(OPENING, connect(endpoint)).await;
+    let opening = timeout(patience.untrusted * 2, connect(endpoint)).await;
     let socket = opening.map_err(|_| unreachable("it does not answer".into()))?;
     let (channel, pump) = socket.map_err(unreachable)?.pumped(endpoint.url(), patience);
     Ok((channel, tokio::spawn(pump)))
