@@ -17,6 +17,9 @@ pub(super) struct Shared {
     pub(super) opts: ServerOpts,
     pub(super) open_sockets: AtomicUsize,
     pub(super) streams: Arc<Semaphore>,
+    /// Keeps the file open: else each request's connection would be the last one, and its closing
+    /// would write the whole log back and remove it.
+    _open: SqliteSpace,
     stopping: watch::Sender<bool>,
 }
 
@@ -30,7 +33,7 @@ impl Shared {
         space.ledger().purge_sessions(oldest)?;
         let streams = Arc::new(Semaphore::new(opts.max_streams));
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
-        Ok(Shared { opts, open_sockets, streams, stopping })
+        Ok(Shared { opts, open_sockets, streams, _open: space, stopping })
     }
 
     /// The space of a domain.

@@ -103,6 +103,12 @@ impl SqliteSpace {
     }
 }
 
+impl std::fmt::Debug for SqliteSpace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SqliteSpace").field(&self.file.path).finish()
+    }
+}
+
 impl Domain {
     fn new(tjp: &str) -> Domain {
         Domain { tjp: tjp.to_owned(), id: OnceLock::new() }
