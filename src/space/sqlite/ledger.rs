@@ -36,6 +36,20 @@ impl Ledger {
         f(&self.file.lock()).map_err(|error| self.file.fail(error))
     }
 
+    /// Writes without waiting for the disk. What a loss of power takes back is a session or token
+    /// that its owner makes anew; the next commit of the space makes all before it last, too.
+    fn write<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, SpaceError> {
+        self.with(|connection| {
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            let written = f(connection);
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
+            written
+        })
+    }
+
     /// Keeps a token's hash; the same hash again replaces what it stood for.
     pub fn add_token(
         &self,
@@ -43,7 +57,7 @@ impl Ledger {
         domain: &str,
         expires_at_ms: u64,
     ) -> Result<(), SpaceError> {
-        self.with(|connection| {
+        self.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR REPLACE INTO token(hash, domain, expires_at_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -63,7 +77,7 @@ impl Ledger {
 
     /// Forgets the tokens that have expired; returns how many.
     pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
-        self.with(|connection| {
+        self.write(|connection| {
             connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", [signed(now_ms)])
         })
     }
@@ -75,7 +89,7 @@ impl Ledger {
         domain: &str,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
-        self.with(|connection| {
+        self.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR IGNORE INTO session(tjp, domain, created_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -104,7 +118,7 @@ impl Ledger {
     /// Marks a session connected; false where it is unknown or was connected before, so that of
     /// two sockets one wins.
     pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
-        self.with(|connection| {
+        self.write(|connection| {
             let mut mark = connection.prepare_cached(
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",
             )?;
@@ -114,7 +128,7 @@ impl Ledger {
 
     /// Forgets the sessions that were established before a moment; returns how many.
     pub fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError> {
-        self.with(|connection| {
+        self.write(|connection| {
             connection
                 .execute("DELETE FROM session WHERE created_ms < ?1", [signed(created_before_ms)])
         })

@@ -89,6 +89,21 @@ impl SqliteSpace {
         &self.file.path
     }
 
+    /// From now on no commit of this connection writes the log back into the file, which whoever
+    /// waits for the commit would wait for as well; see [`SqliteSpace::checkpoint`].
+    pub fn defer_checkpoints(&self) -> Result<(), SpaceError> {
+        let defer = self.file.lock().execute_batch("PRAGMA wal_autocheckpoint = 0");
+        defer.map_err(|error| self.file.fail(error))
+    }
+
+    /// Writes the log back into the file, as far as nobody still reads from it.
+    pub fn checkpoint(&self) -> Result<(), SpaceError> {
+        let run = |connection: &Connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        };
+        run(&self.file.lock()).map_err(|error| self.file.fail(error))
+    }
+
     /// Reads the whole file and checks that it holds together; takes about as long as copying
     /// it. Errors with [`SpaceError::Damaged`].
     pub fn check_file(&self) -> Result<(), SpaceError> {
