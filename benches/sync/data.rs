@@ -84,7 +84,6 @@ pub fn grow(home: &Path, frames: usize, ndjson: &Path) -> Result<u64> {
         made.pop().map(|prepared| Ok(prepared?))
     });
     let report = space.put(&mut batch, &PutOpts::default())?;
-    drop(batch);
     if report.new != frames as u64 * 2 {
         return Err("not every edit was stored".into());
     }
