@@ -64,6 +64,9 @@ _sync__gib() {
             sync__gib,verify)
                 cmd="sync__gib__subcmd__verify"
                 ;;
+            sync__gib__subcmd__keystone,revoke)
+                cmd="sync__gib__subcmd__keystone__subcmd__revoke"
+                ;;
             sync__gib__subcmd__keystone,verify)
                 cmd="sync__gib__subcmd__keystone__subcmd__verify"
                 ;;
@@ -202,12 +205,42 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__keystone)
-            opts="-q -v -h --home --json --quiet --verbose --help verify"
+            opts="-q -v -h --home --json --quiet --verbose --help verify revoke"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__keystone__subcmd__revoke)
+            opts="-q -v -h --reason --yes --secret-file --secret-fd --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -179,17 +179,27 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -l json -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object, good or failed'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results and errors only'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify" -f -a "verify" -d 'Check a keystone\'s frames, read as NDJSON, by every rule'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s h -l help -d 'Print help'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -f -a "verify" -d 'Check a keystone\'s frames, read as NDJSON, by every rule'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -f -a "revoke" -d 'Revoke this space\'s identity, on the server and here, for good'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l reason -d 'Why; everybody who reads the identity can read it' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l yes -d 'Do it: there is no way back'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand generate" -s q -l quiet -d 'Print results and errors only'

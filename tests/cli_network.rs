@@ -68,7 +68,7 @@ impl World {
     fn run(&self, home: &str, args: &[&str]) -> Output {
         let mut command = Command::new(BIN);
         command.arg("--home").arg(self.path(home)).args(args).stdin(Stdio::null());
-        if matches!(args[0], "setup" | "sync" | "check") {
+        if matches!(args[0], "setup" | "sync" | "check") || args.contains(&"revoke") {
             command.arg("--secret-file").arg(self.secret());
         }
         command.output().unwrap()
@@ -236,6 +236,25 @@ fn a_joining_device_proves_the_secret() {
     let identity = setup["identity"].as_str().unwrap();
     world.fails("two", &["setup", "--server", &serve.url, "--join", identity], 5);
     assert_eq!(world.run("two", &["get", "I"]).status.code(), Some(1), "nothing was joined");
+}
+
+#[test]
+fn a_revoked_identity_signs_nothing_any_more_anywhere() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    world.ok("one", &["sync"]);
+    world.fails("two", &["keystone", "revoke"], 2);
+    world.ok("two", &["keystone", "revoke", "--reason", "lost", "--yes"]);
+    for home in ["one", "two"] {
+        let message = world.fails(home, &["sync"], 5);
+        assert!(message.contains("revoked"), "{message}");
+    }
+    world.fails("two", &["keystone", "revoke", "--yes"], 5);
+    let tip: Value = serde_json::from_str(&world.ok("one", &["get", "I"])).unwrap();
+    assert_eq!(tip["data"]["revocationInfo"]["reason"], "lost");
 }
 
 #[test]

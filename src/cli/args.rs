@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::keystone::KeystoneCommand;
+
 use super::{
     check, generate, get, graph, hash, keystone, log, mut8, new, put, rel8, serve, setup, sync,
     transform, verify,
@@ -96,7 +98,8 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Hash(_) => "hash",
             Command::Transform(_) => "transform",
-            Command::Keystone(keystone::KeystoneCommand::Verify(_)) => "keystone verify",
+            Command::Keystone(KeystoneCommand::Verify(_)) => "keystone verify",
+            Command::Keystone(KeystoneCommand::Revoke(_)) => "keystone revoke",
             Command::Generate(_) => "generate",
         }
     }

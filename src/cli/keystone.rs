@@ -1,15 +1,18 @@
-//! `keystone verify`: whether frames are an identity's, by every rule.
+//! `keystone verify`: whether frames are an identity's, by every rule; `keystone revoke`: its end.
 
 use std::io::BufRead;
 
 use serde_json::{Value, json};
 
 use super::Ctx;
+use super::connection::{self, Connection};
 use super::error::{CliError, ErrorCode};
 use super::input::{JsonTexts, at, stdin_texts};
 use super::output::printable;
+use super::secret::SecretArgs;
 use crate::ibgib::IbGib;
 use crate::keystone::TimelineValidator;
+use crate::peer::client;
 
 /// Work on keystones.
 #[derive(Debug, clap::Subcommand)]
@@ -17,6 +20,44 @@ use crate::keystone::TimelineValidator;
 #[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
 pub enum KeystoneCommand {
     Verify(KeystoneVerifyArgs),
+    Revoke(KeystoneRevokeArgs),
+}
+
+/// Revoke this space's identity, on the server and here, for good.
+///
+/// Whoever has the secret cannot sign with the identity any more, and neither can you: nothing is
+/// synced under it again. The data stays readable here; a new home with a new identity can take it
+/// over with `graph --format ndjson` and `put`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sync-gib keystone revoke --reason 'laptop stolen' --yes")]
+pub struct KeystoneRevokeArgs {
+    /// Why; everybody who reads the identity can read it
+    #[arg(long, value_name = "TEXT", default_value = "revoked by its owner")]
+    pub reason: String,
+    /// Do it: there is no way back
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the secret comes from.
+    #[command(flatten)]
+    pub secret: SecretArgs,
+}
+
+/// Revokes the identity.
+pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    if !args.yes {
+        let error = CliError::usage("a revocation cannot be taken back, so it takes --yes");
+        return Err(error.hint("nothing was done"));
+    }
+    let home = ctx.home()?;
+    let space = ctx.open_space()?;
+    let identity = connection::identity(&space, &args.secret)?;
+    let connection = Connection::open(&home, &home.config()?)?;
+    let link = connection.link()?;
+    let tip = client::revoke(&space, &link, &identity, &args.reason)?;
+    ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
+    ctx.out.done(json!({
+        "server": connection.name(), "identity": identity.domain, "tip": tip, "reason": args.reason,
+    }))
 }
 
 /// Check a keystone's frames, read as NDJSON, by every rule.

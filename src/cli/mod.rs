@@ -43,6 +43,7 @@ use clap::{CommandFactory, Parser};
 use self::args::{Cli, Command, Global};
 use self::error::{CliError, ErrorCode};
 use self::home::Home;
+use self::keystone::KeystoneCommand;
 use self::output::Output;
 use crate::space::{SpaceError, SqliteSpace};
 
@@ -127,7 +128,8 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Verify(args) => verify::run(args, ctx),
         Command::Hash(args) => hash::run(args, ctx),
         Command::Transform(args) => transform::run(args, ctx),
-        Command::Keystone(keystone::KeystoneCommand::Verify(args)) => keystone::run(args, ctx),
+        Command::Keystone(KeystoneCommand::Verify(args)) => keystone::run(args, ctx),
+        Command::Keystone(KeystoneCommand::Revoke(args)) => keystone::revoke(args, ctx),
         Command::Generate(args) => generate::run(args, ctx),
     }
 }

@@ -123,6 +123,35 @@ pub fn open_session<L: Link>(
     Err(SyncError::Conflict("other devices sign with this identity all the time".into()).into())
 }
 
+/// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
+pub fn revoke<L: Link>(
+    space: &dyn Space,
+    link: &L,
+    identity: &Identity,
+    reason: &str,
+) -> Result<Addr, PeerError> {
+    let domain = &identity.domain;
+    let mut missing: Vec<IbGib> = Vec::new();
+    for tries in 1..=ESTABLISH_TRIES {
+        let tip = identity_tip(space, domain)?;
+        check_identity(&tip, identity)?;
+        let last = keystone::revoke(&tip, &identity.secret, reason, Moment::now());
+        let last = last.map_err(SyncError::from)?;
+        let frames: Vec<&IbGib> = missing.iter().chain([&last]).collect();
+        match link.revoke(domain, &frames) {
+            Ok(()) => {
+                store(space, &[&last])?;
+                return Ok(last.addr().map_err(SyncError::from)?);
+            }
+            Err(error) if is_conflict(&error) && tries < ESTABLISH_TRIES => {
+                missing = catch_up(space, link, domain)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(SyncError::Conflict("other devices sign with this identity all the time".into()).into())
+}
+
 fn identity_tip(space: &dyn Space, domain: &Addr) -> Result<IbGib, SyncError> {
     let absent = || SyncError::Auth(format!("the identity {domain} is not in this space"));
     let tip = space.tip(domain)?.ok_or_else(absent)?;
@@ -157,7 +186,8 @@ pub fn catch_up<L: Link>(
             return Err(SyncError::Auth(format!(
                 "the identity {domain} was evolved here and on the server from one frame: one \
                  secret signed on two devices without a server between them, or somebody else has \
-                 the secret. Find out which; if it was not you, revoke the identity"
+                 the secret. Find out which; if it was not you, revoke the identity with `sync-gib \
+                 keystone revoke`"
             ))
             .into());
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use super::wire::{self, ErrorBody, EvolutionBody, Latest};
+use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::sync::SyncError;
@@ -67,6 +67,15 @@ impl HttpClient {
         let request = self.client.post(self.endpoint.at(&path));
         let request = request.header("content-type", "application/json").body(body);
         let request = request.timeout(ANSWER_TIME);
+        self.answer(request).await.map(drop)
+    }
+
+    /// Posts the frame that revokes I, after any that the server lacks.
+    pub async fn revoke(&self, domain: &Addr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
+        let path = wire::domain_path(wire::PATH_REVOCATION, domain);
+        let body = crate::ibgib::json::stringify(&RevocationBody { frames });
+        let request = self.client.post(self.endpoint.at(&path));
+        let request = request.header("content-type", "application/json").body(body);
         self.answer(request).await.map(drop)
     }
 

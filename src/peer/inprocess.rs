@@ -43,6 +43,11 @@ impl Link for InProcess {
         domain::evolve(&self.dest, domain, &frames, session).map_err(refused)
     }
 
+    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
+        domain::revoke(&self.dest, domain, &frames).map_err(refused)
+    }
+
     fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
         let ids = domain::identity_ids(&self.dest, domain, after, usize::MAX).map_err(refused)?;
         let frames = ids.into_iter().map(|id| self.dest.get_id(id)).collect::<Result<_, _>>();

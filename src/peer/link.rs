@@ -32,6 +32,9 @@ pub trait Link {
     /// Brings I's new frames, and the session that the last of them claims.
     fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError>;
 
+    /// Brings the frame that revokes I, after any that the receiver lacks.
+    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError>;
+
     /// I's frames after `after` (all where the receiver does not know that one), oldest first,
     /// not validated.
     fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError>;

@@ -49,6 +49,10 @@ impl Link for Remote<'_> {
         self.runtime.block_on(self.http.evolve(domain, frames.to_vec(), session))
     }
 
+    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        self.runtime.block_on(self.http.revoke(domain, frames.to_vec()))
+    }
+
     fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
         self.runtime.block_on(self.http.identity(domain, after))
     }

@@ -22,6 +22,8 @@ pub const MAX_BODY: usize = 8 << 20;
 pub const PATH_KEYSTONES: &str = "/v1/keystones";
 /// Where I′ and S's genesis are posted.
 pub const PATH_EVOLUTION: &str = "/v1/domains/{gib}/evolution";
+/// Where the frame that revokes I is posted.
+pub const PATH_REVOCATION: &str = "/v1/domains/{gib}/revocation";
 /// Where I's frames are read; they are public.
 pub const PATH_IDENTITY: &str = "/v1/domains/{gib}/identity";
 /// Where an ibGib or its dependency graph is read.
@@ -50,11 +52,26 @@ pub struct EvolutionBody<'a> {
 /// Reads the body of a post to [`PATH_EVOLUTION`].
 pub fn read_evolution(text: &str) -> Result<(Vec<IbGib>, IbGib), SyncError> {
     let mut map = object(text)?;
-    let Some(Value::Array(frames)) = map.remove("frames") else {
-        return Err(malformed("evolution"));
-    };
-    let frames = frames.into_iter().map(ibgib).collect::<Result<_, _>>()?;
-    Ok((frames, ibgib(take(&mut map, "session"))?))
+    Ok((frames(&mut map)?, ibgib(take(&mut map, "session"))?))
+}
+
+/// The body of a post to [`PATH_REVOCATION`].
+#[derive(Debug, Serialize)]
+pub struct RevocationBody<'a> {
+    /// I's frames that the server lacks, oldest first; the last revokes I.
+    pub frames: Vec<&'a IbGib>,
+}
+
+/// Reads the body of a post to [`PATH_REVOCATION`].
+pub fn read_revocation(text: &str) -> Result<Vec<IbGib>, SyncError> {
+    frames(&mut object(text)?)
+}
+
+fn frames(map: &mut Map<String, Value>) -> Result<Vec<IbGib>, SyncError> {
+    match map.remove("frames") {
+        Some(Value::Array(frames)) => frames.into_iter().map(ibgib).collect(),
+        _ => Err(malformed("evolution")),
+    }
 }
 
 /// The answer of [`PATH_LATEST`].

@@ -30,6 +30,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(wire::PATH_HEALTH, get(health))
         .route(wire::PATH_KEYSTONES, post(register))
         .route(wire::PATH_EVOLUTION, post(evolve))
+        .route(wire::PATH_REVOCATION, post(revoke))
         .route(wire::PATH_IDENTITY, get(identity))
         .route(wire::PATH_IBGIBS, get(ibgibs))
         .route(wire::PATH_LATEST, get(latest))
@@ -137,6 +138,23 @@ async fn evolve(
         space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
         info!(domain = %identity, session = %tjp, "session established");
         Ok(axum::Json(serde_json::json!({ "session": tjp })).into_response())
+    })
+    .await
+}
+
+async fn revoke(
+    State(shared): State<Arc<Shared>>,
+    Path(gib): Path<String>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let identity = domain_addr(&gib)?;
+    let text = body(request, shared.opts.patience.idle).await?;
+    blocking(move || {
+        let frames = wire::read_revocation(&text)?;
+        let space = shared.space(identity.as_str())?;
+        domain::revoke(&space, &identity, &frames)?;
+        info!(domain = %identity, "identity revoked");
+        Ok(axum::Json(serde_json::json!({ "revoked": identity })).into_response())
     })
     .await
 }

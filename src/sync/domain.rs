@@ -46,6 +46,28 @@ pub fn evolve(
     check_session_details(session, domain)?;
     check_claim(frames, &session_addr)?;
 
+    let mut new = new_frames(space, domain, frames)?;
+    new.push(session);
+    extend(space, &new)
+}
+
+/// Takes the frame that revokes I, after any that are lacking here. Errors as [`evolve`] does.
+pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), SyncError> {
+    if frames.len() > MAX_EVOLUTION {
+        return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
+    }
+    if !frames.last().is_some_and(keystone::is_revoked) {
+        return Err(SyncError::Auth("the identity's newest frame does not revoke it".into()));
+    }
+    extend(space, &new_frames(space, domain, frames)?)
+}
+
+/// The frames that the space lacks, the first of which must go on from I's newest one here.
+fn new_frames<'a>(
+    space: &dyn Space,
+    domain: &Addr,
+    frames: &'a [IbGib],
+) -> Result<Vec<&'a IbGib>, SyncError> {
     let tip = space
         .tip(domain)?
         .ok_or_else(|| SyncError::Auth(format!("the identity {domain} is not registered here")))?;
@@ -70,8 +92,11 @@ pub fn evolve(
             )));
         }
     }
-    new.push(session);
-    match put(space, &new) {
+    Ok(new)
+}
+
+fn extend(space: &dyn Space, new: &[&IbGib]) -> Result<(), SyncError> {
+    match put(space, new) {
         Err(SyncError::Space(SpaceError::KeystoneFork { .. })) => {
             Err(SyncError::Conflict("the identity's frame already has a successor".into()))
         }
