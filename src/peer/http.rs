@@ -237,7 +237,7 @@ fn failed(url: &str, error: &reqwest::Error) -> PeerError {
     while let Some(source) = reason.source() {
         reason = source;
     }
-    let (url, reason) = (url.to_owned(), reason.to_string());
+    let (url, reason) = (url.to_owned(), super::explained(reason.to_string()));
     match error.is_connect() || error.is_timeout() || error.is_builder() {
         true => PeerError::Unreachable { url, reason },
         false => PeerError::Stopped { url, reason },

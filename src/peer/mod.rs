@@ -56,3 +56,18 @@ pub enum PeerError {
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),
 }
+
+/// The reason that a library gives, with what a person can do about it.
+fn explained(reason: String) -> String {
+    let hints = [
+        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
+        ("NotValidForName", "the certificate is for another host"),
+        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
+        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
+        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
+    ];
+    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
+        Some((_, hint)) => format!("{reason} ({hint})"),
+        None => reason,
+    }
+}

@@ -20,8 +20,10 @@ pub async fn open(
     endpoint: &Endpoint,
     patience: Patience,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
-    let unreachable =
-        |reason: String| PeerError::Unreachable { url: endpoint.url().to_owned(), reason };
+    let unreachable = |reason: String| {
+        let reason = super::explained(reason);
+        PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
+    };
     let opening = timeout(patience.untrusted * 2, connect(endpoint)).await;
     let socket = opening.map_err(|_| unreachable("it does not answer".into()))?;
     let (channel, pump) = socket.map_err(unreachable)?.pumped(endpoint.url(), patience);

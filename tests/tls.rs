@@ -1,0 +1,130 @@
+//! A server behind TLS with a private authority. The certificates in `certificates/` were made for
+//! these tests; the authority's key was thrown away.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod hostile_common;
+
+use std::path::PathBuf;
+
+use hostile_common::*;
+use serde_json::json;
+use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, client};
+use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
+use sync_gib::space::{Space, SpaceExt};
+use sync_gib::sync::SenderOpts;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
+}
+
+fn host() -> Host {
+    Host::with(|opts| {
+        opts.tls = Some(TlsFiles { cert: file("server.pem"), key: file("server.key") });
+    })
+}
+
+fn link<'h>(host: &'h Host, url: &str, ca_cert: Option<&str>) -> Remote<'h> {
+    let ca_cert = ca_cert.map(file);
+    let endpoint = Endpoint::new(url, ca_cert.as_deref(), false).unwrap();
+    Remote::new(&host.runtime, endpoint, Patience::default()).unwrap()
+}
+
+#[test]
+fn a_sync_goes_over_tls() {
+    let host = host();
+    assert!(host.server.url().starts_with("https://"));
+    let by_name = host.server.url().replace("127.0.0.1", "localhost");
+    for url in [host.server.url(), by_name] {
+        let person = Person::unregistered("a");
+        let made = timeline("x", json!({}));
+        person.space.put_all(&made).unwrap();
+        let link = link(&host, &url, Some("ca.pem"));
+        link.register(&person.genesis).unwrap();
+        let opts = SenderOpts::new(person.dir.path().to_owned());
+        let synced =
+            client::sync(&person.space, &link, &person.identity, &opts, &mut NoWatch).unwrap();
+        let tip = tip_of(&made).addr().unwrap();
+        assert!(host.space(person.domain()).find(&tip).unwrap().is_some());
+        let token = synced.token.unwrap().value;
+        let mut nodes = 0;
+        let each = &mut |_: &str| {
+            nodes += 1;
+            Ok(())
+        };
+        assert!(link.graph(person.domain(), &tip, false, &token, each).unwrap());
+        assert_eq!(nodes, made.len());
+    }
+    host.all_closed();
+}
+
+#[test]
+fn an_authority_that_is_not_known_is_not_trusted() {
+    let host = host();
+    let person = Person::unregistered("a");
+    let link = link(&host, &host.server.url(), None);
+    let failed = link.register(&person.genesis).unwrap_err();
+    assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
+    let message = failed.to_string();
+    assert!(message.contains("certificate") && message.contains("--ca-cert"), "{message}");
+
+    // The WebSocket trusts no more than the requests do.
+    let opened =
+        host.runtime.block_on(sync_gib::peer::ws::open(link.endpoint(), Patience::default()));
+    let failed = opened.map(|_| ()).unwrap_err();
+    let message = failed.to_string();
+    assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
+    assert!(message.contains("certificate") && message.contains("--ca-cert"), "{message}");
+}
+
+#[test]
+fn a_certificate_is_for_its_host_alone() {
+    let host = host();
+    let elsewhere = host.server.url().replace("127.0.0.1", "127.0.0.2");
+    let person = Person::unregistered("a");
+    let failed = link(&host, &elsewhere, Some("ca.pem")).register(&person.genesis).unwrap_err();
+    assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
+}
+
+#[test]
+fn plain_text_is_not_spoken_with_tls() {
+    let host = host();
+    let person = Person::unregistered("a");
+    let plain = host.server.url().replace("https", "http");
+    let failed = link(&host, &plain, None).register(&person.genesis).unwrap_err();
+    assert!(failed.to_string().contains("is its URL https?"), "{failed}");
+    let opened = host.runtime.block_on(sync_gib::peer::ws::open(
+        &Endpoint::new(&plain, None, false).unwrap(),
+        Patience::default(),
+    ));
+    let failed = opened.map(|_| ()).unwrap_err();
+    assert!(failed.to_string().contains("is its URL https?"), "{failed}");
+
+    let open = Host::new();
+    let secure = open.server.url().replace("http", "https");
+    let failed = link(&open, &secure, Some("ca.pem")).register(&person.genesis).unwrap_err();
+    assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("is its URL http?"), "{failed}");
+}
+
+#[test]
+fn files_that_are_no_certificates_are_told() {
+    let host = host();
+    let not_pem = host.dir.path().join("not.pem");
+    std::fs::write(&not_pem, "nothing").unwrap();
+    for path in [&not_pem, &file("nowhere.pem"), &file("server.key")] {
+        let failed = Endpoint::new("https://127.0.0.1:1", Some(path), false).unwrap_err();
+        assert!(failed.to_string().contains(&*path.to_string_lossy()), "{failed}");
+    }
+    for (cert, key) in [
+        (not_pem.clone(), file("server.key")),
+        (file("server.pem"), not_pem.clone()),
+        (file("nowhere.pem"), file("server.key")),
+        (file("ca.pem"), file("server.key")),
+    ] {
+        let space = host.dir.path().join("other.db");
+        let mut opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), space);
+        opts.tls = Some(TlsFiles { cert, key });
+        let failed = host.runtime.block_on(Server::start(opts)).unwrap_err();
+        assert!(matches!(failed, ServerError::Tls(_)), "{failed:?}");
+    }
+}
