@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
-use sync_gib::ibgib::{IbGib, json};
+use sync_gib::ibgib::transform::{Kind, transform};
+use sync_gib::ibgib::{IbGib, Moment, json};
 
 /// Any JSON value, with keys that sort differently by UTF-16 unit than by code point, with keys
 /// that are array indexes, and with numbers of every kind.
@@ -56,7 +57,56 @@ fn ibgib(data: &Value) -> IbGib {
     IbGib::from_json(&text).unwrap()
 }
 
+/// Options as anybody may write them: known keys, values of every kind.
+fn opts() -> impl Strategy<Value = Map<String, Value>> {
+    let keys = [
+        "destIb",
+        "tjp",
+        "uuid",
+        "cloneRel8ns",
+        "cloneData",
+        "noTimestamp",
+        "nCounter",
+        "dna",
+        "linkedRel8ns",
+        "dataToAddOrPatch",
+        "dataToRename",
+        "dataToRemove",
+        "mut8Ib",
+        "srcAddr",
+        "rel8nsToAddByAddr",
+        "rel8nsToRemoveByAddr",
+    ];
+    let likely = prop_oneof![
+        value(),
+        Just(Value::Bool(true)),
+        Just(serde_json::json!(["past", "dna", "ancestor"])),
+        Just(serde_json::json!({"a": ["x^gib"], "tag": ["y^gib", "y^gib"]})),
+        Just(serde_json::json!({"a": "b", "n": "a", "isTjp": ""})),
+    ];
+    let entry = (prop::sample::select(keys.to_vec()).prop_map(str::to_owned), likely);
+    prop::collection::vec(entry, 0..6).prop_map(|entries| entries.into_iter().collect())
+}
+
 proptest! {
+    #[test]
+    fn no_options_break_a_transform(data in value(), rel8ns in object(value()), opts in opts()) {
+        let gib = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55".to_owned();
+        let src = IbGib { ib: "x".into(), gib, data: Some(data), rel8ns: Some(rel8ns) };
+        let src = IbGib::from_json(&src.to_json()).unwrap();
+        let Value::Object(opts) = json::parse(&json::stringify(&opts)).unwrap() else {
+            unreachable!("an object")
+        };
+        for kind in [Kind::Fork, Kind::Mut8, Kind::Rel8] {
+            if let Ok(made) = transform(kind, &src, &opts, Moment::default()) {
+                for ibgib in made.into_all() {
+                    prop_assert_eq!(ibgib.computed_gib().unwrap(), ibgib.gib.clone());
+                    prop_assert_eq!(IbGib::from_json(&ibgib.to_json()).unwrap(), ibgib);
+                }
+            }
+        }
+    }
+
     #[test]
     fn parse_print_parse_keeps_the_gib(data in value()) {
         let first = ibgib(&data);
