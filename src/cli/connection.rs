@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::error::{CliError, ErrorCode};
-use super::home::{Config, Home};
+use super::home::{Config, Home, Lasting};
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret};
@@ -142,7 +142,7 @@ pub fn keep_token(home: &Home, connection: &Connection, domain: &Addr, token: Op
     let Some(token) = token.cloned() else { return };
     let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
     if let Ok(text) = serde_json::to_vec(&kept) {
-        let _ = home.save("token.json", &text);
+        let _ = home.save("token.json", &text, Lasting::No);
     }
 }
 

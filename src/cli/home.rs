@@ -36,6 +36,15 @@ pub struct Config {
     pub allow_plaintext: bool,
 }
 
+/// Whether a file must survive a loss of power, which waiting for the disk ensures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// It must.
+    Yes,
+    /// It can be made anew.
+    No,
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config { version: CONFIG_VERSION, server: None, ca_cert: None, allow_plaintext: false }
@@ -117,18 +126,20 @@ impl Home {
             CliError::io(format!("cannot write {}", self.config_path().display()), &error.into())
         })?;
         text.push(b'\n');
-        self.save("config.json", &text)
+        self.save("config.json", &text, Lasting::Yes)
     }
 
     /// Writes a file of the home, whole or not at all, readable by its owner alone.
-    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+    pub fn save(&self, name: &str, bytes: &[u8], lasting: Lasting) -> Result<(), CliError> {
         self.create()?;
         let path = self.dir.join(name);
         let cannot = |error| CliError::io(format!("cannot write {}", path.display()), &error);
         // A temporary file is its owner's alone from the start.
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;
-        file.as_file().sync_all().map_err(cannot)?;
+        if lasting == Lasting::Yes {
+            file.as_file().sync_all().map_err(cannot)?;
+        }
         file.persist(&path).map_err(|error| cannot(error.error))?;
         Ok(())
     }

@@ -66,6 +66,8 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         dry_run: args.dry_run,
         ..SenderOpts::new(home.dir().to_owned())
     };
+    // The log is written back once, when the file is closed, and not in the middle of the commit.
+    space.defer_checkpoints()?;
     let progress = Progress::new(&ctx.out, "syncing", None);
     let mut observer = Observer::new(progress, args.trace.as_deref())?;
     let synced = client::sync(&space, &link, &identity, &opts, &mut observer);

@@ -198,7 +198,8 @@ pub struct Move {
 /// Stage `commit`: the receiver makes what it staged visible, and says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Commit {
-    /// Everything that went up in this saga; in the response without its digest.
+    /// Everything that went up in this saga, its digest over those of the turns' seals; in the
+    /// response without a digest.
     pub payload: Seal,
     /// How the receiver's tips move; the first [`PAGE`] of them.
     pub moves: Vec<Move>,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::Sealing;
-use crate::ibgib::Addr;
+use super::{Sealing, Totalling};
+use crate::ibgib::{Addr, IbGib};
 use crate::space::{Prepared, Space, Stage};
 use crate::sync::body::Seal;
 use crate::sync::error::SyncError;
@@ -28,7 +28,7 @@ impl Default for Limits {
 pub struct Inflow {
     stage: Stage,
     turn: Sealing,
-    saga: Sealing,
+    saga: Totalling,
     offered: u64,
     limits: Limits,
 }
@@ -37,7 +37,13 @@ impl Inflow {
     /// Nothing staged yet; what will be lies in a file in `dir` that has no name.
     pub fn new(dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
         let stage = Stage::new(dir)?;
-        Ok(Inflow { stage, turn: Sealing::default(), saga: Sealing::default(), offered: 0, limits })
+        Ok(Inflow {
+            stage,
+            turn: Sealing::default(),
+            saga: Totalling::default(),
+            offered: 0,
+            limits,
+        })
     }
 
     /// For each address offered whether it is lacking.
@@ -58,11 +64,11 @@ impl Inflow {
     pub fn take(&mut self, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
         for text in ibgibs {
             self.turn.add(text);
-            self.saga.add(text);
-            if self.saga.count > self.limits.ibgibs || self.saga.bytes > self.limits.bytes {
+            let count = self.saga.count + self.turn.count;
+            let bytes = self.saga.bytes + self.turn.bytes;
+            if count > self.limits.ibgibs || bytes > self.limits.bytes {
                 return Err(SyncError::Limit(format!(
-                    "a saga of {} ibGibs and {} bytes is more than is taken here at once",
-                    self.saga.count, self.saga.bytes
+                    "a saga of {count} ibGibs and {bytes} bytes is more than is taken here at once"
                 )));
             }
             let prepared =
@@ -75,9 +81,12 @@ impl Inflow {
     /// Stages the control ibGibs of a turn, one's own or a checked one, each after what it relates
     /// to. They are on the disk and not in memory, since a saga may have many turns.
     pub fn keep(&mut self, turn: &Context) -> Result<(), SyncError> {
-        for ibgib in turn.control() {
-            self.stage.push(Prepared::new(ibgib)?)?;
-        }
+        turn.control().try_for_each(|ibgib| self.keep_one(ibgib))
+    }
+
+    /// Stages one ibGib that was made here.
+    pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
+        self.stage.push(Prepared::new(ibgib)?)?;
         if self.stage.bytes() > self.limits.bytes {
             return Err(SyncError::Limit(format!("a saga of {} bytes", self.stage.bytes())));
         }
@@ -93,6 +102,7 @@ impl Inflow {
                 found.count, found.bytes, sealed.count, sealed.bytes
             )));
         }
+        self.saga.add(sealed);
         Ok(())
     }
 

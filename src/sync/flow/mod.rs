@@ -38,3 +38,29 @@ impl Sealing {
         Seal { count: self.count, bytes: self.bytes, digest }
     }
 }
+
+/// Adds the seals of a saga's turns up: the commit vouches for all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Totalling {
+    count: u64,
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl Totalling {
+    /// Adds one turn's seal.
+    pub fn add(&mut self, seal: &Seal) {
+        self.count += seal.count;
+        self.bytes += seal.bytes;
+        self.hasher.update(seal.digest.as_bytes());
+    }
+
+    /// The seal of all turns; its digest is over their digests.
+    pub fn seal(&self) -> Seal {
+        let digest = match self.count {
+            0 => String::new(),
+            _ => lower_hex(&self.hasher.clone().finalize()),
+        };
+        Seal { count: self.count, bytes: self.bytes, digest }
+    }
+}

@@ -10,10 +10,10 @@ pub use transfer::{NAME_SAGA, NAME_SESSION};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::body::{Body, Commit, Delta, Seal, Want};
+use super::body::{Body, Commit, Delta, Want};
 use super::domain;
 use super::error::SyncError;
-use super::flow::{Inflow, Limits, Outflow};
+use super::flow::{Inflow, Limits, Outflow, Totalling};
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
@@ -82,7 +82,7 @@ pub struct Sender<'a> {
     merged: Vec<Prepared>,
     wants: Vec<Want>,
     want_stones: Vec<Addr>,
-    sealed: Seal,
+    sealed: Totalling,
     summary: Summary,
     token: Option<Token>,
 }
@@ -123,7 +123,7 @@ impl<'a> Sender<'a> {
             merged: Vec::new(),
             wants: Vec::new(),
             want_stones: Vec::new(),
-            sealed: Seal::default(),
+            sealed: Totalling::default(),
             summary: Summary::default(),
             token: None,
         })
@@ -199,12 +199,14 @@ impl Machine for Sender<'_> {
                 Ok(())
             }
             (Msg::AuthOk { token }, State::Proof) => {
-                domain::put(self.space, &[self.signer.tip()])?;
                 self.token = token;
                 if self.opts.connect_only {
+                    domain::put(self.space, &[self.signer.tip()])?;
                     self.state = State::Done;
                     return Ok(());
                 }
+                // It goes into the space with the rest of the session, in one transaction.
+                self.inflow.keep_one(self.signer.tip())?;
                 self.begin_init()
             }
             (Msg::Response(turn), _) => self.response(&turn),

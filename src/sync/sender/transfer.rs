@@ -125,7 +125,7 @@ impl Sender<'_> {
             return Ok(None);
         }
         let payload = outflow.seal();
-        self.sealed = payload.clone();
+        self.sealed.add(&payload);
         self.state = State::Pushed;
         self.request(&Body::Delta(Delta { payload, ..Delta::default() }))?;
         Ok(self.out.pop_front())
@@ -148,7 +148,7 @@ impl Sender<'_> {
             }));
         }
         moves.truncate(PAGE);
-        let payload = std::mem::take(&mut self.sealed);
+        let payload = self.sealed.seal();
         let commit = Commit { payload, moves };
         self.state = State::Commit(Box::new(commit.clone()));
         self.request(&Body::Commit(commit))
