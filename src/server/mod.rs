@@ -110,6 +110,15 @@ pub enum ServerError {
     Failed(std::io::Error),
 }
 
+/// Closes connections that say nothing for too long, before their first request and after.
+fn bound_silence<Acceptor>(
+    mut server: axum_server::Server<SocketAddr, Acceptor>,
+    silence: Duration,
+) -> axum_server::Server<SocketAddr, Acceptor> {
+    server.http_builder().http1().header_read_timeout(silence);
+    server.first_request_timeout(silence)
+}
+
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
@@ -136,13 +145,13 @@ impl Server {
         let secure = tls.is_some();
         let task = match tls {
             None => {
-                let mut server = axum_server::from_tcp(listener).map_err(failed)?;
-                server.http_builder().http1().header_read_timeout(silence);
+                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
             Some(tls) => {
-                let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
-                server.http_builder().http1().header_read_timeout(silence);
+                let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+                let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
         };
