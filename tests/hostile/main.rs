@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
+mod deliveries;
 mod frames;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;

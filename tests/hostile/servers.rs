@@ -18,15 +18,15 @@ use crate::hostile_common::fake::{self, Fake};
 use crate::hostile_common::*;
 
 /// A client with the timeline X, of which two edits were not synced yet.
-struct Victim {
+pub struct Victim {
     person: Person,
     link: InProcess,
-    x: Vec<IbGib>,
+    pub x: Vec<IbGib>,
     _dir: tempfile::TempDir,
 }
 
 impl Victim {
-    fn new() -> Victim {
+    pub fn new() -> Victim {
         let person = Person::unregistered("a");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dest.db");
@@ -55,7 +55,7 @@ impl Victim {
     }
 
     /// Syncs with a server that says what `says` says. Nothing may come of it.
-    fn sync(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Msg>) -> PeerError {
+    pub fn sync(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Msg>) -> PeerError {
         let made = client::open_session(&self.person.space, &self.link, &self.person.identity);
         let made = made.unwrap();
         let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
@@ -106,7 +106,7 @@ impl Victim {
     }
 
     /// An answer by which the receiver is ahead by these frames.
-    fn ahead(&self, frames: &[IbGib]) -> Ack {
+    pub fn ahead(&self, frames: &[IbGib]) -> Ack {
         let newest = tip_of(frames);
         let tip = Some(Sample { addr: newest.addr().unwrap(), n: newest.n().unwrap() });
         let (tjp, relation) = (self.tjp(), Relation::Ahead);
@@ -127,7 +127,7 @@ fn nowhere(name: &str) -> Addr {
     Addr::parse(&format!("{name}^{HASH}")).unwrap()
 }
 
-fn texts(ibgibs: &[IbGib]) -> Vec<Box<str>> {
+pub fn texts(ibgibs: &[IbGib]) -> Vec<Box<str>> {
     ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect()
 }
 
@@ -280,74 +280,6 @@ fn offers_without_end() {
         msg => fake.auth(&msg),
     });
     assert!(matches!(error, PeerError::Sync(SyncError::Limit(_))), "{error:?}");
-}
-
-/// A server that is ahead by `stated` and delivers `texts`, sealed or not.
-fn delivering(stated: &[IbGib], texts: Vec<Box<str>>, sealed: Option<Seal>) -> PeerError {
-    let victim = Victim::new();
-    let sealed = sealed.unwrap_or_else(|| seal(&texts));
-    victim.sync(|fake: &mut Fake, msg| match msg {
-        Msg::Request(_) if fake.turns == 1 => fake.respond(&Body::Ack(victim.ahead(stated))),
-        Msg::Request(_) if fake.turns == 2 => {
-            let mut out = Vec::new();
-            if !texts.is_empty() {
-                out.push(Msg::Payload { ibgibs: texts.clone() });
-            }
-            let delta = Delta { payload: sealed.clone(), ..Delta::default() };
-            out.extend(fake.respond(&Body::Delta(delta)));
-            out
-        }
-        Msg::Request(_) => {
-            let (payload, moves) = (Seal::default(), Vec::new());
-            fake.respond(&Body::Commit(Commit { payload, moves }))
-        }
-        msg => fake.auth(&msg),
-    })
-}
-
-#[test]
-fn payloads_that_are_not_what_they_say() {
-    let other = timeline("x", json!({ "other": 1 }));
-    let frames = edit(tip_of(&other), json!({ "b": 1 }));
-    let mut forged = frames.clone();
-    forged[0].gib = HASH.into();
-    let error = delivering(&frames, texts(&forged), None);
-    assert!(matches!(error, PeerError::Sync(SyncError::Content(_))), "{error:?}");
-
-    let sealed = Seal { count: 1, bytes: 5, digest: HASH.to_lowercase() };
-    let error = delivering(&frames, texts(&frames), Some(sealed));
-    assert!(matches!(error, PeerError::Sync(SyncError::Content(_))), "{error:?}");
-
-    // Not closed, another timeline, and nothing at all.
-    for texts in [texts(&frames), texts(&other), vec![]] {
-        let error = delivering(&frames, texts, None);
-        assert!(matches!(error, PeerError::Sync(SyncError::Space(_))), "{error:?}");
-    }
-}
-
-#[test]
-fn frames_that_diverge() {
-    let victim = Victim::new();
-    let first = victim.x.iter().find(|ibgib| ibgib.n() == Some(1)).unwrap();
-    let branch = edit(first, json!({ "evil": 1 }));
-    let branch: Vec<IbGib> =
-        branch.iter().cloned().chain(edit(tip_of(&branch), json!({}))).collect();
-    let error = victim.sync(|fake: &mut Fake, msg| match msg {
-        Msg::Request(_) if fake.turns == 1 => fake.respond(&Body::Ack(victim.ahead(&branch))),
-        Msg::Request(_) if fake.turns == 2 => {
-            let texts = texts(&branch);
-            let delta = Delta { payload: seal(&texts), ..Delta::default() };
-            let mut out = vec![Msg::Payload { ibgibs: texts }];
-            out.extend(fake.respond(&Body::Delta(delta)));
-            out
-        }
-        Msg::Request(_) => {
-            let (payload, moves) = (Seal::default(), Vec::new());
-            fake.respond(&Body::Commit(Commit { payload, moves }))
-        }
-        msg => fake.auth(&msg),
-    });
-    assert!(matches!(error, PeerError::Sync(SyncError::Space(_))), "{error:?}");
 }
 
 #[test]
