@@ -76,7 +76,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_turns: u32,
     /// Most bytes that one sync may bring
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
     pub max_saga_bytes: u64,
     /// Seconds that a socket may stay unauthenticated
     #[arg(long, value_name = "SECONDS", default_value_t = 10,

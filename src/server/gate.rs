@@ -40,6 +40,7 @@ impl Gate for LedgerGate<'_> {
         let time = u64::try_from(self.shared.opts.token_time.as_millis()).unwrap_or(u64::MAX);
         let expires_ms = now.saturating_add(time).min(i64::MAX as u64);
         self.ledger.purge_tokens(now)?;
+        self.ledger.purge_sessions(now.saturating_sub(self.shared.session_ms()))?;
         self.ledger.add_token(&token_hash(&value), self.domain.as_str(), expires_ms)?;
         Ok(Some(Token { value, expires_ms }))
     }

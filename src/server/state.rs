@@ -29,8 +29,7 @@ impl Shared {
         let space = SqliteSpace::create_if_missing(&opts.space, "")?;
         let now = Moment::now().ms();
         space.ledger().purge_tokens(now)?;
-        let oldest = now.saturating_sub(u64::try_from(opts.session_time.as_millis()).unwrap_or(0));
-        space.ledger().purge_sessions(oldest)?;
+        space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         let streams = Arc::new(Semaphore::new(opts.max_streams));
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
         Ok(Shared { opts, open_sockets, streams, _open: space, stopping })
@@ -57,6 +56,11 @@ impl Shared {
         }
     }
 
+    /// How long an established session may wait for its socket, in milliseconds.
+    pub(super) fn session_ms(&self) -> u64 {
+        session_ms(&self.opts)
+    }
+
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
     }
@@ -76,6 +80,10 @@ impl Shared {
         });
         taken.ok().map(|_| SocketPlace(Arc::clone(self)))
     }
+}
+
+fn session_ms(opts: &ServerOpts) -> u64 {
+    u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A place for a socket, given back when dropped.

@@ -217,6 +217,7 @@ fn many_relations_in_the_wrong_order_take_no_time() {
     let payload = seal(&sealing);
     session.send_turn(&delta(payload.clone()));
     session.answer();
+    let payload = total(&[payload]);
     session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
     assert!(matches!(session.answer(), Body::Commit(_)));
 }

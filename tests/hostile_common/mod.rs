@@ -329,12 +329,20 @@ impl Session<'_> {
         self.push_texts(texts)
     }
 
+    /// Sends a payload and the turn that seals it; returns what a commit of just this seals.
     pub fn push_texts(&mut self, ibgibs: Vec<Box<str>>) -> Seal {
         let payload = seal(&ibgibs);
         self.raw.send(&Msg::Payload { ibgibs });
         self.send_turn(&delta(payload.clone()));
-        payload
+        total(&[payload])
     }
+}
+
+/// What a commit after turns with these seals seals.
+pub fn total(turns: &[Seal]) -> Seal {
+    let mut totalling = sync_gib::sync::flow::Totalling::default();
+    turns.iter().for_each(|turn| totalling.add(turn));
+    totalling.seal()
 }
 
 pub fn seal(ibgibs: &[Box<str>]) -> Seal {

@@ -20,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 64 << 30, ibgibs: 50_000_000 }
+        Limits { bytes: 16 << 30, ibgibs: 10_000_000 }
     }
 }
 

@@ -10,7 +10,7 @@ use super::weave::weave;
 /// How many bytes of a stretch's three texts are compared word by word.
 const MAX_WORD_BYTES: usize = 1 << 20;
 /// How many tokens two texts may differ in to be compared at all; more count as replaced.
-const MAX_TOKENS: usize = 200_000;
+const MAX_TOKENS: usize = 100_000;
 
 /// Merges two texts that were made of one.
 ///
