@@ -99,28 +99,19 @@ pub fn open_session<L: Link>(
     link: &L,
     identity: &Identity,
 ) -> Result<Established, PeerError> {
-    let domain = &identity.domain;
-    let mut missing: Vec<IbGib> = Vec::new();
-    for tries in 1..=ESTABLISH_TRIES {
-        let tip = identity_tip(space, domain)?;
-        check_identity(&tip, identity)?;
-        let made = establish(domain, &tip, &identity.secret, Moment::now())?;
-        let frames: Vec<&IbGib> = missing.iter().chain([&made.identity]).collect();
-        match link.evolve(domain, &frames, &made.session) {
-            Ok(()) => {
-                store(space, &[&made.identity, &made.session])?;
-                return Ok(made);
-            }
-            Err(error) if is_conflict(&error) && tries < ESTABLISH_TRIES => {
-                missing = catch_up(space, link, domain)?;
-                if tries > 1 {
-                    pause(tries);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(SyncError::Conflict("other devices sign with this identity all the time".into()).into())
+    let Identity { domain, secret } = identity;
+    let made = sign_on_newest(
+        space,
+        link,
+        identity,
+        |tip| establish(domain, tip, secret, Moment::now()),
+        |missing, made| {
+            let frames: Vec<&IbGib> = missing.iter().chain([&made.identity]).collect();
+            link.evolve(domain, &frames, &made.session)
+        },
+    )?;
+    store(space, &[&made.identity, &made.session])?;
+    Ok(made)
 }
 
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
@@ -130,21 +121,42 @@ pub fn revoke<L: Link>(
     identity: &Identity,
     reason: &str,
 ) -> Result<Addr, PeerError> {
-    let domain = &identity.domain;
+    let Identity { domain, secret } = identity;
+    let last = sign_on_newest(
+        space,
+        link,
+        identity,
+        |tip| Ok(keystone::revoke(tip, secret, reason, Moment::now())?),
+        |missing, last| {
+            let frames: Vec<&IbGib> = missing.iter().chain([last]).collect();
+            link.revoke(domain, &frames)
+        },
+    )?;
+    store(space, &[&last])?;
+    Ok(last.addr().map_err(SyncError::from)?)
+}
+
+/// Signs on I's newest frame and posts what was made with the frames that the receiver lacks; once
+/// more, on a newer frame, where another device signed first.
+fn sign_on_newest<T, L: Link>(
+    space: &dyn Space,
+    link: &L,
+    identity: &Identity,
+    make: impl Fn(&IbGib) -> Result<T, SyncError>,
+    post: impl Fn(&[IbGib], &T) -> Result<(), PeerError>,
+) -> Result<T, PeerError> {
     let mut missing: Vec<IbGib> = Vec::new();
     for tries in 1..=ESTABLISH_TRIES {
-        let tip = identity_tip(space, domain)?;
+        let tip = identity_tip(space, &identity.domain)?;
         check_identity(&tip, identity)?;
-        let last = keystone::revoke(&tip, &identity.secret, reason, Moment::now());
-        let last = last.map_err(SyncError::from)?;
-        let frames: Vec<&IbGib> = missing.iter().chain([&last]).collect();
-        match link.revoke(domain, &frames) {
-            Ok(()) => {
-                store(space, &[&last])?;
-                return Ok(last.addr().map_err(SyncError::from)?);
-            }
+        let made = make(&tip)?;
+        match post(&missing, &made) {
+            Ok(()) => return Ok(made),
             Err(error) if is_conflict(&error) && tries < ESTABLISH_TRIES => {
-                missing = catch_up(space, link, domain)?;
+                missing = catch_up(space, link, &identity.domain)?;
+                if tries > 1 {
+                    pause(tries);
+                }
             }
             Err(error) => return Err(error),
         }

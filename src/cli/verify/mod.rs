@@ -39,8 +39,8 @@ pub const PHASES: [&str; 14] =
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib verify\n  \
-    sync-gib verify 4.7 --way a --keep /tmp/merge\n  \
-    sync-gib --home /tmp/merge/4.7-a/sender graph X")]
+    sync-gib verify 4.7 --way a --keep kept\n  \
+    sync-gib --home kept/4.7-a/sender graph X")]
 pub struct VerifyArgs {
     /// The phases to run; else all
     #[arg(value_name = "PHASE", value_parser = PHASES)]
