@@ -138,6 +138,10 @@ impl Output {
         if error.code == ErrorCode::ClosedPipe {
             return;
         }
+        // Who interrupts a command knows it.
+        if error.code == ErrorCode::Interrupted && !self.json {
+            return;
+        }
         if self.json {
             // Nobody is left to tell where standard output fails as well.
             let _ = self.write(format_args!("{}\n", self.failure(error)));
