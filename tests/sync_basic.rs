@@ -5,8 +5,9 @@ mod common;
 
 use common::{Device, receiver};
 use serde_json::json;
+use sync_gib::ibgib::IbGib;
 use sync_gib::peer::{Link, client};
-use sync_gib::space::{Space, SqliteSpace, compare_graphs};
+use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 
 #[test]
 fn a_timeline_goes_up_once() {
@@ -89,4 +90,22 @@ fn an_old_identity_moves_to_a_new_server() {
     let tip = |space: &SqliteSpace| space.tip(&device.identity.domain).unwrap().unwrap();
     assert_eq!(tip(new.dest()).n, 261);
     assert_eq!(tip(new.dest()).addr, tip(&device.space).addr);
+}
+
+#[test]
+fn stones_that_both_sides_have_take_no_turns_to_be_offered_back() {
+    let device = Device::new();
+    let (_dir, link) = receiver(&device.identity.domain);
+    link.register(&device.genesis).unwrap();
+    let stone = |at: usize| IbGib::new("tag".into(), Some(json!({ "at": at })), None).unwrap();
+    let stones: Vec<IbGib> = (0..2500).map(stone).collect();
+    device.space.put_all(&stones).unwrap();
+    assert_eq!(device.sync(&link).unwrap().summary.sent, 2500);
+
+    let nothing = device.sync(&link).unwrap().summary;
+    assert_eq!((nothing.sent, nothing.equal), (0, 2500));
+    assert_eq!(nothing.turns, 4, "three pages of stones, and the commit");
+
+    let other = Device::with(device.genesis.clone());
+    assert_eq!(other.sync(&link).unwrap().summary.received, 2500);
 }

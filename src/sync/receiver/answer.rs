@@ -92,15 +92,23 @@ impl Receiver<'_> {
                 }
             }
         }
-        let page = space.loose_stones(offering.after_stone, PAGE)?;
-        ack.more = page.len() >= PAGE;
-        for (id, addr) in page {
-            offering.after_stone = Some(id);
-            if !self.open()?.named.contains(&addr.key()) {
-                ack.offered_stones.push(addr);
+        loop {
+            let page = space.loose_stones(offering.after_stone, PAGE)?;
+            let is_last = page.len() < PAGE;
+            for (id, addr) in page {
+                if ack.offered_stones.len() >= PAGE {
+                    ack.more = true;
+                    return Ok(());
+                }
+                offering.after_stone = Some(id);
+                if !self.open()?.named.contains(&addr.key()) {
+                    ack.offered_stones.push(addr);
+                }
+            }
+            if is_last {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn offer_roots(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
