@@ -529,12 +529,16 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__sync)
-            opts="-q -v -h --pull-only --push-only --dry-run --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --pull-only --push-only --dry-run --retry-for --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --retry-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --trace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -60,6 +60,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l json -d 'Pri
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l retry-for -d 'Seconds to try again where other devices are faster, or the server is busy; 0 for once' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON; no secret is in it' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r

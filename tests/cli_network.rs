@@ -196,6 +196,40 @@ fn devices_that_race_retry_and_do_not_fail() {
     }
 }
 
+/// A home that joined an identity, without the price of stretching its secret.
+fn joined(world: &World, home: &str, url: &str, identity: &str) {
+    world.ok(home, &["setup", "--server", url, "--join", identity, "--raw-secret"]);
+    world.ok(home, &["sync"]);
+}
+
+#[test]
+fn thirty_two_devices_at_once_all_finish() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("0", &["setup", "--server", &serve.url, "--raw-secret"]);
+    world.ok("0", &["sync"]);
+    let homes: Vec<String> = (0..32).map(|home| home.to_string()).collect();
+    for home in &homes[1..] {
+        joined(&world, home, &serve.url, setup["identity"].as_str().unwrap());
+    }
+    let together = std::sync::Barrier::new(homes.len());
+    std::thread::scope(|scope| {
+        for home in &homes {
+            let (world, together) = (&world, &together);
+            scope.spawn(move || {
+                world.ok(home, &["mut8", "X", "--set", &format!("d{home}=1")]);
+                together.wait();
+                world.ok(home, &["sync"]);
+            });
+        }
+    });
+    world.ok("0", &["sync"]);
+    let tip: Value = serde_json::from_str(&world.ok("0", &["get", "X"])).unwrap();
+    for home in &homes {
+        assert_eq!(tip["data"][format!("d{home}")], 1, "{home}");
+    }
+}
+
 #[test]
 fn a_setup_that_could_not_register_is_finished_by_a_rerun() {
     let world = World::new();

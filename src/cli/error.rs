@@ -179,6 +179,10 @@ impl From<PeerError> for CliError {
                 .hint("is the server running? try again"),
             PeerError::Stopped { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost: run the command again"),
+            PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
+                .hint("nothing is lost: run the command again in a while"),
+            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
+                .hint("nothing is lost, and nothing more was signed: the server needs mending"),
             PeerError::Strange { .. } => CliError::new(ErrorCode::Unreachable, message),
             PeerError::Sync(error) => error.into(),
         }
@@ -195,7 +199,7 @@ impl From<SyncError> for CliError {
                 RefusalCode::Auth => ErrorCode::IdentityRefused,
                 RefusalCode::Conflict => ErrorCode::Conflict,
                 RefusalCode::NotFound => ErrorCode::NotFound,
-                RefusalCode::Internal => ErrorCode::Unreachable,
+                RefusalCode::Internal | RefusalCode::Busy => ErrorCode::Unreachable,
                 RefusalCode::Content | RefusalCode::Limit | RefusalCode::Protocol => {
                     ErrorCode::Refused
                 }

@@ -1,6 +1,7 @@
 //! `sync`: both sides to the same state.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::ibgib::Addr;
 use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
-use crate::sync::{Direction, Plan, SenderOpts};
+use crate::sync::{Direction, Plan, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
@@ -40,6 +41,10 @@ pub struct SyncArgs {
     /// Print what would move, and move nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Seconds to try again where other devices are faster, or the server is busy; 0 for once
+    #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
+          value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub retry_for: u32,
     /// Write every message, both ways, to FILE as NDJSON; no secret is in it
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -64,6 +69,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             _ => Direction::Both,
         },
         dry_run: args.dry_run,
+        retry_for: Duration::from_secs(args.retry_for.into()),
         ..SenderOpts::new(home.dir().to_owned())
     };
     // The log is written back once, when the file is closed, and not in the middle of the commit.

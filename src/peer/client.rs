@@ -2,20 +2,16 @@
 //! device was faster.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::PeerError;
 use super::link::{Link, Watch};
-use crate::ibgib::{Addr, IbGib, Moment};
+use super::retries::Retries;
+use super::signing::{self, Opened};
+use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, MasterSecret};
 use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
-use crate::sync::msg::{Refusal, RefusalCode, Token};
-use crate::sync::{Established, Plan, Sender, SenderOpts, Summary, SyncError, domain, establish};
-
-/// How often a session is established anew while other devices sign in between.
-const ESTABLISH_TRIES: u32 = 12;
-/// How often a saga is run anew while others commit in between.
-const SAGA_TRIES: u32 = 8;
+use crate::sync::msg::{RefusalCode, Token};
+use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
 
 /// Who syncs: an identity's domain, and its secret.
 #[derive(Debug)]
@@ -42,6 +38,9 @@ pub struct Synced {
 }
 
 /// Syncs a space with a receiver.
+///
+/// Where another device was faster, or the receiver is busy, it begins anew with a session of its
+/// own, within `opts.retry_for`.
 pub fn sync<L: Link>(
     space: &dyn Space,
     link: &L,
@@ -49,34 +48,59 @@ pub fn sync<L: Link>(
     opts: &SenderOpts,
     watch: &mut dyn Watch,
 ) -> Result<Synced, PeerError> {
-    let mut tries = 1;
+    let mut retries = Retries::new(opts.retry_for);
+    let mut planned = None;
     loop {
-        match sync_once(space, link, identity, opts, watch) {
-            Ok(synced) => return Ok(Synced { tries, ..synced }),
-            Err(error) if tries < SAGA_TRIES && lost_race(&error) => {
-                tracing::info!(%error, "somebody else was faster; once more");
-                pause(tries);
-                tries += 1;
-            }
-            Err(error) => return Err(error),
+        let (error, plan) = match sync_once(space, link, identity, opts, watch, &mut retries)? {
+            Ok(synced) => return Ok(synced),
+            Err(failed) => failed,
+        };
+        if !matches!(error, PeerError::Busy { .. }) && !lost_race(&error) {
+            return Err(error);
         }
+        // A conflict that comes before all is compared says nothing of where the timelines are.
+        if is_conflict(&error) && !plan.is_empty() && planned.as_ref() == Some(&plan) {
+            return Err(PeerError::Fault(format!(
+                "it refuses a commit since a timeline moved ({error}), and then shows it where it \
+                 was"
+            )));
+        }
+        planned = Some(plan);
+        retries.again(error)?;
     }
 }
 
+/// One saga, from the opening of its session on. The outer error is of a session that did not come
+/// about, the inner one of the saga, with what it was about to do.
 fn sync_once<L: Link>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
     opts: &SenderOpts,
     watch: &mut dyn Watch,
-) -> Result<Synced, PeerError> {
-    let Established { saga_id, session, signer, .. } = open_session(space, link, identity)?;
-    let session = session.addr().map_err(SyncError::from)?;
-    let domain = identity.domain.clone();
-    let mut sender = Sender::new(space, domain, saga_id, signer, opts.clone())?;
-    link.converse(&mut sender, watch)?;
-    let (summary, plan) = (sender.summary().clone(), sender.plan().clone());
-    Ok(Synced { summary, plan, token: sender.token().cloned(), session, tries: 1 })
+    retries: &mut Retries,
+) -> Result<Result<Synced, (PeerError, Plan)>, PeerError> {
+    loop {
+        let Opened { made, is_resumed } = signing::open_session(space, link, identity, retries)?;
+        let Established { saga_id, session, identity: step, signer } = made;
+        let session = session.addr().map_err(SyncError::from)?;
+        let domain = identity.domain.clone();
+        let mut sender = Sender::new(space, domain, saga_id, signer, opts.clone())?;
+        let ended = link.converse(&mut sender, watch);
+        let plan = sender.plan().clone();
+        let Err(error) = ended else {
+            let (summary, token) = (sender.summary().clone(), sender.token().cloned());
+            return Ok(Ok(Synced { summary, plan, token, session, tries: retries.tries() }));
+        };
+        let refused = !sender.is_connected() && has_code(&error, RefusalCode::Auth);
+        // A session is entered once. Where somebody else of this home may have entered it, the next
+        // one is signed on top of it.
+        if refused && (is_resumed || signing::is_shared(space, &identity.domain, &step)?) {
+            retries.again(error)?;
+            continue;
+        }
+        return Ok(Err((error, plan)));
+    }
 }
 
 /// Opens a session and closes it again: proves the secret, and brings a token for reading.
@@ -88,30 +112,20 @@ pub fn connect<L: Link>(
     watch: &mut dyn Watch,
 ) -> Result<Option<Token>, PeerError> {
     let opts = SenderOpts { connect_only: true, ..SenderOpts::new(stage_dir.to_owned()) };
-    Ok(sync_once(space, link, identity, &opts, watch)?.token)
+    Ok(sync(space, link, identity, &opts, watch)?.token)
 }
 
-/// Makes a session, has the receiver accept it, and stores I′ and S here.
+/// Makes a session, has the receiver accept it, and stores I′ and S here (docs/protocol.md,
+/// section 5).
 ///
-/// Where I moved on elsewhere, its newer frames are fetched, validated and signed upon.
+/// From one frame of I one proof is made, whatever is answered and however often this is called.
 pub fn open_session<L: Link>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
 ) -> Result<Established, PeerError> {
-    let Identity { domain, secret } = identity;
-    let made = sign_on_newest(
-        space,
-        link,
-        identity,
-        |tip| establish(domain, tip, secret, Moment::now()),
-        |missing, made| {
-            let frames: Vec<&IbGib> = missing.iter().chain([&made.identity]).collect();
-            link.evolve(domain, &frames, &made.session)
-        },
-    )?;
-    store(space, &[&made.identity, &made.session])?;
-    Ok(made)
+    let mut retries = Retries::new(RETRY_FOR);
+    Ok(signing::open_session(space, link, identity, &mut retries)?.made)
 }
 
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
@@ -121,63 +135,7 @@ pub fn revoke<L: Link>(
     identity: &Identity,
     reason: &str,
 ) -> Result<Addr, PeerError> {
-    let Identity { domain, secret } = identity;
-    let last = sign_on_newest(
-        space,
-        link,
-        identity,
-        |tip| Ok(keystone::revoke(tip, secret, reason, Moment::now())?),
-        |missing, last| {
-            let frames: Vec<&IbGib> = missing.iter().chain([last]).collect();
-            link.revoke(domain, &frames)
-        },
-    )?;
-    store(space, &[&last])?;
-    Ok(last.addr().map_err(SyncError::from)?)
-}
-
-/// Signs on I's newest frame and posts what was made with the frames that the receiver lacks; once
-/// more, on a newer frame, where another device signed first.
-fn sign_on_newest<T, L: Link>(
-    space: &dyn Space,
-    link: &L,
-    identity: &Identity,
-    make: impl Fn(&IbGib) -> Result<T, SyncError>,
-    post: impl Fn(&[IbGib], &T) -> Result<(), PeerError>,
-) -> Result<T, PeerError> {
-    let mut missing: Vec<IbGib> = Vec::new();
-    for tries in 1..=ESTABLISH_TRIES {
-        let tip = identity_tip(space, &identity.domain)?;
-        check_identity(&tip, identity)?;
-        let made = make(&tip)?;
-        match post(&missing, &made) {
-            Ok(()) => return Ok(made),
-            Err(error) if is_conflict(&error) && tries < ESTABLISH_TRIES => {
-                missing = catch_up(space, link, &identity.domain)?;
-                if tries > 1 {
-                    pause(tries);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(SyncError::Conflict("other devices sign with this identity all the time".into()).into())
-}
-
-fn identity_tip(space: &dyn Space, domain: &Addr) -> Result<IbGib, SyncError> {
-    let absent = || SyncError::Auth(format!("the identity {domain} is not in this space"));
-    let tip = space.tip(domain)?.ok_or_else(absent)?;
-    Ok(space.get_id(tip.id)?)
-}
-
-fn check_identity(tip: &IbGib, identity: &Identity) -> Result<(), SyncError> {
-    if keystone::is_revoked(tip) {
-        return Err(SyncError::Auth("the identity is revoked: it signs nothing any more".into()));
-    }
-    if !keystone::knows(&identity.secret, tip) {
-        return Err(SyncError::Auth("the secret is not this identity's".into()));
-    }
-    Ok(())
+    signing::revoke(space, link, identity, reason, &mut Retries::new(RETRY_FOR))
 }
 
 /// Fetches what the receiver has of I and is lacking here. Returns what the receiver lacks of it.
@@ -188,7 +146,12 @@ pub fn catch_up<L: Link>(
 ) -> Result<Vec<IbGib>, PeerError> {
     let tip = space.tip(domain).map_err(SyncError::from)?;
     let tip = tip.ok_or_else(|| SyncError::Auth("the identity is not in this space".into()))?;
-    let theirs = link.identity(domain, Some(&tip.addr))?;
+    let theirs = link.identity(domain, Some(&tip.addr)).map_err(|error| {
+        if !has_code(&error, RefusalCode::NotFound) {
+            return error;
+        }
+        SyncError::Auth(format!("the identity {domain} is not registered there")).into()
+    })?;
     if theirs.iter().any(|frame| frame.tjp_addr().as_deref() != Some(domain.as_str())) {
         return Err(SyncError::protocol("it gave something else than the identity's frames").into());
     }
@@ -259,23 +222,25 @@ fn read(space: &dyn Space, ids: &[Id]) -> Result<Vec<IbGib>, SyncError> {
     Ok(ids.iter().map(|id| space.get_id(*id)).collect::<Result<_, _>>()?)
 }
 
-fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<(), SyncError> {
+pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<(), SyncError> {
     let prepared: Vec<Prepared> =
         frames.iter().map(|frame| Prepared::new(frame)).collect::<Result<_, _>>()?;
     space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?;
     Ok(())
 }
 
-fn is_conflict(error: &PeerError) -> bool {
-    matches!(
-        error,
-        PeerError::Sync(SyncError::Refused(Refusal { code: RefusalCode::Conflict, .. }))
-    )
+pub(super) fn is_conflict(error: &PeerError) -> bool {
+    has_code(error, RefusalCode::Conflict)
 }
 
-/// Whether a saga failed since somebody else committed first, there or here.
+fn has_code(error: &PeerError, code: RefusalCode) -> bool {
+    matches!(error, PeerError::Sync(SyncError::Refused(refusal)) if refusal.code == code)
+}
+
+/// Whether a saga failed since somebody else committed first, there or here, or is about to.
 fn lost_race(error: &PeerError) -> bool {
     is_conflict(error)
+        || has_code(error, RefusalCode::Busy)
         || matches!(
             error,
             PeerError::Sync(
@@ -283,11 +248,4 @@ fn lost_race(error: &PeerError) -> bool {
                     | SyncError::Space(SpaceError::TipMoved { .. } | SpaceError::Diverged { .. })
             )
         )
-}
-
-/// Waits a little, longer with every try, and not as long as another device does.
-fn pause(tries: u32) {
-    let random = getrandom::u32().unwrap_or(0) % 100;
-    let ms = u64::from(tries.min(10)) * 30 + u64::from(random);
-    std::thread::sleep(Duration::from_millis(ms));
 }

@@ -163,12 +163,17 @@ impl HttpClient {
         if status.is_success() {
             return Ok(response);
         }
+        let after = super::retry_after(response.headers());
         let text = self.text(response).await?;
         match serde_json::from_str::<ErrorBody>(&text) {
-            Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => Err(PeerError::Unreachable {
-                url: self.endpoint.url().to_owned(),
-                reason: wire::printable(&body.error.message),
-            }),
+            Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                let url = self.endpoint.url().to_owned();
+                let reason = wire::printable(&body.error.message);
+                Err(match after {
+                    Some(after) => PeerError::Busy { url, reason, after },
+                    None => PeerError::Unreachable { url, reason },
+                })
+            }
             Ok(body) => {
                 let message = wire::printable(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.code, message }).into())

@@ -8,6 +8,8 @@ pub mod inprocess;
 pub mod link;
 pub(crate) mod pump;
 pub mod remote;
+mod retries;
+mod signing;
 pub mod wire;
 pub mod ws;
 
@@ -18,6 +20,10 @@ pub use inprocess::InProcess;
 pub use link::{Link, NoWatch, Watch};
 pub use pump::Patience;
 pub use remote::Remote;
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +58,28 @@ pub enum PeerError {
         /// What it answered.
         what: String,
     },
+    /// The server has too much to do at the moment.
+    #[error("{url} is busy: {reason}")]
+    Busy {
+        /// Which.
+        url: String,
+        /// With what.
+        reason: String,
+        /// How long it asks to be left alone.
+        after: Duration,
+    },
+    /// The server contradicts itself.
+    #[error("the server contradicts itself: {0}")]
+    Fault(String),
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),
+}
+
+/// How long the server asks to be left alone, where its answer says so in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The reason that a library gives, with what a person can do about it.

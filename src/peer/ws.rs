@@ -6,7 +6,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{
+    self,
+    protocol::{Message, WebSocketConfig},
+};
 
 use super::channel::Channel;
 use super::pump::{self, Patience, Socket};
@@ -20,13 +23,9 @@ pub async fn open(
     endpoint: &Endpoint,
     patience: Patience,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
-    let unreachable = |reason: String| {
-        let reason = super::explained(reason);
-        PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
-    };
     let opening = timeout(patience.untrusted * 2, connect(endpoint)).await;
-    let socket = opening.map_err(|_| unreachable("it does not answer".into()))?;
-    let (channel, pump) = socket.map_err(unreachable)?.pumped(endpoint.url(), patience);
+    let socket = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+    let (channel, pump) = socket.pumped(endpoint.url(), patience);
     Ok((channel, tokio::spawn(pump)))
 }
 
@@ -54,10 +53,11 @@ impl Opened {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Opened, String> {
+async fn connect(endpoint: &Endpoint) -> Result<Opened, PeerError> {
+    let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
-    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| e.to_string())?;
-    tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
+    tcp.set_nodelay(true).map_err(|e| failed(&e))?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     let at = endpoint.at(PATH_WS);
     let url = format!("{scheme}{}", at.trim_start_matches("https").trim_start_matches("http"));
@@ -65,16 +65,32 @@ async fn connect(endpoint: &Endpoint) -> Result<Opened, String> {
     match tls {
         None => {
             let opened = tokio_tungstenite::client_async_with_config(url, tcp, config).await;
-            Ok(Opened::Plain(Box::new(opened.map_err(|e| e.to_string())?.0)))
+            Ok(Opened::Plain(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
         }
         Some(tls) => {
-            let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
+            let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
             let connector = tokio_rustls::TlsConnector::from(tls);
-            let stream = connector.connect(name, tcp).await.map_err(|e| e.to_string())?;
+            let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
             let opened = tokio_tungstenite::client_async_with_config(url, stream, config).await;
-            Ok(Opened::Tls(Box::new(opened.map_err(|e| e.to_string())?.0)))
+            Ok(Opened::Tls(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
         }
     }
+}
+
+fn unreachable(endpoint: &Endpoint, reason: &str) -> PeerError {
+    let reason = super::explained(reason.to_owned());
+    PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
+}
+
+/// A handshake that failed: a server that has no place left says when to come back.
+fn refused(endpoint: &Endpoint, error: &tungstenite::Error) -> PeerError {
+    if let tungstenite::Error::Http(response) = error
+        && let Some(after) = super::retry_after(response.headers())
+    {
+        let (url, reason) = (endpoint.url().to_owned(), "all its sockets are taken".into());
+        return PeerError::Busy { url, reason, after };
+    }
+    unreachable(endpoint, &error.to_string())
 }
 
 fn config() -> WebSocketConfig {

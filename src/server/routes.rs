@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tracing::{info, warn};
@@ -64,7 +64,11 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let detail = ErrorDetail { code: self.code, message: self.message };
-        (self.status, axum::Json(ErrorBody { error: detail })).into_response()
+        let mut response = (self.status, axum::Json(ErrorBody { error: detail })).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -75,6 +79,7 @@ impl From<SyncError> for Failure {
             RefusalCode::Auth => StatusCode::FORBIDDEN,
             RefusalCode::Conflict => StatusCode::CONFLICT,
             RefusalCode::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+            RefusalCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             RefusalCode::Protocol | RefusalCode::Content => StatusCode::BAD_REQUEST,

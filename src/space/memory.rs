@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ibgib::{Addr, AddrKey};
 
+use super::pending::{PendingRow, Purpose};
 use super::rows::{Backend, NewRow, Row, Rows, RowsMut, TimelineRow};
 use super::{Id, SpaceCount, SpaceError, TimelineKind};
 
@@ -74,6 +75,7 @@ struct State {
     links: BTreeSet<(Id, Id)>,
     loose: BTreeSet<Id>,
     names: HashMap<String, Addr>,
+    pending: HashMap<(Addr, Purpose), PendingRow>,
     count: SpaceCount,
     /// How to undo what the write under way has done.
     undo: Vec<Undo>,
@@ -157,6 +159,10 @@ impl Rows for State {
 
     fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
         Ok(self.names.get(name).cloned())
+    }
+
+    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+        Ok(self.pending.get(&(identity.clone(), purpose)).cloned())
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {
@@ -249,6 +255,21 @@ impl RowsMut for State {
         self.undo_by(move |state| match before {
             Some(before) => drop(state.names.insert(name, before)),
             None => drop(state.names.remove(&name)),
+        });
+        Ok(())
+    }
+
+    fn set_pending(
+        &mut self,
+        identity: &Addr,
+        purpose: Purpose,
+        row: &PendingRow,
+    ) -> Result<(), SpaceError> {
+        let key = (identity.clone(), purpose);
+        let before = self.pending.insert(key.clone(), row.clone());
+        self.undo_by(move |state| match before {
+            Some(before) => drop(state.pending.insert(key, before)),
+            None => drop(state.pending.remove(&key)),
         });
         Ok(())
     }

@@ -16,6 +16,7 @@ mod error;
 mod graph;
 mod head;
 mod memory;
+mod pending;
 mod prepared;
 mod put;
 mod read;
@@ -30,6 +31,7 @@ pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
 pub use memory::MemorySpace;
+pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
 pub use sqlite::{Ledger, SessionRow, SqliteSpace};
@@ -225,6 +227,22 @@ pub trait Space: Send + Sync {
 
     /// Points a name to an address, which need not be here.
     fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+
+    /// The step of an identity that was signed last for a purpose and that perhaps nobody has
+    /// accepted yet (docs/protocol.md, section 5).
+    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError>;
+
+    /// Keeps a signed step before it is sent, in a transaction of its own.
+    ///
+    /// Where one is kept on the same frame already, that one stays and is returned. Errors with
+    /// [`SpaceError::TipMoved`] where the identity's newest frame is not the one that it was signed
+    /// on; a step that was kept on an older frame gives way.
+    fn keep_pending(
+        &self,
+        identity: &Addr,
+        purpose: Purpose,
+        made: &Pending,
+    ) -> Result<Pending, SpaceError>;
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;

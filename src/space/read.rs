@@ -7,8 +7,8 @@ use crate::ibgib::Addr;
 use super::head::Head;
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::{
-    Id, Node, Prepared, PutOpts, PutReport, Space, SpaceCount, SpaceError, Timeline, TimelineKind,
-    Tip, put,
+    Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Space, SpaceCount, SpaceError,
+    Timeline, TimelineKind, Tip, pending, put,
 };
 
 /// Below every row's number.
@@ -99,6 +99,19 @@ impl<B: Backend> Space for B {
 
     fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
         self.write(|rows| rows.set_name(name, addr))
+    }
+
+    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError> {
+        self.read(|rows| pending::pending(rows, identity, purpose))
+    }
+
+    fn keep_pending(
+        &self,
+        identity: &Addr,
+        purpose: Purpose,
+        made: &Pending,
+    ) -> Result<Pending, SpaceError> {
+        self.write(|rows| pending::keep(rows, identity, purpose, made))
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {

@@ -2,6 +2,7 @@
 
 use crate::ibgib::{Addr, AddrKey};
 
+use super::pending::{PendingRow, Purpose};
 use super::{Id, SpaceCount, SpaceError, TimelineKind};
 
 /// What is known of an ibGib without reading its JSON.
@@ -66,6 +67,7 @@ pub(super) trait Rows {
     /// The frame on the line with the highest count of at most `n`.
     fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
     fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
+    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
     /// The error for rows that contradict each other.
     fn damaged(&self, detail: String) -> SpaceError;
@@ -86,6 +88,13 @@ pub(super) trait RowsMut: Rows {
     /// Puts a frame on its timeline's line.
     fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError>;
     fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    /// Keeps an identity's pending step in the place of the one before.
+    fn set_pending(
+        &mut self,
+        identity: &Addr,
+        purpose: Purpose,
+        row: &PendingRow,
+    ) -> Result<(), SpaceError>;
     fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError>;
 }
 

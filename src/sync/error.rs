@@ -68,6 +68,7 @@ impl SyncError {
         let message = match code {
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
+            RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),
             _ => self.to_string(),
         };
         Refusal { code, message }
@@ -77,9 +78,8 @@ impl SyncError {
 /// Whether a space refused what came, or failed itself.
 fn space_code(error: &SpaceError) -> RefusalCode {
     match error {
-        SpaceError::Diverged { .. } | SpaceError::TipMoved { .. } | SpaceError::Busy(_) => {
-            RefusalCode::Conflict
-        }
+        SpaceError::Diverged { .. } | SpaceError::TipMoved { .. } => RefusalCode::Conflict,
+        SpaceError::Busy(_) => RefusalCode::Busy,
         SpaceError::Missing { .. }
         | SpaceError::KeystoneFork { .. }
         | SpaceError::KeystoneInvalid { .. }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::domain::saga_of_session;
 use super::error::SyncError;
 use super::session::Signer;
 use crate::ibgib::addr::lower_hex;
@@ -23,6 +24,22 @@ pub struct Established {
     pub identity: IbGib,
     /// Signs for S.
     pub signer: Signer,
+}
+
+impl Established {
+    /// A session that was made before, from what was kept of it: I's step, and S's genesis.
+    ///
+    /// Errors where the genesis names no saga, which none that [`establish`] made does.
+    pub fn resume(
+        identity: IbGib,
+        session: IbGib,
+        secret: &MasterSecret,
+    ) -> Result<Established, SyncError> {
+        let saga_id = saga_of_session(&session)
+            .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
+        let signer = Signer::new(secret.derive_session(&saga_id), session.clone())?;
+        Ok(Established { saga_id, session, identity, signer })
+    }
 }
 
 /// Makes a session keystone S and evolves I so that it claims S.

@@ -19,4 +19,4 @@ pub use error::SyncError;
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};
 pub use receiver::{Gate, OpenGate, Receiver, ReceiverOpts};
-pub use sender::{Direction, Plan, Sender, SenderOpts, Summary};
+pub use sender::{Direction, Plan, RETRY_FOR, Sender, SenderOpts, Summary};

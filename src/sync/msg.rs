@@ -38,6 +38,8 @@ pub enum RefusalCode {
     Conflict,
     /// A limit was reached.
     Limit,
+    /// Too much is going on at the moment: the same again may work in a while.
+    Busy,
     /// What was asked for is not there.
     NotFound,
     /// The other side's own fault, such as a full disk.

@@ -8,6 +8,7 @@ mod frames;
 mod hostile_common;
 mod http;
 mod payloads;
+mod proofs;
 mod races;
 mod servers;
 mod turns;

@@ -116,3 +116,28 @@ pub fn http(runtime: &Runtime, body: String) -> String {
     });
     url
 }
+
+/// What came to a server: the path, and the body.
+pub type Heard = (String, String);
+
+/// Answers each request as `says` says to its path and body: a status, and a body.
+pub fn answering(
+    runtime: &Runtime,
+    says: impl Fn(&str, &str) -> (u16, String) + Clone + Send + Sync + 'static,
+) -> (String, std::sync::Arc<std::sync::Mutex<Vec<Heard>>>) {
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noting = std::sync::Arc::clone(&heard);
+    let app = axum::Router::new().fallback(move |uri: axum::http::Uri, body: String| {
+        noting.lock().unwrap().push((uri.path().to_owned(), body.clone()));
+        let (status, body) = says(uri.path(), &body);
+        let status = axum::http::StatusCode::from_u16(status).unwrap();
+        async move { (status, body) }
+    });
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let std = listener.into_std().unwrap();
+    runtime.spawn(async move {
+        axum_server::from_tcp(std).unwrap().serve(app.into_make_service()).await
+    });
+    (url, heard)
+}

@@ -6,6 +6,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
 use crate::ibgib::{Addr, AddrKey};
+use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, TimelineRow};
 use crate::space::{Id, SpaceCount, SpaceError, TimelineKind};
 
@@ -31,6 +32,8 @@ const LINKS: &str = "SELECT dst FROM link WHERE src = ?1";
 const LINE_AT: &str = "SELECT id FROM ibgib \
      WHERE timeline = ?1 AND aside = 0 AND n <= ?2 ORDER BY n DESC LIMIT 1";
 const NAME: &str = "SELECT addr FROM name WHERE domain = ?1 AND name = ?2";
+const PENDING: &str = "SELECT frame, evolved, session, shared FROM pending \
+     WHERE domain = ?1 AND identity = ?2 AND purpose = ?3";
 const COUNT: &str = "SELECT ibgibs, timelines, bytes FROM domain WHERE id = ?1";
 
 const NEXT_ID: &str = "SELECT coalesce(max(id), 0) + 1 FROM ibgib";
@@ -47,6 +50,9 @@ const CLEAR_LINE: &str = "UPDATE ibgib SET aside = 1 WHERE timeline = ?1 AND asi
 const SET_ON_LINE: &str = "UPDATE ibgib SET aside = 0 WHERE id = ?2 AND domain = ?1";
 const SET_NAME: &str = "INSERT INTO name(domain, name, addr) VALUES (?1, ?2, ?3) \
      ON CONFLICT(domain, name) DO UPDATE SET addr = excluded.addr";
+const SET_PENDING: &str = "INSERT OR REPLACE INTO \
+     pending(domain, identity, purpose, frame, evolved, session, shared) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const ADD_COUNT: &str = "UPDATE domain SET ibgibs = ibgibs + ?2, timelines = timelines + ?3, \
      bytes = bytes + ?4 WHERE id = ?1";
 
@@ -153,6 +159,20 @@ impl Rows for SqlRows<'_> {
         text.map(parse).transpose()
     }
 
+    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+        let found = self.one(
+            PENDING,
+            params![self.domain, identity.as_str(), purpose.name()],
+            |row: &rusqlite::Row<'_>| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            },
+        )?;
+        let Some((on, evolved, session, is_shared)) = found else { return Ok(None) };
+        let damaged = |error| self.damaged(format!("the pending step of {identity}: {error}"));
+        let on = Addr::parse(&on).map_err(damaged)?;
+        Ok(Some(PendingRow { on, evolved, session, is_shared }))
+    }
+
     fn count(&self) -> Result<SpaceCount, SpaceError> {
         let read = |row: &rusqlite::Row<'_>| {
             Ok(SpaceCount {
@@ -222,6 +242,18 @@ impl RowsMut for SqlRows<'_> {
 
     fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
         self.run(SET_NAME, params![self.domain, name, addr.as_str()])
+    }
+
+    fn set_pending(
+        &mut self,
+        identity: &Addr,
+        purpose: Purpose,
+        row: &PendingRow,
+    ) -> Result<(), SpaceError> {
+        let PendingRow { on, evolved, session, is_shared } = row;
+        let (identity, on, purpose) = (identity.as_str(), on.as_str(), purpose.name());
+        let row = params![self.domain, identity, purpose, on, evolved, session, is_shared];
+        self.run(SET_PENDING, row)
     }
 
     fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError> {

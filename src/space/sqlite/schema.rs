@@ -11,7 +11,7 @@ use crate::space::SpaceError;
 pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
 
 /// How the file gets from each format to the next; the format's number is how many were applied.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Tables of format 1.
 ///
@@ -45,6 +45,14 @@ CREATE TABLE token(
 CREATE TABLE session(
     tjp TEXT PRIMARY KEY, domain TEXT NOT NULL, created_ms INTEGER NOT NULL,
     connected_ms INTEGER) STRICT;
+";
+
+/// A client's pending steps, apart from the timelines: `frame` is the one that was signed on.
+const V2: &str = "
+CREATE TABLE pending(
+    domain INTEGER NOT NULL, identity TEXT NOT NULL, purpose TEXT NOT NULL, frame TEXT NOT NULL,
+    evolved TEXT NOT NULL, session TEXT, shared INTEGER NOT NULL,
+    PRIMARY KEY(domain, identity, purpose)) STRICT;
 ";
 
 /// How long a call waits for another process's write.

@@ -9,6 +9,7 @@ pub use transfer::{NAME_SAGA, NAME_SESSION};
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
 use super::domain;
@@ -21,6 +22,9 @@ use super::session::Signer;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Prepared, Space};
 use init::Stating;
+
+/// [`SenderOpts::retry_for`] where nothing else is asked for.
+pub const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// Which way a sync moves things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +55,9 @@ pub struct SenderOpts {
     pub limits: Limits,
     /// How many turns the saga may take, whatever the receiver answers.
     pub max_turns: u64,
+    /// How long the client begins anew, with a session of its own each time, where other devices
+    /// were faster or the receiver is busy. The saga itself looks at no clock.
+    pub retry_for: Duration,
 }
 
 impl SenderOpts {
@@ -64,6 +71,7 @@ impl SenderOpts {
             stage_dir,
             limits: Limits::default(),
             max_turns: 10_000,
+            retry_for: RETRY_FOR,
         }
     }
 }
@@ -132,6 +140,11 @@ impl<'a> Sender<'a> {
     /// The tjp address of the identity whose data is synced.
     pub fn domain(&self) -> &Addr {
         &self.domain
+    }
+
+    /// Whether the receiver has accepted the session's proof.
+    pub fn is_connected(&self) -> bool {
+        !matches!(self.state, State::Start | State::Hello | State::Proof)
     }
 
     /// What was done so far.

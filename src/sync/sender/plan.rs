@@ -6,7 +6,7 @@ use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
 
 /// Frames of a timeline to send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// The timeline.
     pub tjp: Addr,
@@ -17,7 +17,7 @@ pub struct Push {
 }
 
 /// Frames of a timeline to fetch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
     /// The timeline.
     pub tjp: Addr,
@@ -32,7 +32,7 @@ pub struct Pull {
 }
 
 /// What is to be moved.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Timelines that are the same on both sides.
     pub equal: u64,

@@ -1,0 +1,52 @@
+//! Trying again, where others were faster or the server is busy, within a budget of time.
+
+use std::time::{Duration, Instant};
+
+use super::PeerError;
+
+/// The shortest and the longest span out of which a wait is drawn.
+const SPAN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// How often at most: each try may leave a step of the identity behind.
+const MAX_TRIES: u32 = 1000;
+
+/// How often something was tried, and until when it may be tried again.
+#[derive(Debug)]
+pub(super) struct Retries {
+    until: Instant,
+    tries: u32,
+    began: Instant,
+}
+
+impl Retries {
+    /// The first try; further ones begin within `budget`.
+    pub(super) fn new(budget: Duration) -> Retries {
+        let now = Instant::now();
+        Retries { until: now + budget, tries: 1, began: now }
+    }
+
+    /// How often it was tried.
+    pub(super) fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// Waits, and then it may be tried again; where the time is used up, the error is what is left.
+    ///
+    /// The wait is drawn at random out of a span as long as what failed took, and does not grow
+    /// with the tries: who lost before would lose ever more often against those who begin.
+    pub(super) fn again(&mut self, error: PeerError) -> Result<(), PeerError> {
+        let span = (self.began.elapsed() * 2).clamp(SPAN.0, SPAN.1);
+        let drawn = span.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX));
+        let wait = match &error {
+            PeerError::Busy { after, .. } => *after + drawn,
+            _ => drawn,
+        };
+        if self.tries >= MAX_TRIES || Instant::now() + wait >= self.until {
+            return Err(error);
+        }
+        tracing::info!(%error, ?wait, "once more");
+        std::thread::sleep(wait);
+        self.tries += 1;
+        self.began = Instant::now();
+        Ok(())
+    }
+}
