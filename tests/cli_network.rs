@@ -231,6 +231,21 @@ fn thirty_two_devices_at_once_all_finish() {
 }
 
 #[test]
+fn a_busy_server_is_told_as_busy_and_shows_no_path() {
+    let world = World::new();
+    let path = world.path("server.db");
+    let serve = Serve::start(&path, "127.0.0.1:0", &[]);
+    world.ok("a", &["setup", "--server", &serve.url, "--raw-secret"]);
+    let writing = rusqlite::Connection::open(&path).unwrap();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let told = world.fails("a", &["sync", "--retry-for", "0"], 3);
+    assert!(told.contains("is busy"), "{told}");
+    assert!(!told.contains("server.db"), "{told}");
+    writing.execute_batch("ROLLBACK").unwrap();
+    world.ok("a", &["sync"]);
+}
+
+#[test]
 fn a_setup_that_could_not_register_is_finished_by_a_rerun() {
     let world = World::new();
     let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);

@@ -10,7 +10,7 @@ use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, clien
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::{SenderOpts, SyncError};
 
-use crate::hostile_common::fake::{Heard, answering};
+use crate::hostile_common::fake::{Heard, SILENCE, answering};
 use crate::hostile_common::*;
 
 /// Short, so that a client that goes on does not do so for long.
@@ -205,4 +205,36 @@ fn two_processes_that_take_up_one_step_both_sync() {
             }
         });
     }
+}
+
+#[test]
+fn runs_that_are_killed_make_one_proof() {
+    let runtime = runtime();
+    let (url, heard) = answering(&runtime, |path, _| match path {
+        path if path.ends_with("/identity") => (200, String::new()),
+        path if path.ends_with("/keystones") => (200, "{}".into()),
+        _ => (SILENCE, String::new()),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "tally-orchid-bramble-quartz-7419").unwrap();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sync-gib"));
+        command.arg("--home").arg(dir.path()).args(args).arg("--secret-file").arg(&secret);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    assert!(run(&["setup", "--server", &url, "--raw-secret"]).wait().unwrap().success());
+    let evolutions = || {
+        let heard = heard.lock().unwrap();
+        let evolutions = heard.iter().filter(|(path, _)| path.ends_with("/evolution"));
+        evolutions.cloned().collect::<Vec<_>>()
+    };
+    for runs in 1..=4 {
+        let mut child = run(&["sync"]);
+        eventually("a proof", || evolutions().len() == runs);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(posted(&evolutions()).len(), 1);
 }

@@ -120,6 +120,9 @@ pub fn http(runtime: &Runtime, body: String) -> String {
 /// What came to a server: the path, and the body.
 pub type Heard = (String, String);
 
+/// The status of an answer that never comes.
+pub const SILENCE: u16 = 0;
+
 /// Answers each request as `says` says to its path and body: a status, and a body.
 pub fn answering(
     runtime: &Runtime,
@@ -130,8 +133,12 @@ pub fn answering(
     let app = axum::Router::new().fallback(move |uri: axum::http::Uri, body: String| {
         noting.lock().unwrap().push((uri.path().to_owned(), body.clone()));
         let (status, body) = says(uri.path(), &body);
-        let status = axum::http::StatusCode::from_u16(status).unwrap();
-        async move { (status, body) }
+        async move {
+            if status == SILENCE {
+                std::future::pending::<()>().await;
+            }
+            (axum::http::StatusCode::from_u16(status).unwrap(), body)
+        }
     });
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
