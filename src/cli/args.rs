@@ -23,7 +23,8 @@ use super::{
                   fits, or a name: X (the synced timeline's tip), I (the identity), S (the last \
                   session).",
     after_help = "Exit codes: 0 good, 1 difference or refused, 2 usage, 3 server unreachable,\n\
-                  4 local data broken, 5 identity or secret refused, 130 interrupted.\n\n\
+                  4 local data broken, 5 identity or secret refused, 130 interrupted (129 by\n\
+                  SIGHUP, 143 by SIGTERM).\n\n\
                   Example:\n  sync-gib setup && sync-gib sync && sync-gib check",
     disable_help_subcommand = true,
     subcommand_required = true,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::interrupt::Signal;
 use super::output::printable;
 use crate::ibgib::transform::TransformError;
 use crate::ibgib::{AddrError, IbGibError};
@@ -73,7 +74,7 @@ impl ErrorCode {
     }
 
     /// The exit code: 0 good, 1 difference or refused, 2 usage, 3 server unreachable, 4 local data
-    /// broken, 5 identity or secret refused, 130 interrupted.
+    /// broken, 5 identity or secret refused, 130 interrupted (129, 143 where the signal was another).
     pub fn exit(self) -> u8 {
         match self {
             ErrorCode::ClosedPipe => 0,
@@ -87,7 +88,7 @@ impl ErrorCode {
             ErrorCode::Unreachable => 3,
             ErrorCode::NoSpace | ErrorCode::Damaged | ErrorCode::Busy | ErrorCode::Io => 4,
             ErrorCode::SecretRefused | ErrorCode::IdentityRefused => 5,
-            ErrorCode::Interrupted => 130,
+            ErrorCode::Interrupted => Signal::Interrupt.exit(),
         }
     }
 }
@@ -135,6 +136,14 @@ impl CliError {
     /// A command line that clap takes and that still makes no sense.
     pub fn usage(message: impl Into<String>) -> CliError {
         CliError::new(ErrorCode::Usage, message)
+    }
+
+    /// The end that a signal brings.
+    pub fn interrupted(signal: Signal) -> CliError {
+        let message = format!("interrupted by {}", signal.name());
+        let error = CliError::new(ErrorCode::Interrupted, message);
+        CliError { exit: signal.exit(), ..error }
+            .hint("what was committed stays, nothing is half done: run the command again")
     }
 
     /// A file or a stream that could not be read or written; `doing` tells which and what for.

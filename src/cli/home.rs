@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{CliError, ErrorCode};
+use super::interrupt;
 
 /// The newest form of the configuration that this program knows.
 const CONFIG_VERSION: u32 = 1;
@@ -134,6 +135,7 @@ impl Home {
         self.create()?;
         let path = self.dir.join(name);
         let cannot = |error| CliError::io(format!("cannot write {}", path.display()), &error);
+        let _whole = interrupt::hold();
         // A temporary file is its owner's alone from the start.
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;

@@ -43,6 +43,7 @@ use clap::{CommandFactory, Parser};
 use self::args::{Cli, Command, Global};
 use self::error::{CliError, ErrorCode};
 use self::home::Home;
+use self::interrupt::Signals;
 use self::keystone::KeystoneCommand;
 use self::output::Output;
 use crate::space::{SpaceError, SqliteSpace};
@@ -87,20 +88,24 @@ fn open(path: &Path) -> Result<SqliteSpace, CliError> {
 
 /// Reads the command line, runs the command and tells what to exit with.
 pub fn run() -> ExitCode {
+    // Caught first of all, so that no moment is left in which a signal prints nothing.
+    let signals = interrupt::catch();
     let argv: Vec<OsString> = std::env::args_os().collect();
     match Cli::try_parse_from(&argv) {
-        Ok(cli) => ExitCode::from(run_command(cli)),
+        Ok(cli) => ExitCode::from(run_command(cli, signals)),
         Err(error) => ExitCode::from(not_understood(&argv, &error)),
     }
 }
 
-fn run_command(cli: Cli) -> u8 {
+fn run_command(cli: Cli, signals: Option<Signals>) -> u8 {
     let Cli { global, command } = cli;
+    let out = Output::new(command.name(), global.json, global.quiet);
+    if let Some(signals) = signals {
+        signals.end_with(out.interrupter());
+    }
     if !matches!(command, Command::Serve(_)) {
-        interrupt::exit_on_sigint();
         logging::start(tracing::Level::ERROR, global.verbose, logging::LogFormat::Text);
     }
-    let out = Output::new(command.name(), global.json, global.quiet);
     let mut ctx = Ctx { global, out };
     let done = dispatch(&command, &mut ctx).and_then(|()| ctx.out.flush());
     match done {

@@ -3,100 +3,99 @@
 //! A command's result goes to standard output, everything else to standard error. Whoever reads
 //! standard output may stop at any time (`| head -1`): the command then ends quietly.
 
+mod escape;
+mod printed;
+
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::printed::Printed;
 use super::error::{CliError, ErrorCode};
+use super::interrupt::Signal;
 use crate::ibgib::json::stringify;
 
 /// Where a command prints to, and how.
 pub struct Output {
-    out: BufWriter<Box<dyn Write>>,
-    command: String,
-    json: bool,
+    printed: Arc<Mutex<Printed>>,
+    /// A signal ends the process: nothing more is printed.
+    ending: Arc<AtomicBool>,
     quiet: bool,
-    list: List,
-}
-
-/// How far a list inside the JSON object has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum List {
-    None,
-    Empty,
-    Begun,
 }
 
 impl Output {
     /// Output of `command` to standard output; `json`: one JSON object instead of lines, `quiet`:
     /// no notes.
     pub fn new(command: &str, json: bool, quiet: bool) -> Output {
-        Output::to(Box::new(io::stdout().lock()), command, json, quiet)
+        let terminal = io::stdout().is_terminal();
+        Output::to(Printed::new(Box::new(io::stdout()), command, json, terminal), quiet)
     }
 
-    fn to(out: Box<dyn Write>, command: &str, json: bool, quiet: bool) -> Output {
-        let out = BufWriter::with_capacity(64 << 10, out);
-        Output { out, command: command.to_owned(), json, quiet, list: List::None }
+    fn to(printed: Printed, quiet: bool) -> Output {
+        Output { printed: Arc::new(Mutex::new(printed)), ending: Arc::default(), quiet }
+    }
+
+    fn printed(&self) -> MutexGuard<'_, Printed> {
+        let printed = lock(&self.printed);
+        if self.ending.load(Ordering::SeqCst) {
+            drop(printed);
+            loop {
+                std::thread::park();
+            }
+        }
+        printed
+    }
+
+    /// What ends the output at a signal: the failure with `--json`, unless the result is out
+    /// already. It returns what the process exits with, and nothing is printed after it.
+    pub fn interrupter(&self) -> impl FnOnce(Signal) -> u8 + Send + use<> {
+        let (printed, ending) = (Arc::clone(&self.printed), Arc::clone(&self.ending));
+        move |signal| {
+            ending.store(true, Ordering::SeqCst);
+            lock(&printed).interrupt(signal)
+        }
     }
 
     /// Whether `--json` was given.
     pub fn is_json(&self) -> bool {
-        self.json
+        self.printed().is_json()
     }
 
     /// From here on, prints one JSON object as with `--json`.
     pub fn use_json(&mut self) {
-        self.json = true;
+        self.printed().use_json();
     }
 
     /// Whether progress may be shown: standard error is a terminal and nobody asked for silence.
     pub fn shows_progress(&self) -> bool {
-        !self.quiet && !self.json && io::stderr().is_terminal()
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
     }
 
     /// Prints a line for people; nothing with `--json`.
     pub fn line(&mut self, line: impl Display) -> Result<(), CliError> {
-        if self.json { Ok(()) } else { self.write(format_args!("{line}\n")) }
+        self.printed().line(line)
     }
 
     /// Prints a word on the way to standard error; nothing with `--quiet` or `--json`.
     pub fn note(&self, note: impl Display) {
-        if !self.quiet && !self.json {
-            let _ = writeln!(io::stderr(), "{note}");
+        if !self.quiet && !self.is_json() {
+            to_stderr(note);
         }
-    }
-
-    /// Prints a warning to standard error, whatever was asked for.
-    pub fn warn(&self, warning: impl Display) {
-        let _ = writeln!(io::stderr(), "sync-gib: warning: {warning}");
     }
 
     /// Ends a good command: with `--json`, prints `{"ok":true,"command":…}` and the fields of
     /// `fields`, an object.
     pub fn done(&mut self, fields: Value) -> Result<(), CliError> {
-        if self.json {
-            let mut object = Map::new();
-            object.insert("ok".into(), true.into());
-            object.insert("command".into(), self.command.clone().into());
-            object.extend(into_map(fields));
-            self.write(format_args!("{}\n", stringify(&object)))?;
-        }
-        self.flush()
+        self.printed().done(fields)
     }
 
     /// Begins a list of unknown length: with `--json`, an array under `key`, after the fields of
     /// `fields`, an object. [`Output::end_list`] ends it, and so does a failure.
     pub fn begin_list(&mut self, key: &str, fields: Value) -> Result<(), CliError> {
-        if !self.json {
-            return Ok(());
-        }
-        self.list = List::Empty;
-        self.write(format_args!("{{\"command\":{}", stringify(&self.command.clone())))?;
-        for (name, value) in into_map(fields) {
-            self.write(format_args!(",{}:{}", stringify(&name), stringify(&value)))?;
-        }
-        self.write(format_args!(",{}:[", stringify(key)))
+        self.printed().begin_list(key, fields)
     }
 
     /// Prints one item: `line` for people, `value` for scripts.
@@ -105,96 +104,64 @@ impl Output {
         line: impl Display,
         value: impl FnOnce() -> Value,
     ) -> Result<(), CliError> {
-        if self.json { self.json_item(&stringify(&value())) } else { self.line(line) }
+        self.printed().item(line, value)
     }
 
     /// Prints one item that is JSON text on one line for people and scripts alike.
     pub fn json_line(&mut self, text: &str) -> Result<(), CliError> {
-        if self.json { self.json_item(text) } else { self.line(text) }
-    }
-
-    fn json_item(&mut self, text: &str) -> Result<(), CliError> {
-        let comma = if self.list == List::Begun { "," } else { "" };
-        self.list = List::Begun;
-        self.write(format_args!("{comma}{text}"))
+        self.printed().json_line(text)
     }
 
     /// Ends the list; with `--json`, the fields of `fields` follow it, then `"ok":true`.
     pub fn end_list(&mut self, fields: Value) -> Result<(), CliError> {
-        if self.json {
-            self.list = List::None;
-            self.write(format_args!("]"))?;
-            for (name, value) in into_map(fields) {
-                self.write(format_args!(",{}:{}", stringify(&name), stringify(&value)))?;
-            }
-            self.write(format_args!(",\"ok\":true}}\n"))?;
-        }
-        self.flush()
+        self.printed().end_list(fields)
     }
 
     /// Prints a failure: a JSON object on standard output with `--json` (where a list has begun,
-    /// the rest of its object), else a sentence and a hint on standard error.
+    /// the rest of its object), else a sentence and a hint on standard error; there, too, where
+    /// the result is out already.
     pub fn fail(&mut self, error: &CliError) {
         if error.code == ErrorCode::ClosedPipe {
             return;
         }
+        let printed = self.printed().fail(error);
         // Who interrupts a command knows it.
-        if error.code == ErrorCode::Interrupted && !self.json {
+        if printed || error.code == ErrorCode::Interrupted {
             return;
         }
-        if self.json {
-            // Nobody is left to tell where standard output fails as well.
-            let _ = self.write(format_args!("{}\n", self.failure(error)));
-        }
-        let _ = self.flush();
-        if !self.json {
-            let mut err = io::stderr().lock();
-            let _ = writeln!(err, "sync-gib: {}", error.message);
-            if let Some(hint) = &error.hint {
-                let _ = writeln!(err, "hint: {hint}");
-            }
-        }
-    }
-
-    fn failure(&self, error: &CliError) -> String {
-        let mut rest = Map::new();
-        rest.insert("ok".into(), false.into());
-        if self.list == List::None {
-            rest.insert("command".into(), self.command.clone().into());
-        }
-        rest.extend(error.details.iter().flat_map(|details| (**details).clone()));
-        rest.insert("error".into(), error.to_value());
-        rest.insert("exit".into(), error.exit.into());
-        let rest = stringify(&rest);
-        match self.list {
-            List::None => rest,
-            List::Empty | List::Begun => format!("],{}", rest.trim_start_matches('{')),
+        to_stderr(format_args!("sync-gib: {}", error.message));
+        if let Some(hint) = &error.hint {
+            to_stderr(format_args!("hint: {hint}"));
         }
     }
 
     /// Writes text as it stands.
     pub fn write(&mut self, text: fmt::Arguments<'_>) -> Result<(), CliError> {
-        self.out.write_fmt(text).map_err(|error| write_error(&error))
+        self.printed().write(text)
     }
 
     /// Hands everything on to whoever reads.
     pub fn flush(&mut self) -> Result<(), CliError> {
-        self.out.flush().map_err(|error| write_error(&error))
+        self.printed().flush()
     }
 }
 
-fn write_error(error: &io::Error) -> CliError {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return CliError::new(ErrorCode::ClosedPipe, "standard output is closed");
-    }
-    CliError::io("cannot write to standard output", error)
+fn lock(printed: &Mutex<Printed>) -> MutexGuard<'_, Printed> {
+    printed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn into_map(fields: Value) -> Map<String, Value> {
-    match fields {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+/// Prints a warning to standard error, whatever was asked for.
+pub fn warn(warning: impl Display) {
+    to_stderr(format_args!("sync-gib: warning: {warning}"));
+}
+
+/// Prints a line to standard error; that nobody can read it is no failure.
+fn to_stderr(line: impl Display) {
+    let mut err = io::stderr().lock();
+    let _ = match err.is_terminal() {
+        true => writeln!(err, "{}", escape::shown(&line.to_string())),
+        false => writeln!(err, "{line}"),
+    };
 }
 
 /// The failure of a command line that could not be read, as `--json` prints it.
@@ -209,18 +176,13 @@ pub fn usage_failure(command: &str, error: &CliError) -> String {
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_direction(c) {
+        if c.is_control() || escape::turns(c) {
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
         } else {
             shown.push(c);
         }
     }
     shown
-}
-
-/// Characters that turn the direction of the text around them.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A number of bytes for people: `512 B`, `3.4 KiB`.
@@ -241,15 +203,13 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
-    use std::rc::Rc;
 
     #[derive(Clone, Default)]
-    struct Sink(Rc<RefCell<Vec<u8>>>);
+    struct Sink(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.borrow_mut().extend_from_slice(bytes);
+            self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -259,11 +219,43 @@ mod tests {
 
     fn output(json: bool) -> (Output, Sink) {
         let sink = Sink::default();
-        (Output::to(Box::new(sink.clone()), "get", json, false), sink)
+        (Output::to(Printed::new(Box::new(sink.clone()), "get", json, false), false), sink)
     }
 
     fn text(sink: &Sink) -> String {
-        String::from_utf8(sink.0.borrow().clone()).unwrap()
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn object(sink: &Sink) -> Value {
+        serde_json::from_str(&text(sink)).unwrap()
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_object_wherever_it_is() {
+        let (out, sink) = output(true);
+        assert_eq!(out.interrupter()(Signal::Terminate), 143);
+        assert_eq!(object(&sink)["error"]["code"], "interrupted");
+        assert_eq!(object(&sink)["exit"], 143);
+
+        let (mut out, sink) = output(true);
+        out.begin_list("items", json!({})).unwrap();
+        out.json_line("1").unwrap();
+        assert_eq!(out.interrupter()(Signal::HangUp), 129);
+        assert_eq!(object(&sink)["items"], json!([1]));
+        assert_eq!(object(&sink)["ok"], false);
+
+        let (mut out, sink) = output(true);
+        out.done(json!({})).unwrap();
+        assert_eq!(out.interrupter()(Signal::Interrupt), 0, "the result is out");
+        assert_eq!(object(&sink)["ok"], true);
+    }
+
+    #[test]
+    fn a_failure_after_the_result_is_no_second_object() {
+        let (mut out, sink) = output(true);
+        out.done(json!({})).unwrap();
+        out.fail(&CliError::new(ErrorCode::Io, "late"));
+        assert_eq!(object(&sink)["ok"], true);
     }
 
     #[test]

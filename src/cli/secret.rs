@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::error::{CliError, ErrorCode};
 use super::input::is_stdin;
-use super::interrupt;
+use super::interrupt::{self, Signal};
 
 /// How many bytes a secret may have.
 pub const MAX_SECRET_BYTES: usize = 4096;
@@ -143,10 +143,9 @@ fn prompt(ask: Ask) -> Result<SecretString, CliError> {
 }
 
 fn ask_for(question: &str) -> Result<SecretString, CliError> {
-    // The terminal gets its echo back before the process ends at Ctrl-C.
-    let _held = interrupt::hold();
+    let _echo = give_echo_back();
     let mut typed = rpassword::prompt_password(question).map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => CliError::new(ErrorCode::Interrupted, "interrupted"),
+        io::ErrorKind::Interrupted => CliError::interrupted(Signal::Interrupt),
         _ => unreadable("the terminal", &error)
             .hint("give --secret-file FILE, --secret-file - or --secret-fd N"),
     })?;
@@ -154,6 +153,20 @@ fn ask_for(question: &str) -> Result<SecretString, CliError> {
     typed.zeroize();
     secret
 }
+
+/// The terminal gets its echo back where a signal ends the process while it asks.
+#[cfg(unix)]
+fn give_echo_back() -> Option<interrupt::AtEnd> {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let terminal = File::open("/dev/tty").ok()?;
+    let before = tcgetattr(&terminal).ok()?;
+    Some(interrupt::at_end(move || {
+        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+    }))
+}
+
+#[cfg(not(unix))]
+fn give_echo_back() {}
 
 #[cfg(test)]
 mod tests {

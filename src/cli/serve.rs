@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Ctx;
 use super::error::CliError;
+use super::interrupt;
 use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
 use crate::peer::Patience;
@@ -18,7 +19,7 @@ use crate::sync::flow::Limits;
 /// Run the server that other spaces sync with.
 ///
 /// One port for HTTP and WebSocket, one SQLite file for all identities, each of which sees its own
-/// only. Ends at SIGINT or SIGTERM, after the open sagas have ended or been dropped.
+/// only. Ends at SIGINT, SIGTERM or SIGHUP, after the open sagas have ended or been dropped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib serve --listen 127.0.0.1:8787 --space server.db\n  \
@@ -105,9 +106,9 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         .build()
         .map_err(|error| CliError::io("cannot start", &error))?;
     runtime.block_on(async {
-        // Registered before anybody is told of the server, so that no signal is missed.
-        let ended = ended_by_signal()?;
         let server = Server::start(opts).await?;
+        // Taken over before anybody is told of the server, so that it ends in order from then on.
+        let ended = interrupt::take_over();
         let url = server.url();
         tracing::info!(%url, "serving");
         ctx.out.line(format_args!("listening on {url}"))?;
@@ -169,25 +170,4 @@ fn registration(args: &ServeArgs) -> Result<server::Registration, CliError> {
         }
     }
     Ok(server::Registration::Closed(allowed))
-}
-
-#[cfg(unix)]
-fn ended_by_signal() -> Result<impl Future<Output = ()>, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let cannot = |error| CliError::io("cannot listen for signals", &error);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn ended_by_signal() -> Result<impl Future<Output = ()>, CliError> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Ctx;
 use super::connection::{self, Connection, NAME_X};
 use super::error::CliError;
-use super::output::{printable, size};
+use super::output::{printable, size, warn};
 use super::progress::Progress;
 use super::secret::SecretArgs;
 use super::target;
@@ -175,7 +175,7 @@ fn print_summary(synced: &Synced, server: &str, ctx: &mut Ctx) -> Result<(), Cli
         ctx.out.line(line)?;
         for edit in &tip.unreplayed {
             let frame = printable(edit.frame.as_str());
-            ctx.out.warn(format_args!("an edit could not be replayed: {frame}: {}", edit.reason));
+            warn(format_args!("an edit could not be replayed: {frame}: {}", edit.reason));
         }
         let unreplayed = tip
             .unreplayed

@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use super::super::interrupt::{self, AtEnd};
 use super::checks::{Checks, shown};
 use super::error::VerifyError;
 use super::phase::Phase;
@@ -65,8 +66,9 @@ impl Host {
                 checks.equal("sockets left open on the receiver", 0, server.open_sockets());
                 Ok(runtime.block_on(server.stop())?)
             }
-            Host::Process(mut process) => {
-                let ended = process.child.try_wait().map_err(VerifyError::io("ask for serve"))?;
+            Host::Process(process) => {
+                let ended = process.child().try_wait();
+                let ended = ended.map_err(VerifyError::io("ask for serve"))?;
                 let ended = ended.map(|status| status.to_string());
                 let what = "the serve process has ended by itself with";
                 checks.equal(what, "absent", shown(ended));
@@ -76,10 +78,11 @@ impl Host {
     }
 }
 
-/// A `serve` process, ended when dropped.
+/// A `serve` process, ended when dropped, and where a signal ends this one.
 pub(super) struct ServeProcess {
-    child: Child,
+    child: Arc<Mutex<Child>>,
     url: String,
+    _at_end: AtEnd,
 }
 
 impl ServeProcess {
@@ -87,7 +90,7 @@ impl ServeProcess {
         let doing = || format!("start {} serve", program.display());
         let log = place.dir().join("serve.log");
         let stderr = std::fs::File::create(&log).map_err(VerifyError::io("write serve.log"))?;
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .arg("--home")
             .arg(place.dir().join("serve"))
             .args(["serve", "--listen", "127.0.0.1:0", "--space"])
@@ -99,8 +102,11 @@ impl ServeProcess {
             .spawn()
             .map_err(VerifyError::io(doing()))?;
         // From here on the child is ended on every way out.
-        let mut process = ServeProcess { child, url: String::new() };
-        let stdout = process.child.stdout.take();
+        let stdout = child.stdout.take();
+        let child = Arc::new(Mutex::new(child));
+        let ending = Arc::clone(&child);
+        let _at_end = interrupt::at_end(move || end(&ending));
+        let mut process = ServeProcess { child, url: String::new(), _at_end };
         let first = stdout.and_then(first_line);
         let url = first.as_deref().and_then(|line| line.trim().strip_prefix(LISTENING));
         let Some(url) = url else {
@@ -113,12 +119,23 @@ impl ServeProcess {
     }
 }
 
+impl ServeProcess {
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for ServeProcess {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&self.child);
     }
+}
+
+/// Ends a process; it may have ended by itself.
+fn end(child: &Mutex<Child>) {
+    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// The first line that a process prints; none where it prints none in time. A thread reads on
