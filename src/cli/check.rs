@@ -10,14 +10,20 @@ use super::error::{CliError, ErrorCode};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, IbGib};
-use crate::keystone::{self, TimelineValidator, VERB_SYNC};
-use crate::peer::{Link, Remote};
-use crate::space::{Id, Space, SpaceError, SpaceExt, SqliteSpace, Tip, chain, graph_ids};
+use crate::keystone::{self, Replay, VERB_SYNC};
+use crate::peer::{Link, PeerError, Remote, identity};
+use crate::space::{
+    Id, SeenOnDisk, Space, SpaceError, SpaceExt, SqliteSpace, Tip, chain, graph_ids,
+};
 use crate::sync::SyncError;
+use crate::sync::domain::IdentityFrames;
 use crate::sync::sender::{NAME_SAGA, NAME_SESSION};
 
 /// How many differences an assertion lists.
 const LISTED: usize = 10;
+
+/// After how many frames memory is given back that is held for speed alone.
+const RELEASE_EVERY: u64 = 256;
 
 /// Check that both sides hold the same, trusting nothing the server says.
 ///
@@ -181,17 +187,15 @@ impl Sides<'_> {
                 proof.claim.verb == VERB_SYNC && proof.claim.target == session.as_str()
             })
         };
-        let theirs = self.link.identity(self.domain, None)?;
-        let mut validator = TimelineValidator::new();
         let mut claim = None;
-        for frame in &theirs {
-            let addr = frame.addr()?;
-            let broken = validator.push(frame);
-            problems.extend(broken.iter().map(|rule| format!("on the server: {addr}: {rule}")));
+        let mut replay = Replay::new(SeenOnDisk::new()?);
+        let read = identity::follow(self.link, self.domain, &mut replay, &mut |addr, frame| {
             if claims(frame) {
-                claim = Some(addr);
+                claim = Some(addr.clone());
             }
-        }
+            Ok(())
+        });
+        problems.extend(rules_broken(read)?.iter().map(|rule| format!("on the server: {rule}")));
         match claim {
             None => problems.push(format!("no frame on the server claims {session}")),
             Some(claim) if !self.space.get(&claim)?.as_ref().is_some_and(claims) => {
@@ -258,18 +262,23 @@ impl Sides<'_> {
         Ok((*self.space.text(id)? != *text).then(|| format!("{addr} differs")))
     }
 
-    /// What is wrong with a keystone's frames as they are here.
+    /// What is wrong with the first of a keystone's frames here that is wrong.
     fn replay(&self, tjp: &Addr) -> Result<Vec<String>, CliError> {
-        let Some(tip) = self.tip(tjp)? else { return Ok(vec![format!("{tjp} is not here")]) };
-        let mut validator = TimelineValidator::new();
-        let mut problems = Vec::new();
-        for id in chain(self.space, tip.id, |_| false)? {
-            let frame = self.space.get_id(id)?;
-            let broken = validator.push(&frame);
-            let addr = frame.addr()?;
-            problems.extend(broken.iter().map(|rule| format!("{addr}: {rule}")));
-        }
-        Ok(problems)
+        let ids = SeenOnDisk::new()?;
+        let Some(mut frames) = IdentityFrames::after(self.space, tjp, None, ids)? else {
+            return Ok(vec![format!("{tjp} is not here")]);
+        };
+        let mut read = || -> Result<(), PeerError> {
+            let mut frames_read = 0_u64;
+            while frames.next(self.space)?.is_some() {
+                frames_read += 1;
+                if frames_read.is_multiple_of(RELEASE_EVERY) {
+                    self.space.release().map_err(SyncError::from)?;
+                }
+            }
+            Ok(())
+        };
+        rules_broken(read())
     }
 
     fn outgoing_turns(&self, saga: &Addr) -> Result<u64, CliError> {
@@ -280,5 +289,17 @@ impl Sides<'_> {
             turns += u64::from(frame.datum("role").and_then(Value::as_str) == Some("sender"));
         }
         Ok(turns)
+    }
+}
+
+/// The rules that an identity breaks, where reading it ended at a frame that is wrong.
+fn rules_broken(read: Result<(), PeerError>) -> Result<Vec<String>, CliError> {
+    match read {
+        Err(PeerError::Sync(
+            error @ (SyncError::Space(SpaceError::KeystoneInvalid { .. })
+            | SyncError::Content(_)
+            | SyncError::Auth(_)),
+        )) => Ok(vec![error.to_string()]),
+        read => Ok(read.map(|()| Vec::new())?),
     }
 }

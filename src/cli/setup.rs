@@ -17,7 +17,7 @@ use super::output::printable;
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Endpoint, Identity, Link, NoWatch, Remote, client};
+use crate::peer::{Endpoint, Identity, Link, NoWatch, Remote, client, identity};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
@@ -167,7 +167,8 @@ fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError>
 }
 
 /// Takes an identity over from the server: its frames are fetched and validated from genesis, and
-/// the secret is proved by a signature that the server accepts.
+/// the secret is proved by a signature that the server accepts. What is valid is stored as it comes;
+/// the identity gets its name at the end.
 fn join_identity(
     args: &SetupArgs,
     join: &Addr,
@@ -176,16 +177,11 @@ fn join_identity(
     link: &Remote<'_>,
     connection: &Connection,
 ) -> Result<Addr, CliError> {
-    let frames = link.identity(join, None)?;
-    if frames.first().map(|genesis| genesis.addr()).transpose()?.as_ref() != Some(join) {
-        let message = format!("the server's identity does not begin with {join}");
-        return Err(CliError::new(ErrorCode::IdentityRefused, printable(&message)));
-    }
-    // The put replays the identity: every step is validated, or nothing is stored.
-    space.put_all(&frames)?;
+    identity::fetch(space, link, join)?;
     let secret = args.secret.read(Ask::Known)?;
     let secret = master_secret(space, join, &secret)?;
-    if !frames.last().is_some_and(|tip| keystone::knows(&secret, tip)) {
+    let tip = space.tip(join)?.map(|tip| space.get_id(tip.id)).transpose()?;
+    if !tip.is_some_and(|tip| keystone::knows(&secret, &tip)) {
         return Err(wrong_secret());
     }
     let identity = Identity { domain: join.clone(), secret };

@@ -15,6 +15,9 @@ pub enum IbGibError {
     /// The text is larger than [`MAX_IBGIB_BYTES`].
     #[error("an ibGib of {0} bytes is larger than the limit of {MAX_IBGIB_BYTES} bytes")]
     TooLarge(usize),
+    /// The text is larger than a keystone's frame may be.
+    #[error("a keystone's frame of {0} bytes is larger than what is taken of one")]
+    TooLargeFrame(usize),
     /// The text is not JSON as JavaScript reads it.
     #[error(transparent)]
     Json(#[from] JsonError),

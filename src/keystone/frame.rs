@@ -5,8 +5,18 @@ use serde_json::{Map, Value};
 use super::error::ShapeError;
 use super::pool_config::{PoolConfig, check_name};
 use super::proof::Proof;
-use super::{MAX_CHALLENGES, MAX_POOLS};
-use crate::ibgib::IbGib;
+use super::{MAX_CHALLENGES, MAX_FRAME_BYTES, MAX_FRAME_VALUES, MAX_POOLS};
+use crate::ibgib::{IbGib, IbGibError, json};
+
+/// Reads a keystone's frame that comes from outside, within [`MAX_FRAME_BYTES`] and
+/// [`MAX_FRAME_VALUES`], so that reading it takes some megabytes of memory at most. Nothing is
+/// validated.
+pub fn read_frame(text: &str) -> Result<IbGib, IbGibError> {
+    if text.len() > MAX_FRAME_BYTES {
+        return Err(IbGibError::TooLargeFrame(text.len()));
+    }
+    IbGib::from_value(json::parse_few(text, MAX_FRAME_VALUES)?)
+}
 
 /// A pool of a frame.
 #[derive(Debug)]

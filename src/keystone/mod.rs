@@ -24,7 +24,7 @@ mod validate;
 mod testing;
 
 pub use error::{KeystoneError, ShapeError};
-pub use frame::{frame_details, is_revoked, pool_ids, proof_of, revocation_reason};
+pub use frame::{frame_details, is_revoked, pool_ids, proof_of, read_frame, revocation_reason};
 pub use genesis::genesis;
 pub use kdf::{KdfError, KdfParams};
 pub use policy::{Unmet, choose_demands};
@@ -32,7 +32,10 @@ pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
 pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};
-pub use validate::{TimelineValidator, Violation, validate_genesis, validate_step};
+pub use validate::{
+    Replay, SeenIds, StepsOnly, TimelineValidator, Violation, step_cost, validate_genesis,
+    validate_step,
+};
 
 /// The ib of every keystone frame.
 pub const KEYSTONE: &str = "keystone";
@@ -65,6 +68,11 @@ pub const MAX_CHALLENGES: usize = 4096;
 pub const MAX_ROUNDS: u32 = 10_000;
 /// How many hashes the proof of one frame may cost to check: tens of milliseconds of work.
 pub const MAX_HASHES_PER_STEP: u64 = 100_000;
+/// How many bytes of JSON a frame may have that comes from outside.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
+/// How many JSON values a frame may hold that comes from outside. One that is full of challenges
+/// holds a value in 35 bytes.
+pub const MAX_FRAME_VALUES: usize = 1 << 16;
 /// How many bytes a claim's target or scope, or a revocation's reason, may have.
 pub const MAX_CLAIM_BYTES: usize = 8192;
 /// How many bytes a name may have: a verb, a pool's id, a salt, a uuid.

@@ -13,7 +13,7 @@ use crate::ibgib::json;
 
 /// The challenge ids that a keystone used already, and must not use again.
 #[derive(Debug, Default)]
-pub(crate) struct UsedIds(HashSet<u64>);
+pub(crate) struct UsedIds(pub(super) HashSet<u64>);
 
 impl UsedIds {
     /// The ids that stand in `pools`.
@@ -32,7 +32,7 @@ impl UsedIds {
 }
 
 /// A challenge id as the number that it spells.
-fn number(id: &str) -> Option<u64> {
+pub(super) fn number(id: &str) -> Option<u64> {
     u64::from_str_radix(id, 16).ok()
 }
 

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::PeerError;
 use super::link::{Link, Watch};
 use super::retries::Retries;
 use super::signing::{self, Opened};
+use super::{PeerError, identity};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, MasterSecret};
 use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
@@ -144,33 +144,14 @@ pub fn catch_up<L: Link>(
     link: &L,
     domain: &Addr,
 ) -> Result<Vec<IbGib>, PeerError> {
-    let tip = space.tip(domain).map_err(SyncError::from)?;
-    let tip = tip.ok_or_else(|| SyncError::Auth("the identity is not in this space".into()))?;
-    let theirs = link.identity(domain, Some(&tip.addr)).map_err(|error| {
+    let known = identity::fetch(space, link, domain).map_err(|error| {
         if !has_code(&error, RefusalCode::NotFound) {
             return error;
         }
         SyncError::Auth(format!("the identity {domain} is not registered there")).into()
     })?;
-    if theirs.iter().any(|frame| frame.tjp_addr().as_deref() != Some(domain.as_str())) {
-        return Err(SyncError::protocol("it gave something else than the identity's frames").into());
-    }
-    let refs: Vec<&IbGib> = theirs.iter().collect();
-    match store(space, &refs) {
-        Err(SyncError::Space(SpaceError::KeystoneFork { .. } | SpaceError::Diverged { .. })) => {
-            return Err(SyncError::Auth(format!(
-                "the identity {domain} was evolved here and on the server from one frame: one \
-                 secret signed on two devices without a server between them, or somebody else has \
-                 the secret. Find out which; if it was not you, revoke the identity with `sync-gib \
-                 keystone revoke`"
-            ))
-            .into());
-        }
-        other => other?,
-    }
     // The receiver may be behind: then it is brought what it lacks.
-    let Some(last) = theirs.last() else { return Ok(Vec::new()) };
-    let last = last.addr().map_err(SyncError::from)?;
+    let Some(last) = known else { return Ok(Vec::new()) };
     let newest = space.tip(domain).map_err(SyncError::from)?;
     let (Some(newest), Some(stop)) = (newest, space.find(&last).map_err(SyncError::from)?) else {
         return Ok(Vec::new());

@@ -1,19 +1,20 @@
 //! The HTTP client: registering, evolving, and reading a domain's data.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 
+use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
+use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
-/// How many bytes of an identity are taken at once.
-const MAX_IDENTITY_BYTES: usize = 1 << 30;
 /// How long an answer that is no stream may take.
 const ANSWER_TIME: Duration = Duration::from_secs(180);
 
@@ -79,29 +80,22 @@ impl HttpClient {
         self.answer(request).await.map(drop)
     }
 
-    /// Reads I's frames after `after` (or all), oldest first. Nothing is validated here.
+    /// Reads a page of I's frames after `after` (or from the first on), oldest first, and gives them
+    /// to `each` until that breaks. Nothing is validated here.
     pub async fn identity(
         &self,
         domain: &Addr,
         after: Option<&Addr>,
-    ) -> Result<Vec<IbGib>, PeerError> {
+        each: &mut EachFrame<'_>,
+    ) -> Result<(), PeerError> {
         let path = wire::domain_path(wire::PATH_IDENTITY, domain);
         let mut request = self.client.get(self.endpoint.at(&path));
         if let Some(after) = after {
             request = request.query(&[("after", after.as_str())]);
         }
-        let (mut frames, mut bytes) = (Vec::new(), 0);
         let lines = self.lines(request).await?;
-        read_lines(lines, |line| {
-            bytes += line.len();
-            if bytes > MAX_IDENTITY_BYTES {
-                return Err(self.strange("an identity that does not end"));
-            }
-            frames.push(IbGib::from_json(line).map_err(content)?);
-            Ok(())
-        })
-        .await?;
-        Ok(frames)
+        let each = |line: &str| each(keystone::read_frame(line).map_err(content)?);
+        read_lines(lines, MAX_FRAME_BYTES, each).await
     }
 
     /// A timeline's latest address; none where the server does not have it.
@@ -133,14 +127,17 @@ impl HttpClient {
         addr: &Addr,
         live: bool,
         token: &str,
-        each: impl FnMut(&str) -> Result<(), PeerError>,
+        mut each: impl FnMut(&str) -> Result<(), PeerError>,
     ) -> Result<bool, PeerError> {
         let path = wire::domain_path(wire::PATH_IBGIBS, domain);
         let live = if live { "true" } else { "false" };
         let query = [("addr", addr.as_str()), ("getGraph", "true"), ("live", live)];
         let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token).query(&query);
         match self.lines(request).await {
-            Ok(response) => read_lines(response, each).await.map(|()| true),
+            Ok(response) => {
+                let each = |line: &str| each(line).map(ControlFlow::Continue);
+                read_lines(response, MAX_IBGIB_BYTES, each).await.map(|()| true)
+            }
             Err(error) if is_not_found(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -208,10 +205,12 @@ struct Lines {
     url: String,
 }
 
-/// Calls `each` with every line of a body, which is never held whole.
+/// Calls `each` with every line of a body, of at most `most` bytes, until it breaks. The body is
+/// never held whole.
 async fn read_lines(
     mut lines: Lines,
-    mut each: impl FnMut(&str) -> Result<(), PeerError>,
+    most: usize,
+    mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
 ) -> Result<(), PeerError> {
     let strange = |what: &str| PeerError::Strange { url: lines.url.clone(), what: what.to_owned() };
     let mut held: Vec<u8> = Vec::new();
@@ -222,11 +221,14 @@ async fn read_lines(
         let mut from = 0;
         while let Some(length) = held[from..].iter().position(|byte| *byte == b'\n') {
             let line = std::str::from_utf8(&held[from..from + length]);
-            each(line.map_err(|_| strange("a line that is not UTF-8"))?)?;
+            let flow = each(line.map_err(|_| strange("a line that is not UTF-8"))?)?;
+            if flow.is_break() {
+                return Ok(());
+            }
             from += length + 1;
         }
         held.drain(..from);
-        if held.len() > MAX_IBGIB_BYTES {
+        if held.len() > most {
             return Err(strange("a line that does not end"));
         }
     }

@@ -4,10 +4,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::PeerError;
-use super::link::{Link, Watch};
+use super::link::{EachFrame, Link, Watch};
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
-use crate::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
+use crate::keystone::StepsOnly;
+use crate::space::{Space, SqliteSpace, dependency_graph};
+use crate::sync::domain::IdentityFrames;
+use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{Machine, OpenGate, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair};
 
 /// A receiver that is a space in this process.
@@ -48,10 +51,24 @@ impl Link for InProcess {
         domain::revoke(&self.dest, domain, &frames).map_err(refused)
     }
 
-    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
-        let ids = domain::identity_ids(&self.dest, domain, after, usize::MAX).map_err(refused)?;
-        let frames = ids.into_iter().map(|id| self.dest.get_id(id)).collect::<Result<_, _>>();
-        Ok(frames.map_err(SyncError::from)?)
+    fn identity(
+        &self,
+        domain: &Addr,
+        after: Option<&Addr>,
+        each: &mut EachFrame<'_>,
+    ) -> Result<(), PeerError> {
+        let frames =
+            IdentityFrames::after(&self.dest, domain, after, StepsOnly).map_err(refused)?;
+        let Some(mut frames) = frames else {
+            let message = "no such identity is registered here".to_owned();
+            return Err(SyncError::Refused(Refusal { code: RefusalCode::NotFound, message }).into());
+        };
+        while let Some((_, text)) = frames.next(&self.dest).map_err(refused)? {
+            if each(IbGib::from_json(&text).map_err(SyncError::from)?)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {

@@ -1,5 +1,7 @@
 //! What a client asks of a receiver, whatever is between them.
 
+use std::ops::ControlFlow;
+
 use super::PeerError;
 use super::channel::Way;
 use super::wire::Latest;
@@ -24,6 +26,9 @@ impl Watch for NoWatch {
     fn step(&mut self, _bytes: u64, _ibgibs: u64) {}
 }
 
+/// Takes a frame of an identity; breaks where it wants no more.
+pub type EachFrame<'a> = dyn FnMut(IbGib) -> Result<ControlFlow<()>, PeerError> + 'a;
+
 /// A way to a receiver. Every call waits for its answer.
 pub trait Link {
     /// Registers a domain keystone's genesis; one that is registered already is fine.
@@ -35,9 +40,15 @@ pub trait Link {
     /// Brings the frame that revokes I, after any that the receiver lacks.
     fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError>;
 
-    /// I's frames after `after` (all where the receiver does not know that one), oldest first,
-    /// not validated.
-    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError>;
+    /// Gives a page of I's frames after `after` (from the first on where the receiver does not know
+    /// that one) to `each` as they arrive, oldest first, not validated, until that breaks.
+    /// [`identity`](super::identity) asks for all pages and validates.
+    fn identity(
+        &self,
+        domain: &Addr,
+        after: Option<&Addr>,
+        each: &mut EachFrame<'_>,
+    ) -> Result<(), PeerError>;
 
     /// Runs a session from hello to its end. No socket is open afterwards.
     fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError>;

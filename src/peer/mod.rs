@@ -4,6 +4,7 @@ pub mod channel;
 pub mod client;
 pub mod endpoint;
 pub mod http;
+pub mod identity;
 pub mod inprocess;
 pub mod link;
 pub(crate) mod pump;

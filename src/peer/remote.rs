@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use super::channel::Way;
 use super::http::HttpClient;
-use super::link::{Link, Watch};
+use super::link::{EachFrame, Link, Watch};
 use super::wire::Latest;
 use super::{Endpoint, Patience, PeerError, ws};
 use crate::ibgib::{Addr, IbGib};
@@ -53,8 +53,13 @@ impl Link for Remote<'_> {
         self.runtime.block_on(self.http.revoke(domain, frames.to_vec()))
     }
 
-    fn identity(&self, domain: &Addr, after: Option<&Addr>) -> Result<Vec<IbGib>, PeerError> {
-        self.runtime.block_on(self.http.identity(domain, after))
+    fn identity(
+        &self,
+        domain: &Addr,
+        after: Option<&Addr>,
+        each: &mut EachFrame<'_>,
+    ) -> Result<(), PeerError> {
+        self.runtime.block_on(self.http.identity(domain, after, each))
     }
 
     fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {

@@ -16,14 +16,15 @@ use tracing::{info, warn};
 use super::state::{Shared, token_hash};
 use super::{socket, stream};
 use crate::ibgib::{Addr, IbGib, Moment};
-use crate::keystone::KEYSTONE;
+use crate::keystone::{KEYSTONE, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Space, SpaceError, SqliteSpace, dependency_graph};
+use crate::sync::domain::IdentityFrames;
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
 /// How many frames of an identity one answer holds.
-const MAX_IDENTITY: usize = 100_000;
+const MAX_IDENTITY: usize = 1000;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -173,13 +174,13 @@ async fn identity(
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     blocking(move || {
         let space = shared.space(identity.as_str())?;
-        if space.tip(&identity)?.is_none() {
-            return Err(Failure::not_found("no such identity is registered here"));
-        }
-        let ids = domain::identity_ids(&space, &identity, after.as_ref(), MAX_IDENTITY)?;
+        let frames = IdentityFrames::after(&space, &identity, after.as_ref(), StepsOnly)?;
+        let absent = || Failure::not_found("no such identity is registered here");
+        let mut frames = frames.ok_or_else(absent)?;
         stream::answer(&shared, move |lines| {
-            for id in ids {
-                if lines.add(&space.text(id)?).is_break() {
+            for _ in 0..MAX_IDENTITY {
+                let Some((_, text)) = frames.next(&space)? else { break };
+                if lines.add(&text).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -226,7 +227,7 @@ async fn ibgibs(
         }
         stream::answer(&shared, move |lines| {
             let mut went = ControlFlow::Continue(());
-            dependency_graph::<SpaceError>(&space, &[id], live, &mut |node| {
+            dependency_graph::<SyncError>(&space, &[id], live, &mut |node| {
                 went = lines.add(&space.text(node.id)?);
                 Ok(went)
             })?;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::routes::Failure;
 use super::state::Shared;
-use crate::space::SpaceError;
+use crate::sync::SyncError;
 
 /// How many bytes of an answer are gathered before they are sent.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -46,7 +46,7 @@ impl Lines {
         }
     }
 
-    fn end(mut self, walked: Result<ControlFlow<()>, SpaceError>) {
+    fn end(mut self, walked: Result<ControlFlow<()>, SyncError>) {
         let broken_off = |what: &str| Err(std::io::Error::other(what.to_owned()));
         let last = match walked {
             Ok(ControlFlow::Continue(())) => Ok(Bytes::from(std::mem::take(&mut self.held))),
@@ -65,7 +65,7 @@ impl Lines {
 /// answers are being streamed.
 pub(super) fn answer(
     shared: &Shared,
-    walk: impl FnOnce(&mut Lines) -> Result<ControlFlow<()>, SpaceError> + Send + 'static,
+    walk: impl FnOnce(&mut Lines) -> Result<ControlFlow<()>, SyncError> + Send + 'static,
 ) -> Result<Response, Failure> {
     let place = std::sync::Arc::clone(&shared.streams).try_acquire_owned();
     let place = place.map_err(|_| Failure::busy("too many readers; try again in a moment"))?;

@@ -158,6 +158,12 @@ pub enum SpaceError {
     IbGib(#[from] IbGibError),
 }
 
+impl From<std::convert::Infallible> for SpaceError {
+    fn from(never: std::convert::Infallible) -> SpaceError {
+        match never {}
+    }
+}
+
 impl SpaceError {
     /// Wraps what the system said about a file.
     pub(super) fn io(

@@ -34,7 +34,7 @@ pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
-pub use sqlite::{Ledger, SessionRow, SqliteSpace};
+pub use sqlite::{Ledger, SeenOnDisk, SessionRow, SqliteSpace};
 pub use stage::{Overlay, Stage};
 
 use crate::ibgib::{Addr, IbGib};
@@ -243,6 +243,10 @@ pub trait Space: Send + Sync {
         purpose: Purpose,
         made: &Pending,
     ) -> Result<Pending, SpaceError>;
+
+    /// Gives back memory that is held for speed alone, for walks through what is long and not
+    /// looked at again.
+    fn release(&self) -> Result<(), SpaceError>;
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;

@@ -114,6 +114,10 @@ impl<B: Backend> Space for B {
         self.write(|rows| pending::keep(rows, identity, purpose, made))
     }
 
+    fn release(&self) -> Result<(), SpaceError> {
+        Backend::release(self)
+    }
+
     fn count(&self) -> Result<SpaceCount, SpaceError> {
         self.read(|rows| rows.count())
     }

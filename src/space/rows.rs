@@ -100,6 +100,11 @@ pub(super) trait RowsMut: Rows {
 
 /// How an implementation of a space gives access to its rows.
 pub(super) trait Backend: Send + Sync {
+    /// Gives back memory that is held for speed alone.
+    fn release(&self) -> Result<(), SpaceError> {
+        Ok(())
+    }
+
     /// Runs `f` on the rows as they stand.
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError>;
 

@@ -13,8 +13,8 @@ use super::device::Device;
 use super::error::VerifyError;
 use super::evidence;
 use crate::ibgib::{Addr, IbGib, Moment};
-use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Identity, Link, NoWatch, client};
+use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
+use crate::peer::{Identity, Link, NoWatch, client, identity};
 use crate::space::{SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
@@ -136,7 +136,12 @@ impl<'w, L: Link> World<'w, L> {
 
     /// A second device, which takes the identity from the receiver and proves the secret.
     pub(super) fn join(&mut self) -> Result<Device, VerifyError> {
-        let frames = self.link.identity(self.place.domain(), None)?;
+        let mut frames = Vec::new();
+        let mut replay = Replay::new(StepsOnly);
+        identity::follow(self.link, self.place.domain(), &mut replay, &mut |_, frame| {
+            frames.push(frame.clone());
+            Ok(())
+        })?;
         let valid = evidence::replay(&frames);
         self.checks.holds("the second device replays the I it takes over", "valid", valid);
         let device = self.place.device(SECOND, &frames)?;

@@ -13,7 +13,7 @@ mod violation;
 #[cfg(test)]
 mod tests;
 
-pub use timeline::TimelineValidator;
+pub use timeline::{Replay, SeenIds, StepsOnly, TimelineValidator};
 pub use violation::Violation;
 
 use serde_json::{Map, Value};
@@ -43,6 +43,17 @@ pub fn validate_genesis(genesis: &IbGib) -> Vec<Violation> {
 /// [`TimelineValidator`] alone.
 pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
     check_step(prev, curr).violations
+}
+
+/// How many hashes it takes to validate `curr` as the frame after `prev`, at most
+/// [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP): a step that costs more is refused before
+/// any is computed. Nothing is validated.
+pub fn step_cost(prev: &IbGib, curr: &IbGib) -> u64 {
+    let proof = super::proof_of(curr).ok().flatten();
+    let Some((proof, pools)) = proof.zip(read_pools(prev).ok()) else { return 0 };
+    let pool = pools.iter().find(|pool| Some(pool.id()) == proof.pool_id());
+    let cost = pool.map_or(0, |pool| proof.solutions.len() as u64 * u64::from(pool.config.rounds));
+    cost.min(super::MAX_HASHES_PER_STEP)
 }
 
 /// What checking a step found.

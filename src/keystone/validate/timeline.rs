@@ -1,24 +1,72 @@
 //! Validating a whole keystone, frame by frame.
 
+use std::convert::Infallible;
+
 use super::violation::Violation;
 use super::{check_step, validate_genesis};
 use crate::ibgib::IbGib;
 use crate::ibgib::addr::clip;
 use crate::keystone::frame::pools;
-use crate::keystone::pools::UsedIds;
+use crate::keystone::pools::{UsedIds, number};
 
-/// Validates a keystone's frames, fed from its genesis on, and sees what a single step cannot:
-/// a challenge id that comes back after many frames.
-#[derive(Debug, Default)]
-pub struct TimelineValidator {
-    tip: Option<IbGib>,
-    ids: UsedIds,
+/// The challenge ids that a replay has met. An id is 64 bits.
+///
+/// They are as many as the identity is long, so where they are kept is the caller's to choose.
+pub trait SeenIds {
+    /// Why ids could not be kept.
+    type Error;
+    /// Whether an id was added before.
+    fn contains(&mut self, id: u64) -> Result<bool, Self::Error>;
+    /// Adds an id.
+    fn add(&mut self, id: u64) -> Result<(), Self::Error>;
 }
 
-impl TimelineValidator {
-    /// A validator that waits for a genesis.
-    pub fn new() -> TimelineValidator {
-        TimelineValidator::default()
+impl SeenIds for UsedIds {
+    type Error = Infallible;
+
+    fn contains(&mut self, id: u64) -> Result<bool, Infallible> {
+        Ok(self.0.contains(&id))
+    }
+
+    fn add(&mut self, id: u64) -> Result<(), Infallible> {
+        self.0.insert(id);
+        Ok(())
+    }
+}
+
+/// Keeps no ids: each frame is held against the one before alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepsOnly;
+
+impl SeenIds for StepsOnly {
+    type Error = Infallible;
+
+    fn contains(&mut self, _id: u64) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    fn add(&mut self, _id: u64) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Validates a keystone's frames one after the other, of which it holds the last, and sees what a
+/// single step cannot: a challenge id that comes back after many frames.
+#[derive(Debug)]
+pub struct Replay<S> {
+    tip: Option<IbGib>,
+    ids: S,
+}
+
+impl<S: SeenIds> Replay<S> {
+    /// A replay that waits for a genesis.
+    pub fn new(ids: S) -> Replay<S> {
+        Replay { tip: None, ids }
+    }
+
+    /// A replay that goes on from a frame that was validated before.
+    pub fn after(tip: IbGib, ids: S) -> Replay<S> {
+        Replay { tip: Some(tip), ids }
     }
 
     /// The last frame that was found valid.
@@ -28,34 +76,73 @@ impl TimelineValidator {
 
     /// Checks the next frame; none is broken where the list is empty. A frame that breaks a rule
     /// is not built on: the next one is held against the last valid one.
-    pub fn push(&mut self, frame: &IbGib) -> Vec<Violation> {
+    pub fn push(&mut self, frame: IbGib) -> Result<Vec<Violation>, S::Error> {
         let (violations, fresh) = match &self.tip {
             None => {
-                let ids = pools(frame).into_iter().flatten();
+                let ids = pools(&frame).into_iter().flatten();
                 let ids = ids.flat_map(|pool| pool.ids().map(str::to_owned).collect::<Vec<_>>());
-                (validate_genesis(frame), ids.collect())
+                (validate_genesis(&frame), ids.collect())
             }
-            Some(prev) => self.check_against(prev, frame),
+            Some(prev) => check_against(prev, &frame, &mut self.ids)?,
         };
         if violations.is_empty() {
-            for id in &fresh {
-                self.ids.add(id);
+            for id in fresh.iter().filter_map(|id| number(id)) {
+                self.ids.add(id)?;
             }
-            self.tip = Some(frame.clone());
+            self.tip = Some(frame);
         }
-        violations
+        Ok(violations)
     }
+}
 
-    fn check_against(&self, prev: &IbGib, frame: &IbGib) -> (Vec<Violation>, Vec<String>) {
-        let checked = check_step(prev, frame);
-        let mut violations = checked.violations;
-        let returns = violations.iter().any(|found| {
-            matches!(found, Violation::RevealedReturns { .. } | Violation::IdSeenBefore { .. })
-        });
-        if let Some(id) = checked.fresh.iter().find(|id| !returns && self.ids.contains(id)) {
+fn check_against<S: SeenIds>(
+    prev: &IbGib,
+    frame: &IbGib,
+    ids: &mut S,
+) -> Result<(Vec<Violation>, Vec<String>), S::Error> {
+    let checked = check_step(prev, frame);
+    let mut violations = checked.violations;
+    let returns = violations.iter().any(|found| {
+        matches!(found, Violation::RevealedReturns { .. } | Violation::IdSeenBefore { .. })
+    });
+    for id in checked.fresh.iter().filter(|_| !returns) {
+        if let Some(number) = number(id)
+            && ids.contains(number)?
+        {
             let pool = clip(&checked.pool);
             violations.push(Violation::IdSeenBefore { pool, id: clip(id) });
+            break;
         }
-        (violations, checked.fresh)
+    }
+    Ok((violations, checked.fresh))
+}
+
+/// A [`Replay`] from the genesis on that keeps all ids in memory.
+#[derive(Debug)]
+pub struct TimelineValidator(Replay<UsedIds>);
+
+impl Default for TimelineValidator {
+    fn default() -> TimelineValidator {
+        TimelineValidator::new()
+    }
+}
+
+impl TimelineValidator {
+    /// A validator that waits for a genesis.
+    pub fn new() -> TimelineValidator {
+        TimelineValidator(Replay::new(UsedIds::default()))
+    }
+
+    /// The last frame that was found valid.
+    pub fn tip(&self) -> Option<&IbGib> {
+        self.0.tip()
+    }
+
+    /// Checks the next frame as [`Replay::push`] does.
+    pub fn push(&mut self, frame: &IbGib) -> Vec<Violation> {
+        match self.0.push(frame.clone()) {
+            Ok(violations) => violations,
+            Err(never) => match never {},
+        }
     }
 }

@@ -4,10 +4,12 @@ mod deps;
 mod ledger;
 mod rows;
 mod schema;
+mod seen;
 #[cfg(test)]
 mod tests;
 
 pub use ledger::{Ledger, SessionRow};
+pub use seen::SeenOnDisk;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -163,6 +165,11 @@ fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 impl Backend for SqliteSpace {
+    fn release(&self) -> Result<(), SpaceError> {
+        let shrink = self.file.lock().execute_batch("PRAGMA shrink_memory");
+        shrink.map_err(|error| self.file.fail(error))
+    }
+
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {
         let connection = self.file.lock();
         let found = self.domain.find(&connection).map_err(|error| self.file.fail(error))?;
