@@ -487,7 +487,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__setup)
-            opts="-q -v -h --server --ca-cert --allow-plaintext --data --join --raw-secret --force --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --server --ca-cert --allow-plaintext --data --join --raw-secret --allow-weak-secret --force --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

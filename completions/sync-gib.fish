@@ -55,13 +55,14 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-fd -d
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-plaintext -d 'Speak plain http and ws to other hosts than this one: whoever listens can read everything'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l raw-secret -d 'Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-weak-secret -d 'Take a new secret that fewer than 2^40 guesses find; whoever knows I\'s address can guess'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l force -d 'Make a new identity though one is there; the old one stays in the space, under its address'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l retry-for -d 'Seconds to try again where other devices are faster, or the server is busy; 0 for once' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON; no secret is in it' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync\'s holds solutions that are not spent' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F

@@ -53,7 +53,7 @@ struct World {
 impl World {
     fn new() -> World {
         let world = World { dir: tempfile::tempdir().unwrap() };
-        std::fs::write(world.secret(), "correct horse battery\n").unwrap();
+        std::fs::write(world.secret(), "correct horse battery staple walnut\n").unwrap();
         world
     }
 

@@ -68,7 +68,9 @@ pub struct Wire {
 /// The options that name the secret.
 pub fn secret(dir: &Path) -> Result<String> {
     let path = dir.join("secret");
-    std::fs::write(&path, "4f".repeat(32))?;
+    // As a master secret is: one that is guessed easily is refused.
+    let secret = "9b4e07d1c86f3a52e0d7b91f6c2483ae5d18f07b6a93c4e21f85d06eb7429c3d";
+    std::fs::write(&path, secret)?;
     Ok(format!("--secret-file={}", path.display()))
 }
 

@@ -18,6 +18,7 @@ pub mod interrupt;
 pub mod keystone;
 pub mod log;
 pub mod logging;
+pub mod modes;
 pub mod mut8;
 pub mod new;
 pub mod output;
@@ -33,6 +34,7 @@ pub mod trace;
 pub mod transform;
 pub mod verify;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
@@ -54,12 +56,18 @@ pub struct Ctx {
     pub global: Global,
     /// Where it prints to.
     pub out: Output,
+    /// Whether others were looked for that can read the home.
+    home_seen: Cell<bool>,
 }
 
 impl Ctx {
-    /// The home folder; nothing is made.
+    /// The home folder; nothing is made. Warns, once, where it is not this user's alone.
     pub fn home(&self) -> Result<Home, CliError> {
-        Home::resolve(self.global.home.as_deref())
+        let home = Home::resolve(self.global.home.as_deref())?;
+        if !self.home_seen.replace(true) {
+            modes::warn_of_home(&home);
+        }
+        Ok(home)
     }
 
     /// The client's space, which must be there.
@@ -106,7 +114,7 @@ fn run_command(cli: Cli, signals: Option<Signals>) -> u8 {
     if !matches!(command, Command::Serve(_)) {
         logging::start(tracing::Level::ERROR, global.verbose, logging::LogFormat::Text);
     }
-    let mut ctx = Ctx { global, out };
+    let mut ctx = Ctx { global, out, home_seen: Cell::new(false) };
     let done = dispatch(&command, &mut ctx).and_then(|()| ctx.out.flush());
     match done {
         Ok(()) => 0,

@@ -3,6 +3,8 @@
 //! A secret is never an argument or an environment variable, which other processes can read. It is
 //! held in memory that is wiped, and never printed.
 
+pub mod strength;
+
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::error::{CliError, ErrorCode};
 use super::input::is_stdin;
 use super::interrupt::{self, Signal};
+use super::modes;
 
 /// How many bytes a secret may have.
 pub const MAX_SECRET_BYTES: usize = 4096;
@@ -66,7 +69,9 @@ fn from_stdin() -> Result<SecretString, CliError> {
     const NAME: &str = "standard input";
     let same =
         io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(NAME, &error))?;
-    from_reader(File::from(same), NAME)
+    let same = File::from(same);
+    modes::warn_of_secret(&same, NAME);
+    from_reader(same, NAME)
 }
 
 #[cfg(not(unix))]
@@ -77,6 +82,7 @@ fn from_stdin() -> Result<SecretString, CliError> {
 fn from_file(path: &Path) -> Result<SecretString, CliError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    modes::warn_of_secret(&file, &name);
     from_reader(file, &name)
 }
 
@@ -86,6 +92,7 @@ fn from_fd(fd: u32) -> Result<SecretString, CliError> {
     let opened = File::open(format!("/dev/fd/{fd}"))
         .or_else(|_| File::open(format!("/proc/self/fd/{fd}")))
         .map_err(|error| unreadable(&name, &error))?;
+    modes::warn_of_secret(&opened, &name);
     from_reader(opened, &name)
 }
 

@@ -101,6 +101,7 @@ pub struct LimitArgs {
 pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     logging::start(tracing::Level::INFO, ctx.global.verbose, args.log_format);
     let opts = options(args, ctx)?;
+    warn_of_strangers(&opts);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -118,6 +119,22 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         server.stop().await?;
         Ok(())
     })
+}
+
+/// Says at the start what a server lets strangers do that other machines reach.
+fn warn_of_strangers(opts: &ServerOpts) {
+    if opts.listen.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let listen = opts.listen;
+    if opts.tls.is_none() {
+        tracing::warn!(%listen, "no TLS on a public address: whoever listens on the way reads all, \
+            tokens too, and can spend a proof; give --tls-cert and --tls-key");
+    }
+    if matches!(opts.registration, server::Registration::Open) {
+        tracing::warn!(%listen, "registration is open on a public address: anybody may register \
+            and fill the disk; give --registration closed");
+    }
 }
 
 fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {

@@ -1,6 +1,7 @@
 //! `setup`: the identity, its registration, and a first timeline X.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use super::home::{Config, Home};
 use super::input::is_stdin;
 use super::new::timeline;
 use super::output::printable;
-use super::secret::{Ask, SecretArgs};
+use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::peer::{Endpoint, Identity, Link, NoWatch, Remote, client, identity};
@@ -49,6 +50,9 @@ pub struct SetupArgs {
     /// Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)
     #[arg(long)]
     pub raw_secret: bool,
+    /// Take a new secret that fewer than 2^40 guesses find; whoever knows I's address can guess
+    #[arg(long, conflicts_with = "join")]
+    pub allow_weak_secret: bool,
     /// Make a new identity though one is there; the old one stays in the space, under its address
     #[arg(long, conflicts_with = "join")]
     pub force: bool,
@@ -155,7 +159,10 @@ fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliErro
 fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError> {
     let secret = args.secret.read(Ask::New)?;
     let params = if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random()? };
+    let started = Instant::now();
     let master = MasterSecret::from_passphrase(&secret, &params)?;
+    let stretching = Some(started.elapsed()).filter(|_| !args.raw_secret);
+    strength::check(&secret, stretching, args.allow_weak_secret)?;
     let details = json!({ "kdf": params.to_value() });
     let pools = presets::identity_pools()?;
     let genesis = keystone::genesis(&master, &pools, Some(details), Moment::now())?;

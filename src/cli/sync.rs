@@ -45,7 +45,8 @@ pub struct SyncArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub retry_for: u32,
-    /// Write every message, both ways, to FILE as NDJSON; no secret is in it
+    /// Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync's
+    /// holds solutions that are not spent
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Where the secret comes from.

@@ -1,7 +1,7 @@
 //! What a sync shows while it runs: progress on a terminal, and a trace in a file.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
@@ -20,7 +20,7 @@ pub struct Observer {
 
 struct Trace {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: File,
     failed: Option<std::io::Error>,
 }
 
@@ -32,7 +32,7 @@ impl Observer {
             Some(path) => {
                 let cannot =
                     |error| CliError::io(format!("cannot write {}", path.display()), &error);
-                let out = BufWriter::new(File::create(path).map_err(cannot)?);
+                let out = open(path).map_err(cannot)?;
                 Some(Trace { path: path.to_owned(), out, failed: None })
             }
         };
@@ -41,15 +41,32 @@ impl Observer {
 
     /// Ends the trace; errors where it could not be written whole.
     pub fn finish(self) -> Result<(), CliError> {
-        let Some(mut trace) = self.trace else { return Ok(()) };
-        let flushed = trace.out.flush();
-        match trace.failed.map_or(flushed, Err) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                Err(CliError::io(format!("cannot write {}", trace.path.display()), &error))
-            }
-        }
+        let Some(Trace { path, failed: Some(error), .. }) = self.trace else { return Ok(()) };
+        Err(CliError::io(format!("cannot write {}", path.display()), &error))
     }
+}
+
+/// Opens a trace anew, its owner's alone.
+///
+/// A link is refused, not followed: in a folder that others write to it could lead anywhere. A
+/// file that is there is replaced by another one, so that nobody keeps it open, nor owns it, nor
+/// has it under a second name. A pipe or a device is written to as it is.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {
+            return Err(io::Error::other("it is a link, which a trace does not follow"));
+        }
+        Ok(found) if found.is_file() => fs::remove_file(path)?,
+        Ok(_) => return options.open(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // What was put there since then is not opened.
+    options.create_new(true).open(path)
 }
 
 impl Watch for Observer {
@@ -63,7 +80,8 @@ impl Watch for Observer {
             Way::In => "in",
         };
         let at = Moment::now().ms();
-        // The token opens the domain's data to whoever has it; it is the only secret on the wire.
+        // The token opens the domain's data to whoever has it. Solutions stay, since a trace is of
+        // no use without them: they are why the file is its owner's alone.
         let text = match msg {
             Msg::AuthOk { token: Some(token) } => {
                 let token = Token { value: "(left out)".into(), expires_ms: token.expires_ms };
@@ -71,8 +89,9 @@ impl Watch for Observer {
             }
             msg => wire::write(msg),
         };
-        let line = writeln!(trace.out, r#"{{"ms":{at},"way":"{way}","message":{text}}}"#);
-        trace.failed = line.err();
+        // At once, so that a sync that is interrupted leaves whole lines.
+        let line = format!("{{\"ms\":{at},\"way\":\"{way}\",\"message\":{text}}}\n");
+        trace.failed = trace.out.write_all(line.as_bytes()).err();
     }
 
     fn step(&mut self, bytes: u64, ibgibs: u64) {

@@ -17,9 +17,16 @@ pub fn bare(args: &[&str]) -> Command {
 pub struct Home(TempDir);
 
 impl Home {
-    /// A folder that is there, with nothing in it.
+    /// A folder that is there, its owner's alone, with nothing in it.
     pub fn new() -> Home {
-        Home(tempfile::tempdir().unwrap())
+        let dir = tempfile::tempdir().unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let own = std::fs::Permissions::from_mode(0o700);
+            std::fs::set_permissions(dir.path(), own).unwrap();
+        }
+        Home(dir)
     }
 
     /// The program with these arguments in this home.
