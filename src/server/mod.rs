@@ -6,6 +6,7 @@ mod socket;
 mod state;
 mod stream;
 mod tls;
+mod turns;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};

@@ -133,7 +133,8 @@ async fn evolve(
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
     let text = body(request, shared.opts.patience.idle).await?;
-    blocking(move || {
+    let (turns, of) = (Arc::clone(&shared.turns), identity.clone());
+    let session = blocking(move || {
         let (frames, session) = wire::read_evolution(&text)?;
         if !shared.may_register(&identity) {
             return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
@@ -143,9 +144,11 @@ async fn evolve(
         let tjp = session.addr().map_err(SyncError::from)?;
         space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
         info!(domain = %identity, session = %tjp, "session established");
-        Ok(axum::Json(serde_json::json!({ "session": tjp })).into_response())
+        Ok(tjp)
     })
-    .await
+    .await?;
+    turns.wait(&of, &session).await;
+    Ok(axum::Json(serde_json::json!({ "session": session })).into_response())
 }
 
 async fn revoke(

@@ -85,10 +85,10 @@ fn refuse(channel: &Channel, refusal: Refusal, proved: bool) {
 
 fn converse(shared: &Shared, channel: &mut Channel, proved: &mut bool) -> Result<Addr, PeerError> {
     let hello = channel.receive()?;
-    let Msg::Hello { domain, .. } = &hello else {
+    let Msg::Hello { domain, session, .. } = &hello else {
         return Err(SyncError::protocol("a session begins with hello").into());
     };
-    let domain = domain.clone();
+    let (domain, session) = (domain.clone(), session.clone());
     let space = shared.space(domain.as_str()).map_err(SyncError::from)?;
     space.defer_checkpoints().map_err(SyncError::from)?;
     let before = space.count().map_err(SyncError::from)?.bytes;
@@ -102,6 +102,7 @@ fn converse(shared: &Shared, channel: &mut Channel, proved: &mut bool) -> Result
     receiver.handle(hello)?;
     let ended = channel.run(&mut receiver, None, |_| {});
     *proved = receiver.is_authenticated();
+    shared.turns.done(&session);
     // The answer is out already. What is little is left to the next request that writes.
     let after = space.count().map_err(SyncError::from)?.bytes;
     if after.saturating_sub(before) > LITTLE && space.checkpoint().is_err() {
