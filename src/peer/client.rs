@@ -9,7 +9,7 @@ use super::signing::{self, Opened};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, MasterSecret};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, chain};
+use crate::space::{Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
 
@@ -203,11 +203,10 @@ fn read(space: &dyn Space, ids: &[Id]) -> Result<Vec<IbGib>, SyncError> {
     Ok(ids.iter().map(|id| space.get_id(*id)).collect::<Result<_, _>>()?)
 }
 
-pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<(), SyncError> {
+pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<PutReport, SyncError> {
     let prepared: Vec<Prepared> =
         frames.iter().map(|frame| Prepared::new(frame)).collect::<Result<_, _>>()?;
-    space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?;
-    Ok(())
+    Ok(space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?)
 }
 
 pub(super) fn is_conflict(error: &PeerError) -> bool {

@@ -53,7 +53,8 @@ pub(super) fn open_session<L: Link>(
         let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
         match link.evolve(domain, &frames, &session) {
             Ok(()) => {
-                store(space, &[&step, &session])?;
+                // Another process may have heard of it first, and have stored and connected S.
+                let is_resumed = store(space, &[&step, &session])?.new == 0 || is_resumed;
                 let made = Established::resume(step, session, secret)?;
                 return Ok(Opened { made, is_resumed });
             }
@@ -98,7 +99,7 @@ pub(super) fn revoke<L: Link>(
             tried_on = Some(on);
             let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
             match link.evolve(domain, &frames, &session) {
-                Ok(()) => store(space, &[&step, &session])?,
+                Ok(()) => drop(store(space, &[&step, &session])?),
                 Err(error) => tracing::info!(%error, "the step before was not taken"),
             }
             continue;
@@ -144,7 +145,9 @@ fn taken_unheard(space: &dyn Space, identity: &Identity) -> Result<Option<Establ
     if space.find(&step.addr()?)?.is_none() || space.find(&session.addr()?)?.is_some() {
         return Ok(None);
     }
-    store(space, &[&session])?;
+    if store(space, &[&session])?.new == 0 {
+        return Ok(None);
+    }
     tracing::info!("an earlier step was taken after all");
     Ok(Some(Established::resume(step, session, &identity.secret)?))
 }

@@ -1,12 +1,12 @@
 //! The receiver as a server: HTTP and WebSocket on one port, over one SQLite file.
 
 mod gate;
+mod queue;
 mod routes;
 mod socket;
 mod state;
 mod stream;
 mod tls;
-mod turns;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};

@@ -133,8 +133,8 @@ async fn evolve(
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
     let text = body(request, shared.opts.patience.idle).await?;
-    let (turns, of) = (Arc::clone(&shared.turns), identity.clone());
-    let session = blocking(move || {
+    let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
+    let (session, is_new) = blocking(move || {
         let (frames, session) = wire::read_evolution(&text)?;
         if !shared.may_register(&identity) {
             return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
@@ -142,12 +142,15 @@ async fn evolve(
         let space = shared.space(identity.as_str())?;
         domain::evolve(&space, &identity, &frames, &session)?;
         let tjp = session.addr().map_err(SyncError::from)?;
-        space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
+        let is_new = space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
         info!(domain = %identity, session = %tjp, "session established");
-        Ok(tjp)
+        Ok((tjp, is_new))
     })
     .await?;
-    turns.wait(&of, &session).await;
+    // Who posts the same again has waited, or is the one that others wait for.
+    if is_new {
+        queues.wait(&of, &session).await;
+    }
     Ok(axum::Json(serde_json::json!({ "session": session })).into_response())
 }
 

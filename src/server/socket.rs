@@ -99,10 +99,10 @@ fn converse(shared: &Shared, channel: &mut Channel, proved: &mut bool) -> Result
         ..ReceiverOpts::new(shared.stage_dir())
     };
     let mut receiver = Receiver::new(&space, domain.clone(), &gate, opts);
+    let _place = shared.queues.enter(session);
     receiver.handle(hello)?;
     let ended = channel.run(&mut receiver, None, |_| {});
     *proved = receiver.is_authenticated();
-    shared.turns.done(&session);
     // The answer is out already. What is little is left to the next request that writes.
     let after = space.count().map_err(SyncError::from)?.bytes;
     if after.saturating_sub(before) > LITTLE && space.checkpoint().is_err() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 
-use super::turns::Turns;
+use super::queue::Queues;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{SpaceError, SqliteSpace};
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) opts: ServerOpts,
     pub(super) open_sockets: AtomicUsize,
     pub(super) streams: Arc<Semaphore>,
-    pub(super) turns: Arc<Turns>,
+    pub(super) queues: Arc<Queues>,
     /// Keeps the file open: else each request's connection would be the last one, and its closing
     /// would write the whole log back and remove it.
     _open: SqliteSpace,
@@ -34,8 +34,8 @@ impl Shared {
         space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         let streams = Arc::new(Semaphore::new(opts.max_streams));
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
-        let turns = Arc::default();
-        Ok(Shared { opts, open_sockets, streams, turns, _open: space, stopping })
+        let queues = Arc::default();
+        Ok(Shared { opts, open_sockets, streams, queues, _open: space, stopping })
     }
 
     /// The space of a domain.

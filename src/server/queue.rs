@@ -1,0 +1,129 @@
+//! The devices of one identity, one after the other (docs/protocol.md, section 6).
+//!
+//! Two sagas of one identity that run at once are a race for the same tips, which one of them
+//! loses. So the answer to an evolution waits for the sagas that were established before, for a
+//! while: who comes first goes first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::{sleep, timeout};
+
+use crate::ibgib::Addr;
+
+/// How long a session that is not entered keeps the next one waiting.
+const ENTER: Duration = Duration::from_secs(1);
+/// How long one that was entered does.
+const HOLD: Duration = Duration::from_secs(3);
+/// How long one waits at most; then it runs beside the others.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// A queue for each identity whose devices sync at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queues: HashMap<Addr, Arc<AsyncMutex<()>>>,
+    running: HashMap<Addr, Running>,
+}
+
+/// A session that others wait for.
+#[derive(Debug)]
+struct Running {
+    _place: OwnedMutexGuard<()>,
+    is_entered: bool,
+}
+
+impl Queues {
+    /// Waits until the sessions of `identity` that came before have left, or long enough; then
+    /// `session` is the one that others wait for, until it leaves, or for long enough.
+    pub(super) async fn wait(self: &Arc<Self>, identity: &Addr, session: &Addr) {
+        let queue = Arc::clone(self.lock().queues.entry(identity.clone()).or_default());
+        let Ok(place) = timeout(PATIENCE, queue.lock_owned()).await else { return };
+        let running = Running { _place: place, is_entered: false };
+        self.lock().running.insert(session.clone(), running);
+        let (queues, session) = (Arc::clone(self), session.clone());
+        tokio::spawn(async move {
+            sleep(ENTER).await;
+            if queues.lock().running.get(&session).is_some_and(|running| running.is_entered) {
+                sleep(HOLD).await;
+            }
+            queues.leave(&session);
+        });
+    }
+
+    /// A session is over.
+    pub(super) fn leave(&self, session: &Addr) {
+        let mut state = self.lock();
+        state.running.remove(session);
+        // Whoever waits or runs has a share of the queue.
+        state.queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+    }
+
+    /// Notes that a session is entered; it leaves when what is returned is dropped.
+    pub(super) fn enter(&self, session: Addr) -> Place<'_> {
+        if let Some(running) = self.lock().running.get_mut(&session) {
+            running.is_entered = true;
+        }
+        Place { queues: self, session }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A session that was entered, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    queues: &'a Queues,
+    session: Addr,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queues.leave(&self.session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(name: &str) -> Addr {
+        let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
+        Addr::parse(&format!("{name}^{hash}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_comes_first_goes_first_and_other_identities_do_not_wait() {
+        let queues = Arc::new(Queues::default());
+        queues.wait(&addr("i"), &addr("s1")).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let waiting: Vec<_> = ["s2", "s3"]
+            .map(|name| {
+                let (queues, order) = (Arc::clone(&queues), Arc::clone(&order));
+                tokio::spawn(async move {
+                    queues.wait(&addr("i"), &addr(name)).await;
+                    order.lock().unwrap().push(name);
+                    queues.leave(&addr(name));
+                })
+            })
+            .into();
+        queues.wait(&addr("j"), &addr("other")).await;
+        tokio::task::yield_now().await;
+        assert!(order.lock().unwrap().is_empty());
+        queues.leave(&addr("s1"));
+        for task in waiting {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), ["s2", "s3"]);
+        queues.leave(&addr("other"));
+        assert!(queues.lock().queues.is_empty() && queues.lock().running.is_empty());
+    }
+}
