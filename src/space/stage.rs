@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,9 @@ use super::{Prepared, Space, SpaceError, SpaceExt};
 
 /// How many bytes gather before they are written, and are read at once.
 const BUFFER: usize = 256 << 10;
-/// The bytes of a record before its relations: its length, key, flags, `n`, three places of
-/// relations, and three lengths.
-const HEAD: usize = 4 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
+/// The bytes of a record before its relations: its length, its checksum, its key, flags, `n`,
+/// three places of relations, and three lengths.
+const HEAD: usize = 4 + 8 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
 
 const IS_TJP: u8 = 1;
 const IS_DNA: u8 = 2;
@@ -41,24 +42,34 @@ impl Stage {
     /// An empty stage whose file lies in `dir`.
     pub fn new(dir: &Path) -> Result<Stage, SpaceError> {
         let file = tempfile::tempfile_in(dir).map_err(SpaceError::io("make a file in", dir))?;
+        Ok(Stage::in_file(file, dir))
+    }
+
+    /// An empty stage in a file that is empty; errors name `dir` as its folder.
+    pub fn in_file(file: File, dir: &Path) -> Stage {
         let tape = Mutex::new(Tape { file, written: 0, pending: Vec::new() });
-        Ok(Stage { dir: dir.to_owned(), places: HashMap::new(), bytes: 0, tape })
+        Stage { dir: dir.to_owned(), places: HashMap::new(), bytes: 0, tape }
     }
 
     /// Adds an ibGib; false where it is here already.
     pub fn push(&mut self, item: Prepared) -> Result<bool, SpaceError> {
         let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = tape.written + tape.pending.len() as u64;
+        let place = tape.end();
         if self.places.contains_key(&item.key) {
             return Ok(false);
         }
-        encode(&item, &mut tape.pending);
+        encode(&item, place, &mut tape.pending);
         self.places.insert(item.key, place);
         self.bytes += item.text.len() as u64;
         if tape.pending.len() >= BUFFER {
             tape.flush().map_err(SpaceError::io("write a file in", &self.dir))?;
         }
         Ok(true)
+    }
+
+    /// Writes to the file what is still in memory.
+    pub fn flush(&self) -> Result<(), SpaceError> {
+        self.tape().flush().map_err(SpaceError::io("write a file in", &self.dir))
     }
 
     /// How many ibGibs are here.
@@ -81,17 +92,19 @@ impl Stage {
         self.places.contains_key(key)
     }
 
-    /// The ibGib with an address; none where it is not here.
+    /// The ibGib with an address; none where it is not here. Errors where the file no longer
+    /// holds what was pushed.
     pub fn get(&self, addr: &Addr) -> Result<Option<IbGib>, SpaceError> {
         let Some(place) = self.places.get(&addr.key()) else { return Ok(None) };
         let mut reader = Reader::at(self, *place, 4 << 10);
         match reader.next().transpose()? {
             Some(item) => Ok(Some(IbGib::from_json(&item.text)?)),
-            None => Err(self.cut_off()),
+            None => Err(self.changed()),
         }
     }
 
-    /// Everything in the order of arrival, ready for [`Space::put`].
+    /// Everything in the order of arrival, ready for [`Space::put`]; an error where the file no
+    /// longer holds what was pushed.
     pub fn iter(&self) -> impl Iterator<Item = Result<Prepared, SpaceError>> + use<'_> {
         Reader::at(self, 0, BUFFER)
     }
@@ -100,13 +113,18 @@ impl Stage {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cut_off(&self) -> SpaceError {
-        let error = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    fn changed(&self) -> SpaceError {
+        let error = std::io::Error::other("it no longer holds what was written to it");
         SpaceError::io("read back a file in", &self.dir)(error)
     }
 }
 
 impl Tape {
+    /// Where the next record goes.
+    fn end(&self) -> u64 {
+        self.written + self.pending.len() as u64
+    }
+
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(self.written))?;
         self.file.write_all(&self.pending)?;
@@ -135,6 +153,8 @@ struct Reader<'a> {
     stage: &'a Stage,
     /// Where the bytes after the buffer begin.
     next: u64,
+    /// Where the next record begins.
+    place: u64,
     buffer: Vec<u8>,
     /// How much of the buffer was given out.
     used: usize,
@@ -143,7 +163,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn at(stage: &'a Stage, place: u64, chunk: usize) -> Reader<'a> {
-        Reader { stage, next: place, buffer: Vec::new(), used: 0, chunk }
+        Reader { stage, next: place, place, buffer: Vec::new(), used: 0, chunk }
     }
 
     /// Whether `len` unused bytes are in the buffer, after reading more.
@@ -169,16 +189,22 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self) -> Result<Option<Prepared>, SpaceError> {
+        if self.place == self.stage.tape().end() {
+            return Ok(None);
+        }
+        let changed = || self.stage.changed();
         if !self.fill(4)? {
-            return if self.buffer.is_empty() { Ok(None) } else { Err(self.stage.cut_off()) };
+            return Err(changed());
         }
         let len = Fields(&self.buffer[self.used..]).len().unwrap_or(0);
-        if len < HEAD || !self.fill(len)? {
-            return Err(self.stage.cut_off());
+        if len < HEAD || len as u64 > self.stage.tape().end() - self.place || !self.fill(len)? {
+            return Err(changed());
         }
         let record = &self.buffer[self.used..self.used + len];
+        let item = decode(record, self.place).ok_or_else(changed)?;
         self.used += len;
-        decode(record).map(Some).ok_or_else(|| self.stage.cut_off())
+        self.place += len as u64;
+        Ok(Some(item))
     }
 }
 
@@ -190,14 +216,25 @@ impl Iterator for Reader<'_> {
     }
 }
 
-fn encode(item: &Prepared, out: &mut Vec<u8>) {
+/// What a record says after its length and checksum, and where it stands, as a number: an error of
+/// the disk is noticed by it. It keeps nobody out, nor need it: the file has no name.
+fn checksum(place: u64, said: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(place);
+    hasher.write(said);
+    hasher.finish()
+}
+
+fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
     let addr = item.addr.as_str();
     let len = HEAD + item.rel8ds.len() * 16 + addr.len() + item.text.len();
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     // Lengths fit: an ibGib has at most `MAX_IBGIB_BYTES` bytes.
     let word = |len: usize| (len as u32).to_le_bytes();
     out.reserve(len);
+    let from = out.len();
     out.extend(word(len));
+    out.extend([0; 8]);
     out.extend(item.key.0);
     out.push(flag(item.is_tjp, IS_TJP) | flag(item.is_dna, IS_DNA) | flag(item.n.is_some(), HAS_N));
     out.extend(item.n.unwrap_or(0).to_le_bytes());
@@ -212,6 +249,8 @@ fn encode(item: &Prepared, out: &mut Vec<u8>) {
     }
     out.extend(addr.as_bytes());
     out.extend(item.text.as_bytes());
+    let checksum = checksum(place, &out[from + 12..]);
+    out[from + 4..from + 12].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Bytes that are taken off from the front.
@@ -241,9 +280,13 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn decode(record: &[u8]) -> Option<Prepared> {
+/// Reads the record at a place; none where it is not what was written there.
+fn decode(record: &[u8], place: u64) -> Option<Prepared> {
     let mut fields = Fields(record);
     fields.len()?;
+    if fields.array().map(u64::from_le_bytes)? != checksum(place, fields.0) {
+        return None;
+    }
     let key = AddrKey(fields.array()?);
     let [flags] = fields.array()?;
     let n = fields.array().map(u64::from_le_bytes)?;
@@ -324,6 +367,44 @@ mod tests {
             assert_eq!(stage.get(&ibgib.addr().unwrap()).unwrap().as_ref(), Some(ibgib));
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the file has no name");
+    }
+
+    #[test]
+    fn a_file_that_was_changed_gives_what_was_pushed_or_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = World::default();
+        let timeline = world.timeline("x");
+        world.edit(timeline, json!({ "text": "a" }));
+        let items: Vec<Prepared> =
+            world.all().iter().map(|ibgib| Prepared::new(ibgib).unwrap()).collect();
+        let mut file = tempfile::tempfile_in(dir.path()).unwrap();
+        let mut stage = Stage::in_file(file.try_clone().unwrap(), dir.path());
+        for item in &items {
+            stage.push(item.clone()).unwrap();
+        }
+        stage.flush().unwrap();
+        let mut written = Vec::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_end(&mut written).unwrap();
+        let mut write = |bytes: &[u8]| {
+            file.set_len(0).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.write_all(bytes).unwrap();
+        };
+        for at in 0..written.len() {
+            let mut changed = written.clone();
+            changed[at] ^= 1;
+            write(&changed);
+            let read: Vec<_> = stage.iter().take_while(Result::is_ok).map(Result::unwrap).collect();
+            assert!(read.len() < items.len(), "byte {at}: nobody is told");
+            assert_eq!(read, items[..read.len()], "byte {at}: what comes before is right");
+        }
+        for len in 0..written.len() {
+            write(&written[..len]);
+            assert!(stage.iter().any(|item| item.is_err()), "{len} bytes: nobody is told");
+        }
+        write(&written);
+        assert_eq!(stage.iter().map(Result::unwrap).collect::<Vec<_>>(), items);
     }
 
     #[test]
