@@ -409,7 +409,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__serve)
-            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --max-sockets --max-turns --max-saga-bytes --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
+            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --max-sockets --max-turns --max-saga-bytes --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -440,6 +440,14 @@ _sync__gib() {
                     return 0
                     ;;
                 --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-origin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -147,6 +147,8 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-file -d 'More of them, one a line' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 'The certificate chain (PEM), to speak https and wss' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-origin -d 'An origin whose web pages may ask, such as https://example.org; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-host -d 'A name, besides loopback\'s own, under which it may be asked on loopback; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-turns -d 'Most turns in one session' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-saga-bytes -d 'Most bytes that one sync may bring' -r

@@ -13,7 +13,7 @@ use super::interrupt;
 use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
 use crate::peer::Patience;
-use crate::server::{self, Server, ServerOpts, TlsFiles};
+use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles};
 use crate::sync::flow::Limits;
 
 /// Run the server that other spaces sync with.
@@ -47,6 +47,12 @@ pub struct ServeArgs {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// An origin whose web pages may ask, such as https://example.org; repeatable
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<Origin>,
+    /// A name, besides loopback's own, under which it may be asked on loopback; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<HostName>,
     /// What one peer may take up.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -152,6 +158,8 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
     Ok(ServerOpts {
         registration: registration(args)?,
         tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
+        allow_origins: args.allow_origin.clone(),
+        allow_hosts: args.allow_host.clone(),
         max_sockets: limits.max_sockets as usize,
         max_turns: u64::from(limits.max_turns),
         limits: Limits { bytes: limits.max_saga_bytes, ..Limits::default() },

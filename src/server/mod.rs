@@ -1,7 +1,10 @@
 //! The receiver as a server: HTTP and WebSocket on one port, over one SQLite file.
 
+mod connection;
 mod gate;
+mod origin;
 mod queue;
+mod refusals;
 mod routes;
 mod socket;
 mod state;
@@ -22,6 +25,8 @@ use crate::ibgib::Addr;
 use crate::peer::Patience;
 use crate::space::SpaceError;
 use crate::sync::flow::Limits;
+use connection::Door;
+pub use origin::{HostName, Origin};
 use state::Shared;
 
 /// Who may register an identity.
@@ -53,6 +58,10 @@ pub struct ServerOpts {
     pub registration: Registration,
     /// TLS; none for plain text.
     pub tls: Option<TlsFiles>,
+    /// The origins of the web pages that may ask.
+    pub allow_origins: Vec<Origin>,
+    /// The names, besides loopback's own, under which it may be asked on loopback.
+    pub allow_hosts: Vec<HostName>,
     /// How many WebSockets may be open at once.
     pub max_sockets: usize,
     /// How much one saga may bring.
@@ -78,6 +87,8 @@ impl ServerOpts {
             space,
             registration: Registration::Open,
             tls: None,
+            allow_origins: Vec::new(),
+            allow_hosts: Vec::new(),
             max_sockets: 256,
             limits: Limits::default(),
             max_turns: 10_000,
@@ -146,12 +157,13 @@ impl Server {
         let secure = tls.is_some();
         let task = match tls {
             None => {
-                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                let server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(Door);
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
             Some(tls) => {
                 let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
+                let server = server.map(|tls| tls.acceptor(Door));
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }

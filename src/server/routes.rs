@@ -9,12 +9,13 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::state::{Shared, token_hash};
-use super::{socket, stream};
+use super::{origin, refusals, socket, stream};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{KEYSTONE, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
@@ -25,19 +26,50 @@ use crate::sync::{SyncError, domain};
 
 /// How many frames of an identity one answer holds.
 const MAX_IDENTITY: usize = 1000;
+/// How many bytes of a refusal that was not written here are looked at.
+const MAX_REASON: usize = 4096;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let json = from_fn(origin::want_json);
     Router::new()
         .route(wire::PATH_HEALTH, get(health))
-        .route(wire::PATH_KEYSTONES, post(register))
-        .route(wire::PATH_EVOLUTION, post(evolve))
-        .route(wire::PATH_REVOCATION, post(revoke))
+        .route(wire::PATH_KEYSTONES, post(register).route_layer(json.clone()))
+        .route(wire::PATH_EVOLUTION, post(evolve).route_layer(json.clone()))
+        .route(wire::PATH_REVOCATION, post(revoke).route_layer(json))
         .route(wire::PATH_IDENTITY, get(identity))
         .route(wire::PATH_IBGIBS, get(ibgibs))
         .route(wire::PATH_LATEST, get(latest))
         .route(wire::PATH_WS, get(socket::upgrade))
         .fallback(|| async { Failure::not_found("there is nothing under this path") })
+        .layer(origin::cors(&shared.opts.allow_origins))
+        .layer(from_fn_with_state(Arc::clone(&shared), origin::guard))
+        .layer(map_response(in_form))
         .with_state(shared)
+}
+
+/// Gives refusals that were not written here, such as of a method, the form that all have.
+async fn in_form(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let has_form = kind.is_some_and(|kind| kind == "application/json");
+    if has_form || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = to_bytes(body, MAX_REASON).await.unwrap_or_default();
+    let mut message = String::from_utf8_lossy(&text).into_owned();
+    if message.is_empty() {
+        message = status.canonical_reason().unwrap_or("refused").to_owned();
+    }
+    let code = match status.is_server_error() {
+        true => RefusalCode::Internal,
+        false => RefusalCode::Protocol,
+    };
+    let mut response = Failure::new(status, code, message).into_response();
+    if let Some(allowed) = head.headers.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    response
 }
 
 /// An answer that is an error.
@@ -48,8 +80,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn new(status: StatusCode, code: RefusalCode, message: impl Into<String>) -> Failure {
+    pub(super) fn new(
+        status: StatusCode,
+        code: RefusalCode,
+        message: impl Into<String>,
+    ) -> Failure {
         Failure { status, code, message: message.into() }
+    }
+
+    /// What a person reads.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// There is no place left.
@@ -89,7 +130,7 @@ impl From<SyncError> for Failure {
             tracing::error!(%error, "a request failed");
         } else {
             let error = wire::printable(&error.to_string());
-            warn!(code = ?refusal.code, error, "request refused");
+            refusals::log(format_args!("request refused ({:?}): {error}", refusal.code));
         }
         Failure::new(status, refusal.code, refusal.message)
     }

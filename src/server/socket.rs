@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::gate::LedgerGate;
+use super::refusals;
 use super::routes::Failure;
 use super::state::{Shared, SocketPlace};
 use crate::ibgib::Addr;
@@ -65,7 +66,7 @@ fn session(shared: &Shared, mut channel: Channel) {
                 tracing::error!(%error, "a session failed");
             } else {
                 let error = wire::printable(&error.to_string());
-                warn!(code = ?refusal.code, error, "session refused");
+                refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
             }
             refuse(&channel, refusal, proved);
         }

@@ -17,7 +17,7 @@ use sync_gib::sync::{Established, establish};
 use crate::hostile_common::*;
 
 /// Sends bytes and reads until the server closes.
-fn talk(host: &Host, request: &[u8]) -> String {
+pub fn talk(host: &Host, request: &[u8]) -> String {
     let mut tcp = TcpStream::connect(host.server.addr()).unwrap();
     tcp.set_read_timeout(Some(LONG)).unwrap();
     // A server that refuses before it has read all may reset the connection.
@@ -33,14 +33,15 @@ fn talk(host: &Host, request: &[u8]) -> String {
 fn ask(host: &Host, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
     let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n{}\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n{}\r\n",
         body.len(),
         token.unwrap_or_default()
     );
     parts(&talk(host, format!("{head}{body}").as_bytes()))
 }
 
-fn parts(answer: &str) -> (u16, String) {
+pub fn parts(answer: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), body.to_owned())
@@ -120,7 +121,8 @@ fn too_much_and_too_slow_is_refused() {
     let post = |length: usize| {
         let path = wire::PATH_KEYSTONES;
         format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         )
     };
     assert_eq!(parts(&talk(&host, (post(9 << 20) + "{").as_bytes())).0, 413);
@@ -130,7 +132,7 @@ fn too_much_and_too_slow_is_refused() {
     assert!(answer.is_empty() || parts(&answer).0 == 413, "{answer}");
     assert_eq!(parts(&talk(&host, (post(100) + "{").as_bytes())).0, 408);
     // A request that never ends its head, and a connection that never says anything.
-    for head in ["GET /health HTTP/1.1\r\nhost: x\r\n", ""] {
+    for head in ["GET /health HTTP/1.1\r\nhost: localhost\r\n", ""] {
         let answer = talk(&host, head.as_bytes());
         assert!(answer.is_empty() || parts(&answer).0 == 408, "{answer}");
     }
@@ -169,7 +171,7 @@ fn there_is_place_for_so_many() {
     let path = wire::domain_path(wire::PATH_IBGIBS, person.domain());
     let mut lazy = TcpStream::connect(host.server.addr()).unwrap();
     let path = format!("{path}?{}", query.replace('^', "%5E"));
-    write!(lazy, "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n")
+    write!(lazy, "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
         .unwrap();
     let mut status = [0u8; 12];
     lazy.read_exact(&mut status).unwrap();

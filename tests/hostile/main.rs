@@ -7,6 +7,7 @@ mod frames;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod http;
+mod pages;
 mod payloads;
 mod proofs;
 mod races;
