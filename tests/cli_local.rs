@@ -280,3 +280,26 @@ fn put_refuses_a_second_tip() {
     assert_eq!(json_of(&out)["error"]["code"], "refused");
     home.cmd(&["get", &there]).assert().code(1);
 }
+
+#[test]
+fn a_timeline_that_is_not_counted_can_be_edited() {
+    use sync_gib::ibgib::Moment;
+    use sync_gib::ibgib::transform::{FirstGen, Opts, first_gen};
+    let home = Home::new();
+    // The reference counts only where it is asked to.
+    let (root, each) = (IbGib::primitive("note"), Opts::new().set("dna", true).build());
+    let tjp = Some(json!({"uuid": true, "timestamp": true}));
+    let opts = FirstGen { ib: "note", parent: &root, data: None, rel8ns: None, each, tjp };
+    let made = first_gen(&opts, Moment::now()).unwrap().into_all();
+    let lines: String = made.iter().map(|ibgib| ibgib.to_json() + "\n").collect();
+    home.cmd(&["put"]).write_stdin(lines).assert().success();
+    let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
+    let edited = home.json(&["mut8", tjp.as_str(), "--set", "a=1"]);
+    assert_eq!(edited["n"], 1);
+    let other = note(&home);
+    let related = home.json(&["rel8", tjp.as_str(), "--add", &format!("see={other}")]);
+    assert_eq!((&related["n"], &related["prev"]), (&json!(2), &edited["addr"]));
+    let tip = data(&home, related["addr"].as_str().unwrap());
+    assert_eq!((&tip["a"], &tip["n"]), (&json!(1), &Value::Null));
+    assert_eq!(home.json(&["log", tjp.as_str()])["frames"].as_array().unwrap().len(), 3);
+}

@@ -97,7 +97,6 @@ pub fn next_frame(
         let tip = space.get_id(timeline.tip.id)?;
         let made = transform(kind, &tip, &options(&space, &tip)?.build(), Moment::now())?;
         let addr = made.new_ibgib.addr()?;
-        let n = made.new_ibgib.n();
         let step = TipMove {
             tjp: timeline.tjp.clone(),
             from: Some(timeline.tip.addr.clone()),
@@ -107,6 +106,8 @@ pub fn next_frame(
             Ok(()) => {
                 ctx.out.line(printable(addr.as_str()))?;
                 let (tjp, prev) = (timeline.tjp, timeline.tip.addr);
+                let id = space.find(&addr)?;
+                let n = id.map(|id| space.row(id)).transpose()?.map(|row| row.n);
                 return ctx.out.done(json!({"addr": addr, "n": n, "prev": prev, "tjp": tjp}));
             }
             Err(SpaceError::TipMoved { .. } | SpaceError::Diverged { .. }) if tries < MAX_TRIES => {

@@ -260,6 +260,7 @@ impl From<SpaceError> for CliError {
             SpaceError::Missing { .. }
             | SpaceError::Diverged { .. }
             | SpaceError::NDoesNotGrow { .. }
+            | SpaceError::NTooHigh { .. }
             | SpaceError::NotATjp { .. }
             | SpaceError::NoPast { .. }
             | SpaceError::TooManyWaiting { .. } => ErrorCode::Refused,

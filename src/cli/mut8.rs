@@ -9,6 +9,7 @@ use super::edit::{check_keys, key_value, next_frame, read_object, require_keys};
 use super::error::CliError;
 use super::input::is_stdin;
 use super::target::STDIN;
+use crate::ibgib::IbGib;
 use crate::ibgib::json;
 use crate::ibgib::transform::{Kind, Opts};
 
@@ -53,7 +54,7 @@ pub fn run(args: &Mut8Args, ctx: &mut Ctx) -> Result<(), CliError> {
     next_frame(ctx, &args.addr, Kind::Mut8, |_, tip| {
         let gone = change.remove.keys().chain(change.rename.keys());
         require_keys(tip, gone.map(String::as_str))?;
-        Ok(change.opts())
+        Ok(change.opts(tip))
     })
 }
 
@@ -89,8 +90,8 @@ impl Change {
         Ok(Change { patch, remove, rename, ib: args.ib.clone() })
     }
 
-    fn opts(&self) -> Opts {
-        let mut opts = Opts::next_frame();
+    fn opts(&self, tip: &IbGib) -> Opts {
+        let mut opts = Opts::next_frame_on(tip);
         for (key, change) in [
             ("dataToRename", &self.rename),
             ("dataToRemove", &self.remove),

@@ -36,7 +36,7 @@ pub fn run(args: &Rel8Args, ctx: &mut Ctx) -> Result<(), CliError> {
         let add = relations(space, &args.add)?;
         let remove = relations(space, &args.remove)?;
         check_removed(tip, &remove)?;
-        let mut opts = Opts::next_frame();
+        let mut opts = Opts::next_frame_on(tip);
         if !add.is_empty() {
             opts = opts.set("rel8nsToAddByAddr", add);
         }

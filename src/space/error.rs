@@ -129,6 +129,18 @@ pub enum SpaceError {
         /// The count of the last of its `past` or `graftorphan`.
         before: u64,
     },
+    /// A frame's count is so far above what it follows that it would use the counts up.
+    #[error(
+        "{addr} has n = {n}; a frame counts at most {most} there, so that others can follow it"
+    )]
+    NTooHigh {
+        /// The frame.
+        addr: Addr,
+        /// Its count.
+        n: u64,
+        /// The highest count that it may have.
+        most: u64,
+    },
     /// A frame names as its tjp what is none.
     #[error("{addr} names {tjp} as its tjp, which begins no timeline")]
     NotATjp {

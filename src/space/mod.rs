@@ -214,7 +214,7 @@ pub trait Space: Send + Sync {
     /// Items may come in any order; one that stands before what it relates to waits in memory
     /// (up to a limit), so a dependency-first order is best. Items that are there already are
     /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
-    /// a count does not grow, a keystone frame is not valid or follows a frame that has a
+    /// a count does not grow or jumps too far, a keystone frame is not valid or follows a frame that has a
     /// successor, or a tip does not move as `opts` expects. `batch` must not use this space.
     fn put(
         &self,

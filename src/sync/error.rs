@@ -84,6 +84,7 @@ fn space_code(error: &SpaceError) -> RefusalCode {
         | SpaceError::KeystoneFork { .. }
         | SpaceError::KeystoneInvalid { .. }
         | SpaceError::NDoesNotGrow { .. }
+        | SpaceError::NTooHigh { .. }
         | SpaceError::NotATjp { .. }
         | SpaceError::NoPast { .. }
         | SpaceError::IbGib(_) => RefusalCode::Content,

@@ -51,6 +51,16 @@ impl Opts {
         Opts::new().set("dna", true).linked(&["past", "dna"]).set("nCounter", true)
     }
 
+    /// Options for one more frame on `tip`, counted where that is: an uncounted timeline that began
+    /// to count in its middle would begin at 0, below its own frames (docs/protocol.md, section 2).
+    pub fn next_frame_on(tip: &IbGib) -> Opts {
+        let mut opts = Opts::next_frame();
+        if tip.datum("n").is_none() {
+            json::delete(&mut opts.0, "nCounter");
+        }
+        opts
+    }
+
     /// Sets one option.
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Opts {
         json::set(&mut self.0, key, value.into());

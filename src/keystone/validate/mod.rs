@@ -1,7 +1,8 @@
 //! Validating a keystone's frames (docs/protocol.md, section 4, "Validating a step").
 //!
-//! Everything that the reference makes is accepted; what only the holder of the secret can make
-//! is told from what anyone can. The work is bounded: challenges are hashed only where a proof
+//! Everything that the reference makes is accepted, with one exception: two signatures that it makes
+//! in one millisecond give new challenges the ids of revealed ones, which shrinks the pool, and are
+//! refused. What only the holder of the secret can make is told from what anyone can. The work is bounded: challenges are hashed only where a proof
 //! reveals them, and no more than [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP) times.
 
 mod frame;

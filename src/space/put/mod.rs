@@ -18,6 +18,12 @@ use standing::Standing;
 use touched::Touched;
 use waiting::Waiting;
 
+/// How high the count of a tjp may be: a fork may take its source's over.
+const MAX_FIRST_N: u64 = 1 << 32;
+/// How far a frame's count may be above those of the frames that it follows. Doubles count to 2^53,
+/// so that it takes more frames than any space holds to use the counts up.
+const MAX_N_STEP: u64 = 1 << 20;
+
 /// Stores a batch as [`super::Space::put`] tells; the caller undoes everything on an error.
 pub(super) fn put(
     rows: &mut dyn RowsMut,
@@ -176,9 +182,17 @@ impl<'a> Put<'a> {
             let tjp = head_of(self.rows, tjp_id)?.addr;
             return Err(SpaceError::NoPast { addr: addr(), tjp });
         }
-        match [prev, orphan].into_iter().flatten().find(|before| before.n >= n) {
-            Some(before) => Err(SpaceError::NDoesNotGrow { addr: addr(), n, before: before.n }),
-            None => Ok(()),
+        let mut before = [prev, orphan].into_iter().flatten().map(|before| before.n);
+        if let Some(before) = before.clone().find(|before| *before >= n) {
+            return Err(SpaceError::NDoesNotGrow { addr: addr(), n, before });
+        }
+        let most = match before.next() {
+            None => MAX_FIRST_N,
+            Some(first) => before.fold(first, u64::max).saturating_add(MAX_N_STEP),
+        };
+        match n > most {
+            true => Err(SpaceError::NTooHigh { addr: addr(), n, most }),
+            false => Ok(()),
         }
     }
 

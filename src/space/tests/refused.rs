@@ -14,6 +14,7 @@ for_every_space!(
     a_branch_beside_the_tip,
     two_branches_at_once,
     a_count_that_does_not_grow,
+    a_count_that_leaves_no_room,
     a_merge_that_counts_below_the_orphan,
     a_tjp_that_is_none,
     a_frame_without_past,
@@ -125,6 +126,32 @@ fn a_count_that_does_not_grow(space: &dyn Space) {
         SpaceError::NDoesNotGrow { addr: at, n: 1, before: 1 } => assert_eq!(at, addr(&stuck)),
         other => panic!("{other}"),
     }
+}
+
+fn a_count_that_leaves_no_room(space: &dyn Space) {
+    let mut world = World::default();
+    let x = world.timeline("x");
+    let (dna, tjp) = (world.all()[0].clone(), world.tip(x).clone());
+    space.put_all(world.all()).unwrap();
+    let next = |n: u64| frame("x", json!({ "n": n }), &[("past", &tjp), ("tjp", &tjp)]);
+    for n in [(1 << 53) - 1, (1 << 20) + 1] {
+        match refused(space, &[next(n)]) {
+            SpaceError::NTooHigh { n: found, most, .. } => assert_eq!((found, most), (n, 1 << 20)),
+            other => panic!("{other}"),
+        }
+    }
+    let begins = |n: u64| {
+        let mut data = tjp.data.clone().unwrap();
+        data["n"] = json!(n);
+        IbGib::new("x".into(), Some(data), tjp.rel8ns.clone()).unwrap()
+    };
+    let high = refused(space, &[dna, begins((1 << 32) + 1)]);
+    assert!(matches!(high, SpaceError::NTooHigh { .. }), "{high}");
+    space.put_all(&[next(1 << 20), begins(1 << 32)]).unwrap();
+    let tip = space.get(&addr(&next(1 << 20))).unwrap().unwrap();
+    space
+        .put_all(&[frame("x", json!({ "n": 1 << 21 }), &[("past", &tip), ("tjp", &tjp)])])
+        .unwrap();
 }
 
 fn a_merge_that_counts_below_the_orphan(space: &dyn Space) {

@@ -60,10 +60,7 @@ fn graft_frame(
     let rel8ns: Map<String, Value> =
         rel8ns.iter().map(|(name, addr)| ((*name).to_owned(), json!([addr.as_str()]))).collect();
     let linked = ["past", "dna", GRAFT_BASE, GRAFT_ORPHAN, GRAFT_INFO];
-    let mut opts = Opts::next_frame().linked(&linked).set("rel8nsToAddByAddr", rel8ns).build();
-    if tip.datum("n").is_none() {
-        js::delete(&mut opts, "nCounter");
-    }
+    let opts = Opts::next_frame_on(tip).linked(&linked).set("rel8nsToAddByAddr", rel8ns).build();
     let refused = |source| MergeError::Graft { tip: format!("{}^{}", tip.ib, tip.gib), source };
     let mut made = transform(Kind::Rel8, tip, &opts, moment_of(orphan)).map_err(refused)?;
     copy_time(&mut made.new_ibgib, orphan)?;
