@@ -248,6 +248,7 @@ fn a_receiver_closes_who_takes_nothing() {
                 host.space(person.domain()).put_all(&stones).unwrap();
                 let mut session = person.connected(host);
                 let want_stones = stones.iter().map(|stone| stone.addr().unwrap()).collect();
+                session.state(&[]);
                 let delta = sync_gib::sync::body::Delta { want_stones, ..Default::default() };
                 session.send_turn(&Body::Delta(delta));
                 let Some(Msg::Offer { seq, addrs }) = session.raw.receive() else { panic!() };

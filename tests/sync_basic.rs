@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Device, receiver};
-use serde_json::json;
-use sync_gib::ibgib::IbGib;
+use serde_json::{Value, json};
+use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
+use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::peer::{Link, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 
@@ -108,4 +109,42 @@ fn stones_that_both_sides_have_take_no_turns_to_be_offered_back() {
 
     let other = Device::with(device.genesis.clone());
     assert_eq!(other.sync(&link).unwrap().summary.received, 2500);
+}
+
+/// Adds one frame with this patch to each of these timelines, in one transaction.
+fn edit_all(device: &Device, all: &[Addr], patch: &Value) {
+    let edits = all.iter().flat_map(|x| {
+        let opts = Opts::next_frame().set("dataToAddOrPatch", patch.clone()).build();
+        transform(Kind::Mut8, &device.tip(x), &opts, Moment::now()).unwrap().into_all()
+    });
+    device.space.put_all(&edits.collect::<Vec<_>>()).unwrap();
+}
+
+#[test]
+fn more_timelines_move_and_merge_than_a_commit_lists() {
+    let one = Device::new();
+    let (_dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let made = (0..1100).map(|at| {
+        let (root, each) = (IbGib::primitive("x"), Opts::next_frame().build());
+        let (ib, data) = (&*format!("x{at}"), None);
+        let tjp = Some(json!({"uuid": true, "timestamp": true}));
+        let opts = FirstGen { ib, parent: &root, data, rel8ns: None, each, tjp };
+        first_gen(&opts, Moment::now()).unwrap().into_all()
+    });
+    let made: Vec<IbGib> = made.flatten().collect();
+    one.space.put_all(&made).unwrap();
+    let tjps = made.iter().filter(|ibgib| ibgib.is_tjp());
+    let all: Vec<Addr> = tjps.map(|tjp| tjp.addr().unwrap()).collect();
+    one.sync(&link).unwrap();
+    let two = Device::with(one.genesis.clone());
+    two.sync(&link).unwrap();
+    edit_all(&one, &all, &json!({"a": 1}));
+    edit_all(&two, &all, &json!({"b": 2}));
+    one.sync(&link).unwrap();
+    assert_eq!(two.sync(&link).unwrap().summary.tips.len(), 1100);
+    for x in &all {
+        let (here, there) = (two.space.tip(x).unwrap(), link.dest().tip(x).unwrap());
+        assert_eq!(here.unwrap().addr, there.unwrap().addr);
+    }
 }

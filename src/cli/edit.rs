@@ -121,7 +121,7 @@ pub fn next_frame(
 /// Puts what was made, in one transaction in which each tip moves as told.
 pub fn put(space: &dyn Space, ibgibs: &[IbGib], moves: Vec<TipMove>) -> Result<(), SpaceError> {
     let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
-    space.put(&mut batch, &PutOpts { moves, names: Vec::new() }).map(drop)
+    space.put(&mut batch, &PutOpts { moves, ..PutOpts::default() }).map(drop)
 }
 
 /// The timeline of a target, where hands may change it.

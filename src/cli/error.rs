@@ -261,13 +261,15 @@ impl From<SpaceError> for CliError {
             | SpaceError::Diverged { .. }
             | SpaceError::NDoesNotGrow { .. }
             | SpaceError::NTooHigh { .. }
+            | SpaceError::Unwanted(_)
+            | SpaceError::UnnamedMove { .. }
             | SpaceError::NotATjp { .. }
             | SpaceError::NoPast { .. }
             | SpaceError::TooManyWaiting { .. } => ErrorCode::Refused,
             SpaceError::TipMoved { .. } => ErrorCode::Conflict,
-            SpaceError::KeystoneFork { .. } | SpaceError::KeystoneInvalid { .. } => {
-                ErrorCode::IdentityRefused
-            }
+            SpaceError::KeystoneFork { .. }
+            | SpaceError::KeystoneInvalid { .. }
+            | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
         CliError::new(code, printable(&error.to_string()))

@@ -20,7 +20,7 @@ use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{KEYSTONE, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Space, SpaceError, SqliteSpace, dependency_graph};
-use crate::sync::domain::IdentityFrames;
+use crate::sync::domain::{Evolution, IdentityFrames, LiveWatch};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
@@ -181,9 +181,18 @@ async fn evolve(
             return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
         }
         let space = shared.space(identity.as_str())?;
-        domain::evolve(&space, &identity, &frames, &session)?;
-        let tjp = session.addr().map_err(SyncError::from)?;
-        let is_new = space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
+        let evolution = Evolution::check(&space, &identity, &frames, &session)?;
+        let tjp = evolution.session().clone();
+        // The ledger comes first: a kill in between leaves an entry of no session, which goes with
+        // time, and not a session that nobody can enter. A known session never comes back into it.
+        let is_new = evolution.is_new()
+            && space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
+        if let Err(error) = evolution.store(&space) {
+            if is_new {
+                space.ledger().remove_session(&tjp)?;
+            }
+            return Err(error.into());
+        }
         info!(domain = %identity, session = %tjp, "session established");
         Ok((tjp, is_new))
     })
@@ -206,6 +215,7 @@ async fn revoke(
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
         domain::revoke(&space, &identity, &frames)?;
+        shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
         Ok(axum::Json(serde_json::json!({ "revoked": identity })).into_response())
     })
@@ -274,7 +284,9 @@ async fn ibgibs(
         }
         stream::answer(&shared, move |lines| {
             let mut went = ControlFlow::Continue(());
+            let mut watch = LiveWatch::default();
             dependency_graph::<SyncError>(&space, &[id], live, &mut |node| {
+                watch.check(&space, &identity)?;
                 went = lines.add(&space.text(node.id)?);
                 Ok(went)
             })?;
@@ -304,6 +316,7 @@ fn authorized(
     if opens.as_deref() != Some(identity.as_str()) {
         return Err(refused());
     }
+    domain::expect_live(&space, identity)?;
     Ok(space)
 }
 

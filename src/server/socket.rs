@@ -1,6 +1,6 @@
 //! The receiver's end of the WebSocket.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -42,13 +42,15 @@ pub(super) async fn upgrade(
 async fn serve(shared: Arc<Shared>, socket: WebSocket, place: SocketPlace) {
     let patience: Patience = shared.opts.patience;
     let (channel, pump) = pump::connect(ServerSocket(socket), "the client".into(), patience);
-    let stopping = Arc::clone(&shared);
-    let session = tokio::task::spawn_blocking(move || session(&shared, channel));
+    let (stopping, identity) = (Arc::clone(&shared), Arc::new(OnceLock::new()));
+    let named = Arc::clone(&identity);
+    let session = tokio::task::spawn_blocking(move || session(&shared, channel, &named));
     // When the server stops, the pump is dropped and with it the socket; a commit that is being
     // made is not interrupted, since it does not run in the pump.
     tokio::select! {
         () = pump => {}
         () = stopping.stopped() => {}
+        () = stopping.revoked(&identity) => info!("a socket of a revoked identity is closed"),
     }
     let _ = session.await;
     drop(place);
@@ -56,9 +58,9 @@ async fn serve(shared: Arc<Shared>, socket: WebSocket, place: SocketPlace) {
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
 /// effort, and the channel is dropped, which closes the socket.
-fn session(shared: &Shared, mut channel: Channel) {
+fn session(shared: &Shared, mut channel: Channel, identity: &OnceLock<Addr>) {
     let mut proved = false;
-    match converse(shared, &mut channel, &mut proved) {
+    match converse(shared, &mut channel, identity, &mut proved) {
         Ok(domain) => info!(%domain, "saga committed"),
         Err(PeerError::Sync(error)) => {
             let refusal = error.refusal();
@@ -84,12 +86,18 @@ fn refuse(channel: &Channel, refusal: Refusal, proved: bool) {
     let _ = channel.send(&last);
 }
 
-fn converse(shared: &Shared, channel: &mut Channel, proved: &mut bool) -> Result<Addr, PeerError> {
+fn converse(
+    shared: &Shared,
+    channel: &mut Channel,
+    identity: &OnceLock<Addr>,
+    proved: &mut bool,
+) -> Result<Addr, PeerError> {
     let hello = channel.receive()?;
     let Msg::Hello { domain, session, .. } = &hello else {
         return Err(SyncError::protocol("a session begins with hello").into());
     };
     let (domain, session) = (domain.clone(), session.clone());
+    identity.get_or_init(|| domain.clone());
     let space = shared.space(domain.as_str()).map_err(SyncError::from)?;
     space.defer_checkpoints().map_err(SyncError::from)?;
     let before = space.count().map_err(SyncError::from)?.bytes;

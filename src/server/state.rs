@@ -1,16 +1,20 @@
 //! What the server's parts share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::queue::Queues;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{SpaceError, SqliteSpace};
+
+/// How many revocations a socket may be behind with hearing of them.
+const REVOKED: usize = 64;
 
 /// What every request and socket needs.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub(super) struct Shared {
     /// would write the whole log back and remove it.
     _open: SqliteSpace,
     stopping: watch::Sender<bool>,
+    revoked: broadcast::Sender<Addr>,
 }
 
 impl Shared {
@@ -34,8 +39,8 @@ impl Shared {
         space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         let streams = Arc::new(Semaphore::new(opts.max_streams));
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
-        let queues = Arc::default();
-        Ok(Shared { opts, open_sockets, streams, queues, _open: space, stopping })
+        let (queues, revoked) = (Arc::default(), broadcast::Sender::new(REVOKED));
+        Ok(Shared { opts, open_sockets, streams, queues, _open: space, stopping, revoked })
     }
 
     /// The space of a domain.
@@ -73,6 +78,32 @@ impl Shared {
         let mut stopping = self.stopping.subscribe();
         // The sender is part of this very object: waiting fails only when all is gone.
         let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
+    pub(super) fn end_domain(
+        &self,
+        space: &SqliteSpace,
+        identity: &Addr,
+    ) -> Result<(), SpaceError> {
+        space.ledger().forget(identity.as_str())?;
+        // Nobody may be there to be told.
+        let _ = self.revoked.send(identity.clone());
+        Ok(())
+    }
+
+    /// Ends when the identity whose socket this is, once that is known, is revoked.
+    pub(super) async fn revoked(&self, identity: &OnceLock<Addr>) {
+        let mut revoked = self.revoked.subscribe();
+        loop {
+            match revoked.recv().await {
+                Ok(addr) if identity.get() == Some(&addr) => return,
+                // Each turn asks again whether the identity is revoked, so that one that is missed
+                // here gets nothing either.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
     }
 
     /// Takes one of the places for sockets; none when all are taken.

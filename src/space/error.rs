@@ -165,6 +165,20 @@ pub enum SpaceError {
         /// How many bytes may wait.
         limit: usize,
     },
+    /// A put brings what nobody asked for.
+    #[error("{0} was not asked for, and nothing that was relates to it")]
+    Unwanted(Addr),
+    /// A put moves a timeline that nobody named.
+    #[error("the timeline {tjp} would move to {tip}, which was not named")]
+    UnnamedMove {
+        /// The timeline.
+        tjp: Addr,
+        /// Where its tip would stand.
+        tip: Addr,
+    },
+    /// The identity that a put is signed by is revoked.
+    #[error("the identity {0} is revoked")]
+    Revoked(Addr),
     /// A text is no ibGib, or not the one that it says it is.
     #[error(transparent)]
     IbGib(#[from] IbGibError),

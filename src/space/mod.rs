@@ -37,7 +37,9 @@ pub use rows::Row;
 pub use sqlite::{Ledger, SeenOnDisk, SessionRow, SqliteSpace};
 pub use stage::{Overlay, Stage};
 
-use crate::ibgib::{Addr, IbGib};
+use std::collections::HashSet;
+
+use crate::ibgib::{Addr, AddrKey, IbGib};
 
 /// The number of a row inside one space file.
 pub type Id = i64;
@@ -119,6 +121,32 @@ pub struct PutOpts {
     pub moves: Vec<TipMove>,
     /// Names to set in the same transaction.
     pub names: Vec<(String, Addr)>,
+    /// What the put may bring; none for anything.
+    pub reach: Option<Reach>,
+    /// The identity that the put is signed by, which must not be revoked.
+    pub signed_by: Option<Addr>,
+}
+
+/// What a put may bring: what was asked for, and what that relates to (docs/protocol.md, section
+/// 6).
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// What was asked for, or made for the put itself.
+    pub roots: HashSet<AddrKey>,
+    /// Where the tips of data may move.
+    pub tips: TipsTo,
+}
+
+/// Where a put may move the tips of data's timelines, new ones among them.
+#[derive(Debug, Clone, Default)]
+pub enum TipsTo {
+    /// To whatever comes.
+    #[default]
+    Any,
+    /// To roots only.
+    Roots,
+    /// To these only.
+    Only(HashSet<AddrKey>),
 }
 
 /// How a timeline's tip is expected to move.
@@ -215,7 +243,7 @@ pub trait Space: Send + Sync {
     /// (up to a limit), so a dependency-first order is best. Items that are there already are
     /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
     /// a count does not grow or jumps too far, a keystone frame is not valid or follows a frame that has a
-    /// successor, or a tip does not move as `opts` expects. `batch` must not use this space.
+    /// successor, or what comes is not what `opts` expects. `batch` must not use this space.
     fn put(
         &self,
         batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,

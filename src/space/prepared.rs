@@ -29,6 +29,8 @@ pub struct Prepared {
     pub is_dna: bool,
     /// What it relates to, each once, in order, primitives left out.
     pub rel8ds: Vec<AddrKey>,
+    /// Whether it was validated as a keystone's frame already, against the frame before.
+    pub(super) is_valid_step: bool,
     /// Which of `rel8ds` is the tjp of its timeline; none for a tjp and for a stone.
     pub(super) tjp: Option<u32>,
     /// Which of `rel8ds` it was made from: the last of `past`.
@@ -60,6 +62,7 @@ impl Prepared {
             n: ibgib.n(),
             is_tjp,
             is_dna: is_dna(ibgib),
+            is_valid_step: false,
             tjp: tjp.and_then(|tjp| rel8ds.index(tjp)),
             prev: ibgib.prev().and_then(|prev| rel8ds.index(prev)),
             orphan: ibgib.rel8d("graftorphan").next_back().and_then(|addr| rel8ds.index(addr)),
@@ -70,6 +73,13 @@ impl Prepared {
     /// Reads an ibGib from JSON and prepares it.
     pub fn from_json(text: &str) -> Result<Prepared, IbGibError> {
         Prepared::new(&IbGib::from_json(text)?)
+    }
+
+    /// The same, of a keystone's frame that was validated against the very frame that its `past`
+    /// names, or as a genesis: a put does not do it again.
+    pub(crate) fn with_valid_step(mut self) -> Prepared {
+        self.is_valid_step = true;
+        self
     }
 
     /// The key of the timeline's tjp, its own where it is the tjp; none for a stone.

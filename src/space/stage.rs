@@ -20,6 +20,7 @@ const HEAD: usize = 4 + 8 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
 const IS_TJP: u8 = 1;
 const IS_DNA: u8 = 2;
 const HAS_N: u8 = 4;
+const IS_VALID_STEP: u8 = 8;
 const NO_PLACE: u32 = u32::MAX;
 
 /// IbGibs on their way into a space, in a temporary file that has no name: a crash leaves
@@ -236,7 +237,12 @@ fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
     out.extend(word(len));
     out.extend([0; 8]);
     out.extend(item.key.0);
-    out.push(flag(item.is_tjp, IS_TJP) | flag(item.is_dna, IS_DNA) | flag(item.n.is_some(), HAS_N));
+    out.push(
+        flag(item.is_tjp, IS_TJP)
+            | flag(item.is_dna, IS_DNA)
+            | flag(item.n.is_some(), HAS_N)
+            | flag(item.is_valid_step, IS_VALID_STEP),
+    );
     out.extend(item.n.unwrap_or(0).to_le_bytes());
     for place in [item.tjp, item.prev, item.orphan] {
         out.extend(place.unwrap_or(NO_PLACE).to_le_bytes());
@@ -299,6 +305,7 @@ fn decode(record: &[u8], place: u64) -> Option<Prepared> {
         n: Some(n).filter(|_| flags & HAS_N != 0),
         is_tjp: flags & IS_TJP != 0,
         is_dna: flags & IS_DNA != 0,
+        is_valid_step: flags & IS_VALID_STEP != 0,
         rel8ds: keys.iter().copied().map(AddrKey).collect(),
         tjp,
         prev,

@@ -6,11 +6,15 @@ use serde_json::Value;
 use super::error::SyncError;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
-use crate::keystone::{self, Replay, SeenIds, VERB_SYNC};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt};
+use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC};
+use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
+
+/// How many hashes one request may cost to check; a single frame, which takes as many at most,
+/// always fits.
+pub const MAX_HASHES: u64 = keystone::MAX_HASHES_PER_STEP;
 
 /// Takes a domain keystone's genesis. Returns its address; one that is known already is fine.
 pub fn register(space: &dyn Space, genesis: &IbGib) -> Result<Addr, SyncError> {
@@ -27,28 +31,14 @@ pub fn register(space: &dyn Space, genesis: &IbGib) -> Result<Addr, SyncError> {
 
 /// Takes I's new frames and the genesis of the session that the last of them claims.
 ///
-/// `frames` go on from a frame that the space holds. What is held already is passed over, so that
-/// a repeated post succeeds. Errors: [`SyncError::Conflict`] where I moved on differently.
+/// Errors as [`Evolution::check`] does.
 pub fn evolve(
     space: &dyn Space,
     domain: &Addr,
     frames: &[IbGib],
     session: &IbGib,
 ) -> Result<(), SyncError> {
-    if frames.is_empty() || frames.len() > MAX_EVOLUTION {
-        return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
-    }
-    let session_addr = session.validate()?;
-    let violations = keystone::validate_genesis(session);
-    if !violations.is_empty() {
-        return Err(SyncError::Auth(join(&violations)));
-    }
-    check_session_details(session, domain)?;
-    check_claim(frames, &session_addr)?;
-
-    let mut new = new_frames(space, domain, frames)?;
-    new.push(session);
-    extend(space, &new)
+    Evolution::check(space, domain, frames, session)?.store(space)
 }
 
 /// Takes the frame that revokes I, after any that are lacking here. Errors as [`evolve`] does.
@@ -59,31 +49,117 @@ pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), 
     if !frames.last().is_some_and(keystone::is_revoked) {
         return Err(SyncError::Auth("the identity's newest frame does not revoke it".into()));
     }
-    extend(space, &new_frames(space, domain, frames)?)
+    extend(space, new_frames(space, domain, frames)?)
 }
 
-/// The frames that the space lacks, the first of which must go on from I's newest one here.
-fn new_frames<'a>(
+/// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
+/// but its own frames (docs/protocol.md, section 5).
+pub fn expect_live(space: &dyn Space, domain: &Addr) -> Result<(), SyncError> {
+    live_tip(space, domain).map(drop)
+}
+
+/// I's newest frame where I is not revoked.
+fn live_tip(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
+    let tip = tip_of(space, domain)?;
+    match keystone::is_revoked(&space.get_id(tip.id)?) {
+        true => Err(SpaceError::Revoked(domain.clone()).into()),
+        false => Ok(tip),
+    }
+}
+
+fn tip_of(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
+    let absent = || SyncError::Auth(format!("the identity {domain} is not registered here"));
+    space.tip(domain)?.ok_or_else(absent)
+}
+
+/// Watches that I is not revoked, by its tip: a frame is read only where that moved.
+#[derive(Debug, Default)]
+pub struct LiveWatch(Option<Id>);
+
+impl LiveWatch {
+    /// Errors where I is revoked, or not here.
+    pub fn check(&mut self, space: &dyn Space, domain: &Addr) -> Result<(), SyncError> {
+        if self.0.is_none() || self.0 != Some(tip_of(space, domain)?.id) {
+            self.0 = Some(live_tip(space, domain)?.id);
+        }
+        Ok(())
+    }
+}
+
+/// I's new frames and a session that the last of them claims, checked and not stored yet.
+#[derive(Debug)]
+pub struct Evolution {
+    session: Addr,
+    is_new: bool,
+    batch: Vec<Prepared>,
+}
+
+impl Evolution {
+    /// Validates all of it, before any transaction: that takes time.
+    ///
+    /// `frames` go on from a frame that the space holds. What is held already is passed over, so
+    /// that a repeated post succeeds. Errors: [`SyncError::Conflict`] where I moved on differently,
+    /// [`SyncError::Limit`] where it takes too many hashes to check, [`SpaceError::Revoked`].
+    pub fn check(
+        space: &dyn Space,
+        domain: &Addr,
+        frames: &[IbGib],
+        session: &IbGib,
+    ) -> Result<Evolution, SyncError> {
+        if frames.is_empty() || frames.len() > MAX_EVOLUTION {
+            return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
+        }
+        let prepared = Prepared::new(session)?;
+        let violations = keystone::validate_genesis(session);
+        if !violations.is_empty() {
+            return Err(SyncError::Auth(join(&violations)));
+        }
+        expect_session_of(session, domain)?;
+        let addr = prepared.addr.clone();
+        check_claim(frames, &addr)?;
+        expect_live(space, domain)?;
+        let mut batch = new_frames(space, domain, frames)?;
+        let is_new = space.find(&addr)?.is_none();
+        batch.push(prepared.with_valid_step());
+        Ok(Evolution { session: addr, is_new, batch })
+    }
+
+    /// The tjp address of the session.
+    pub fn session(&self) -> &Addr {
+        &self.session
+    }
+
+    /// Whether the session was not known before: one that was is never opened again.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Stores it in one transaction. Errors: [`SyncError::Conflict`] where I moved on meanwhile.
+    pub fn store(self, space: &dyn Space) -> Result<(), SyncError> {
+        extend(space, self.batch)
+    }
+}
+
+/// The frames that the space lacks, validated; the first must go on from I's newest one here.
+fn new_frames(
     space: &dyn Space,
     domain: &Addr,
-    frames: &'a [IbGib],
-) -> Result<Vec<&'a IbGib>, SyncError> {
-    let tip = space
-        .tip(domain)?
-        .ok_or_else(|| SyncError::Auth(format!("the identity {domain} is not registered here")))?;
+    frames: &[IbGib],
+) -> Result<Vec<Prepared>, SyncError> {
+    let tip = tip_of(space, domain)?;
     let mut prev = None;
     let mut new = Vec::new();
     for frame in frames {
-        let addr = frame.validate()?;
+        let prepared = Prepared::new(frame)?;
         if frame.tjp_addr().as_deref() != Some(domain.as_str()) {
-            return Err(SyncError::Auth(format!("{addr} is no frame of {domain}")));
+            return Err(SyncError::Auth(format!("{} is no frame of {domain}", prepared.addr)));
         }
-        match space.find(&addr)? {
+        match space.find(&prepared.addr)? {
             Some(id) => prev = Some(id),
-            None => new.push(frame),
+            None => new.push((frame, prepared)),
         }
     }
-    if let Some(first) = new.first() {
+    if let Some((first, _)) = new.first() {
         let follows_tip = first.prev() == Some(tip.addr.as_str());
         if !follows_tip || prev.is_some_and(|prev| prev != tip.id) {
             return Err(SyncError::Conflict(format!(
@@ -92,26 +168,51 @@ fn new_frames<'a>(
             )));
         }
     }
-    Ok(new)
+    valid_steps(space, &tip, new)
 }
 
-fn extend(space: &dyn Space, new: &[&IbGib]) -> Result<(), SyncError> {
-    match put(space, new) {
-        Err(SyncError::Space(SpaceError::KeystoneFork { .. })) => {
+/// Validates frames that go on from `tip`, within the hashes that one request may cost.
+fn valid_steps(
+    space: &dyn Space,
+    tip: &Tip,
+    frames: Vec<(&IbGib, Prepared)>,
+) -> Result<Vec<Prepared>, SyncError> {
+    if frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut replay = Replay::after(space.get_id(tip.id)?, StepsOnly);
+    let (mut valid, mut hashes) = (Vec::with_capacity(frames.len()), 0);
+    for (frame, prepared) in frames {
+        hashes += replay.tip().map_or(0, |prev| keystone::step_cost(prev, frame));
+        if hashes > MAX_HASHES && !valid.is_empty() {
+            let message = format!("frames that take over {MAX_HASHES} hashes to check: send fewer");
+            return Err(SyncError::Limit(message));
+        }
+        check_next(&mut replay, frame.clone(), &prepared.addr)?;
+        valid.push(prepared.with_valid_step());
+    }
+    Ok(valid)
+}
+
+fn extend(space: &dyn Space, new: Vec<Prepared>) -> Result<(), SyncError> {
+    match space.put(&mut new.into_iter().map(Ok), &PutOpts::default()) {
+        Err(SpaceError::KeystoneFork { .. }) => {
             Err(SyncError::Conflict("the identity's frame already has a successor".into()))
         }
-        other => other,
+        other => Ok(other.map(drop)?),
     }
 }
 
-fn check_session_details(session: &IbGib, domain: &Addr) -> Result<(), SyncError> {
-    let details = session.datum("frameDetails");
+/// The saga that a session of an identity was made for, by what its genesis says. Errors where it
+/// is another identity's, or of no saga.
+pub fn expect_session_of<'a>(genesis: &'a IbGib, domain: &Addr) -> Result<&'a str, SyncError> {
+    let details = genesis.datum("frameDetails");
     let names = details.and_then(|d| d.get("domainIdentity")).and_then(Value::as_str);
     if names != Some(domain.as_str()) {
         return Err(SyncError::Auth("the session was made for another identity".into()));
     }
     match details.and_then(|d| d.get("sagaId")).and_then(Value::as_str) {
-        Some(id) if !id.is_empty() && id.len() <= 128 => Ok(()),
+        Some(id) if !id.is_empty() && id.len() <= 128 => Ok(id),
         _ => Err(SyncError::Auth("the session names no saga".into())),
     }
 }

@@ -85,9 +85,12 @@ fn space_code(error: &SpaceError) -> RefusalCode {
         | SpaceError::KeystoneInvalid { .. }
         | SpaceError::NDoesNotGrow { .. }
         | SpaceError::NTooHigh { .. }
+        | SpaceError::Unwanted(_)
+        | SpaceError::UnnamedMove { .. }
         | SpaceError::NotATjp { .. }
         | SpaceError::NoPast { .. }
         | SpaceError::IbGib(_) => RefusalCode::Content,
+        SpaceError::Revoked(_) => RefusalCode::Auth,
         SpaceError::TooManyWaiting { .. } => RefusalCode::Limit,
         _ => RefusalCode::Internal,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib};
-use sync_gib::sync::body::{Body, Commit, Delta, Init, Probe, Relation, Stated, Want};
+use sync_gib::sync::body::{Body, Delta, Init, Probe, Relation, Stated, Want};
 use sync_gib::sync::msg::RefusalCode;
 
 use crate::hostile_common::*;
@@ -14,9 +14,9 @@ fn with_data() -> (Host, Person, Vec<IbGib>, Vec<IbGib>) {
     let (x, y) = (timeline("x", json!({})), timeline("y", json!({})));
     let mut session = person.connected(&host);
     let all: Vec<IbGib> = x.iter().chain(&y).cloned().collect();
-    let payload = session.push(&all);
+    let commit = session.push(&all);
     session.answer();
-    session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
+    session.send_turn(&Body::Commit(commit));
     session.answer();
     (host, person, x, y)
 }
@@ -60,7 +60,10 @@ fn a_timeline_is_wanted_once_and_as_itself() {
         vec![want(tip(&x), Some(tip(&y)))],
     ] {
         let delta = Body::Delta(Delta { wants, ..Delta::default() });
-        person.connected(&host).refused(&delta, RefusalCode::Protocol);
+        let mut session = person.connected(&host);
+        session.state(&[]);
+        let refusal = session.refused(&delta, RefusalCode::Protocol);
+        assert!(!refusal.message.contains("stated"), "{}", refusal.message);
     }
 }
 

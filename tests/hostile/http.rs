@@ -57,9 +57,9 @@ fn with_data(host: &Host, secret: &str) -> (Person, Addr, String) {
     let person = Person::new(host, secret);
     let made = timeline("x", json!({ "of": secret }));
     let mut session = person.connected(host);
-    let payload = session.push(&made);
+    let commit = session.push(&made);
     session.answer();
-    session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
+    session.send_turn(&Body::Commit(commit));
     session.answer();
     let token = session.token.take().unwrap().value;
     (person, tip_of(&made).addr().unwrap(), token)

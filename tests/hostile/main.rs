@@ -11,5 +11,6 @@ mod pages;
 mod payloads;
 mod proofs;
 mod races;
+mod reach;
 mod servers;
 mod turns;

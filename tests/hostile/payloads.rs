@@ -15,6 +15,7 @@ fn refused_at_once(texts: Vec<Box<str>>, code: RefusalCode) -> Refusal {
     let person = Person::new(&host, "a");
     let mut session = person.connected(&host);
     session.unchanged(|session| {
+        session.state(&[]);
         session.raw.send(&Msg::Payload { ibgibs: texts });
         session.raw.sync_error(code)
     })
@@ -24,18 +25,18 @@ fn refused_at_once(texts: Vec<Box<str>>, code: RefusalCode) -> Refusal {
 fn refused_at_commit(host: &Host, person: &Person, ibgibs: &[IbGib], code: RefusalCode) -> Refusal {
     let mut session = person.connected(host);
     session.unchanged(|session| {
-        let payload = session.push(ibgibs);
+        let commit = session.push(ibgibs);
         session.answer();
-        session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
+        session.send_turn(&Body::Commit(commit));
         session.raw.sync_error(code)
     })
 }
 
 fn committed(host: &Host, person: &Person, ibgibs: &[IbGib]) {
     let mut session = person.connected(host);
-    let payload = session.push(ibgibs);
+    let commit = session.push(ibgibs);
     session.answer();
-    session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
+    session.send_turn(&Body::Commit(commit));
     assert!(matches!(session.answer(), Body::Commit(_)));
     host.all_closed();
 }
@@ -71,12 +72,14 @@ fn a_payload_is_bounded() {
     let person = Person::new(&host, "a");
     let texts: Vec<Box<str>> = (0..101).map(|i| text(&stone(json!({ "i": i })))).collect();
     person.connected(&host).unchanged(|session| {
+        session.state(&[]);
         session.raw.send(&Msg::Payload { ibgibs: texts });
         session.raw.sync_error(RefusalCode::Limit);
     });
     let host = Host::with(|opts| opts.limits.bytes = 20_000);
     let person = Person::new(&host, "a");
     person.connected(&host).unchanged(|session| {
+        session.state(&[]);
         session.raw.send(&Msg::Payload { ibgibs: vec![text(&stone(json!("x".repeat(30_000))))] });
         session.raw.sync_error(RefusalCode::Limit);
     });
@@ -98,6 +101,7 @@ fn a_payload_is_bounded() {
         let host = Host::new();
         let person = Person::new(&host, "a");
         person.connected(&host).unchanged(|session| {
+            session.state(&[]);
             let text = format!("{{\"type\":\"payload\",\"ibGibs\":[{texts}]}}");
             session.raw.send_raw(Message::text(text));
             session.raw.sync_error(RefusalCode::Protocol);
@@ -118,6 +122,7 @@ fn a_turn_seals_its_payload() {
         Seal::default(),
     ] {
         let mut session = person.connected(&host);
+        session.state(&[]);
         session.raw.send(&Msg::Payload { ibgibs: texts.clone() });
         session.refused(&delta(wrong), RefusalCode::Content);
     }
@@ -170,8 +175,6 @@ fn no_count_ends_a_timeline() {
 
 #[test]
 fn identities_are_neither_forged_nor_forked() {
-    let host = Host::new();
-    let person = Person::new(&host, "a");
     let pools = presets::identity_pools().unwrap();
     let genesis = keystone::genesis(&secret_of("k"), &pools, None, Moment::now()).unwrap();
     let step = |secret: &str, target: &str| {
@@ -185,10 +188,9 @@ fn identities_are_neither_forged_nor_forked() {
     forged.data.as_mut().unwrap()["proofs"][0]["claim"]["target"] = "b".into();
     forged.data.as_mut().unwrap()["proofs"][0]["solutions"][0]["value"] = HASH.into();
     let forged = IbGib::new(forged.ib, forged.data, forged.rel8ns).unwrap();
-    let both = [genesis.clone(), forged];
-    refused_at_commit(&host, &person, &both, RefusalCode::Content);
+    refused_at_once(vec![text(&genesis), text(&forged)], RefusalCode::Content);
     let fork = [genesis.clone(), step("k", "a"), step("k", "b")];
-    refused_at_commit(&host, &person, &fork, RefusalCode::Content);
+    refused_at_once(fork.iter().map(text).collect(), RefusalCode::Content);
 }
 
 #[test]
@@ -199,14 +201,17 @@ fn many_relations_in_the_wrong_order_take_no_time() {
     let addrs: Vec<Value> = stones.iter().map(|s| s.addr().unwrap().as_str().into()).collect();
     let mut rel8ns = serde_json::Map::new();
     rel8ns.insert("all".into(), addrs.into());
-    let parents = (0..20).map(|i| {
-        IbGib::new("parent".into(), Some(json!({ "i": i })), Some(rel8ns.clone())).unwrap()
-    });
+    let parents: Vec<IbGib> = (0..20)
+        .map(|i| {
+            IbGib::new("parent".into(), Some(json!({ "i": i })), Some(rel8ns.clone())).unwrap()
+        })
+        .collect();
     let mut session = person.connected(&host);
+    session.state(&parents);
     let (mut sealing, mut texts) = (Vec::new(), Vec::new());
-    for ibgib in parents.chain(stones.iter().cloned()) {
-        sealing.push(text(&ibgib));
-        texts.push(text(&ibgib));
+    for ibgib in parents.iter().chain(&stones) {
+        sealing.push(text(ibgib));
+        texts.push(text(ibgib));
         if texts.len() == 10 {
             session.raw.send(&Msg::Payload { ibgibs: std::mem::take(&mut texts) });
         }

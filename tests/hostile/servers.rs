@@ -19,7 +19,7 @@ use crate::hostile_common::*;
 
 /// A client with the timeline X, of which two edits were not synced yet.
 pub struct Victim {
-    person: Person,
+    pub person: Person,
     link: InProcess,
     pub x: Vec<IbGib>,
     _dir: tempfile::TempDir,

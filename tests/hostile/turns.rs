@@ -124,6 +124,7 @@ fn keystones_and_sagas_are_not_synced_as_data() {
     });
     connected(|session, person| {
         let tip = person.space.tip(person.domain()).unwrap().unwrap().addr;
+        session.state(&[]);
         let wants = vec![Want { tjp: person.domain().clone(), tip, common: None }];
         session.send_turn(&Body::Delta(Delta { wants, ..Delta::default() }));
         session.raw.sync_error(RefusalCode::Protocol);
@@ -139,6 +140,7 @@ fn lists_are_bounded() {
     });
     for addrs in [vec![addr("a"); 5000], vec![]] {
         connected(|session, _| {
+            session.state(&[]);
             session.raw.send(&Msg::Offer { seq: 0, addrs });
             session.raw.sync_error(RefusalCode::Limit);
         });
@@ -164,11 +166,13 @@ fn questions_about_what_is_not_here_are_refused() {
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
+        session.state(&[]);
         let wants = vec![Want { tjp: addr("x"), tip: addr("x"), common: None }];
         session.send_turn(&Body::Delta(Delta { wants, ..Delta::default() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
+        session.state(&[]);
         let want_stones = vec![addr("x")];
         session.send_turn(&Body::Delta(Delta { want_stones, ..Delta::default() }));
         session.raw.sync_error(RefusalCode::Protocol);
@@ -200,20 +204,22 @@ fn the_scope_does_not_change() {
 #[test]
 fn a_commit_is_of_what_came() {
     connected(|session, _| {
+        session.state(&[]);
         let payload = Seal { count: 1, bytes: 2, digest: HASH.to_lowercase() };
         session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
         session.raw.sync_error(RefusalCode::Content);
     });
     connected(|session, _| {
         let made = timeline("x", serde_json::json!({}));
-        let payload = session.push(&made);
+        let Commit { payload, .. } = session.push(&made);
         session.answer();
         let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
         let moves = vec![Move { tjp, from: None, to: addr("x") }];
         session.send_turn(&Body::Commit(Commit { payload, moves }));
-        session.raw.sync_error(RefusalCode::Conflict);
+        session.raw.sync_error(RefusalCode::Content);
     });
     connected(|session, person| {
+        session.state(&[]);
         let moves = vec![Move { tjp: person.domain().clone(), from: None, to: addr("x") }];
         session.send_turn(&Body::Commit(Commit { payload: Seal::default(), moves }));
         session.raw.sync_error(RefusalCode::Conflict);

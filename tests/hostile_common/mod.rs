@@ -3,6 +3,7 @@
 
 pub mod fake;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::{Endpoint, Identity, Link, Patience, Remote, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceCount, SpaceExt, SqliteSpace, TimelineKind, Tip};
-use sync_gib::sync::body::{Body, Delta, Init, Scope, Seal};
+use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, Scope, Seal, Stated};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
 use sync_gib::sync::session::Signer;
@@ -323,19 +324,51 @@ impl Session<'_> {
         done
     }
 
-    /// Sends a payload and the turn that seals it.
-    pub fn push(&mut self, ibgibs: &[IbGib]) -> Seal {
-        let texts = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
-        self.push_texts(texts)
+    /// States what these bring, as a sender that is about to push them does.
+    pub fn state(&mut self, ibgibs: &[IbGib]) {
+        let all: Vec<Addr> = ibgibs.iter().map(|ibgib| ibgib.addr().unwrap()).collect();
+        let related: HashSet<&str> = ibgibs.iter().flat_map(IbGib::rel8ds).collect();
+        let ends = ibgibs.iter().zip(&all).filter(|(_, addr)| !related.contains(addr.as_str()));
+        let stones = ends.filter(|(ibgib, _)| ibgib.is_stone()).map(|(_, addr)| addr.clone());
+        let timelines = tips_of(ibgibs).into_iter().map(|(tjp, tip)| {
+            let (tip, n) = (tip.addr().unwrap(), tip.n().unwrap_or(0));
+            Stated { tjp, tip, n }
+        });
+        let (timelines, stones) = (timelines.collect(), stones.collect());
+        self.send_turn(&Body::Init(Init { timelines, stones, ..init() }));
+        assert!(matches!(self.answer(), Body::Ack(_)));
     }
 
-    /// Sends a payload and the turn that seals it; returns what a commit of just this seals.
-    pub fn push_texts(&mut self, ibgibs: Vec<Box<str>>) -> Seal {
-        let payload = seal(&ibgibs);
-        self.raw.send(&Msg::Payload { ibgibs });
+    /// States and sends a payload, and the turn that seals it; returns the commit of just this.
+    pub fn push(&mut self, ibgibs: &[IbGib]) -> Commit {
+        self.state(ibgibs);
+        let texts: Vec<Box<str>> = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
+        let payload = seal(&texts);
+        if !texts.is_empty() {
+            self.raw.send(&Msg::Payload { ibgibs: texts });
+        }
         self.send_turn(&delta(payload.clone()));
-        total(&[payload])
+        let space = self.host.space(&self.domain);
+        let moves = tips_of(ibgibs).into_iter().map(|(tjp, tip)| {
+            let from = space.tip(&tjp).unwrap().map(|tip| tip.addr);
+            Move { tjp, from, to: tip.addr().unwrap() }
+        });
+        Commit { payload: total(&[payload]), moves: moves.collect() }
     }
+}
+
+/// The newest frame of each of data's timelines among these.
+pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(Addr, &IbGib)> {
+    let mut tips: Vec<(Addr, &IbGib)> = Vec::new();
+    for frame in ibgibs.iter().filter(|ibgib| !ibgib.is_stone() && ibgib.ib != "keystone") {
+        let tjp = Addr::parse(&frame.tjp_addr().unwrap()).unwrap();
+        match tips.iter_mut().find(|(of, _)| *of == tjp) {
+            Some((_, tip)) if tip.n() < frame.n() => *tip = frame,
+            Some(_) => {}
+            None => tips.push((tjp, frame)),
+        }
+    }
+    tips
 }
 
 /// What a commit after turns with these seals seals.

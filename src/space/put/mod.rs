@@ -1,5 +1,6 @@
 //! The rules of a put, told once for every implementation of a space.
 
+mod reached;
 mod recent;
 mod standing;
 mod touched;
@@ -8,11 +9,13 @@ mod waiting;
 use std::collections::BTreeMap;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::keystone;
 
 use super::check::check_keystone;
 use super::read::{head_of, row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
-use super::{Id, Prepared, PutOpts, PutReport, SpaceCount, SpaceError};
+use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
+use reached::Reached;
 use recent::Recent;
 use standing::Standing;
 use touched::Touched;
@@ -30,10 +33,13 @@ pub(super) fn put(
     batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
     opts: &PutOpts,
 ) -> Result<PutReport, SpaceError> {
+    if let Some(identity) = &opts.signed_by {
+        expect_live(rows, identity)?;
+    }
     for tip_move in &opts.moves {
         expect_tip(rows, &tip_move.tjp, tip_move.from.as_ref())?;
     }
-    let mut put = Put::new(rows)?;
+    let mut put = Put::new(rows, opts.reach.as_ref())?;
     for item in batch {
         put.take(item?)?;
     }
@@ -55,6 +61,15 @@ fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result
     Err(SpaceError::TipMoved { tjp: tjp.clone(), expected: expected.cloned(), found })
 }
 
+fn expect_live(rows: &dyn RowsMut, identity: &Addr) -> Result<(), SpaceError> {
+    let Some(tip) = tip_of(rows, identity)? else { return Ok(()) };
+    let text = rows.text(tip.id)?.ok_or(SpaceError::NoSuchId(tip.id))?;
+    match keystone::is_revoked(&IbGib::from_json(&text)?) {
+        true => Err(SpaceError::Revoked(identity.clone())),
+        false => Ok(()),
+    }
+}
+
 /// What became of an item.
 enum Placed {
     New,
@@ -71,11 +86,12 @@ struct Put<'a> {
     waiting: Waiting,
     touched: BTreeMap<Id, Touched>,
     standing: Standing,
+    reached: Option<Reached<'a>>,
     report: PutReport,
 }
 
 impl<'a> Put<'a> {
-    fn new(rows: &'a mut dyn RowsMut) -> Result<Put<'a>, SpaceError> {
+    fn new(rows: &'a mut dyn RowsMut, reach: Option<&'a Reach>) -> Result<Put<'a>, SpaceError> {
         let next_id = rows.next_id()?;
         Ok(Put {
             rows,
@@ -84,6 +100,7 @@ impl<'a> Put<'a> {
             waiting: Waiting::default(),
             touched: BTreeMap::new(),
             standing: Standing::new(next_id),
+            reached: reach.map(Reached::new),
             report: PutReport::default(),
         })
     }
@@ -121,7 +138,7 @@ impl<'a> Put<'a> {
             }
         }
         let row = self.row_of_new(item, &deps)?;
-        if item.is_keystone() || self.is_keystone_timeline(&row) {
+        if !item.is_valid_step && (item.is_keystone() || self.is_keystone_timeline(&row)) {
             self.check_keystone(item, &row)?;
         }
         let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
@@ -129,6 +146,9 @@ impl<'a> Put<'a> {
         self.next_id += 1;
         self.recent.add(item.key, row);
         self.standing.stored(self.rows, &row, &deps, item.kind())?;
+        if let Some(reached) = &mut self.reached {
+            reached.stored(row.id, &item.key, &ids);
+        }
         self.report.new += 1;
         self.report.bytes += item.text.len() as u64;
         Ok(Placed::New)
@@ -254,6 +274,9 @@ impl<'a> Put<'a> {
 
     fn finish(mut self) -> Result<PutReport, SpaceError> {
         self.waiting.expect_none()?;
+        if let Some(id) = self.reached.as_ref().and_then(Reached::first_unwanted) {
+            return Err(SpaceError::Unwanted(head_of(self.rows, id)?.addr));
+        }
         let touched = std::mem::take(&mut self.touched);
         let mut timelines = 0;
         for (tjp_id, touched) in &touched {
@@ -278,6 +301,15 @@ impl<'a> Put<'a> {
                 return Err(SpaceError::Diverged { tjp, tip, frame });
             }
         };
+        if let Some(reached) = &self.reached
+            && touched.is_data()
+        {
+            let addr = head_of(self.rows, tip.tip_id)?.addr;
+            if !reached.may_move_to(&addr.key()) {
+                let tjp = head_of(self.rows, tjp_id)?.addr;
+                return Err(SpaceError::UnnamedMove { tjp, tip: addr });
+            }
+        }
         if tip.tip_id != touched.line() {
             self.move_line(tjp_id, tip.tip_id)?;
         }

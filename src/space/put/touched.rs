@@ -57,6 +57,10 @@ impl Touched {
         self.kind == TimelineKind::Keystone
     }
 
+    pub(super) fn is_data(&self) -> bool {
+        self.kind == TimelineKind::Data
+    }
+
     pub(super) fn line(&self) -> Id {
         self.line
     }

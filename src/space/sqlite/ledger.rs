@@ -97,6 +97,21 @@ impl Ledger {
         })
     }
 
+    /// Takes back an entry of [`Ledger::add_session`] whose session was not stored.
+    pub fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+        self.write(|connection| {
+            connection.execute("DELETE FROM session WHERE tjp = ?1", [tjp.as_str()]).map(drop)
+        })
+    }
+
+    /// Forgets all sessions and tokens of a domain.
+    pub fn forget(&self, domain: &str) -> Result<(), SpaceError> {
+        self.write(|connection| {
+            connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
+            connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)
+        })
+    }
+
     /// The session with this tjp.
     pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
         self.with(|connection| {

@@ -273,7 +273,7 @@ fn moves_are_checked(space: &dyn Space) {
     let put = |ibgibs: &[IbGib], from: Option<_>, to: &_| {
         let moves = vec![TipMove { tjp: tjp.clone(), from, to: Clone::clone(to) }];
         let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
-        space.put(&mut batch, &PutOpts { moves, names: Vec::new() })
+        space.put(&mut batch, &PutOpts { moves, ..PutOpts::default() })
     };
     let moved = put(&world.all()[..first], Some(next.clone()), &tjp).unwrap_err();
     assert!(matches!(moved, SpaceError::TipMoved { found: None, .. }), "{moved}");

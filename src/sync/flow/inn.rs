@@ -1,11 +1,13 @@
 //! The side that lacks something: answers offers, checks and stages what arrives.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::sessions::Sessions;
 use super::{Sealing, Totalling};
-use crate::ibgib::{Addr, IbGib};
-use crate::space::{Prepared, Space, Stage};
-use crate::sync::body::Seal;
+use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError};
+use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
+use crate::sync::body::{Move, PAGE, Seal};
 use crate::sync::error::SyncError;
 use crate::sync::msg::{Context, MAX_OFFER};
 
@@ -31,11 +33,16 @@ pub struct Inflow {
     saga: Totalling,
     offered: u64,
     limits: Limits,
+    /// What was asked for.
+    roots: HashSet<AddrKey>,
+    /// Of graft frames that arrived on a root as their orphan, the newest.
+    grafts: HashMap<AddrKey, AddrKey>,
+    sessions: Sessions,
 }
 
 impl Inflow {
-    /// Nothing staged yet; what will be lies in a file in `dir` that has no name.
-    pub fn new(dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
+    /// Nothing staged yet for `domain`; what will be lies in a file in `dir` that has no name.
+    pub fn new(domain: Addr, dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
         let stage = Stage::new(dir)?;
         Ok(Inflow {
             stage,
@@ -43,7 +50,19 @@ impl Inflow {
             saga: Totalling::default(),
             offered: 0,
             limits,
+            roots: HashSet::new(),
+            grafts: HashMap::new(),
+            sessions: Sessions::new(domain),
         })
+    }
+
+    /// Notes what may arrive, with all that it relates to.
+    pub fn expect(&mut self, addr: &Addr) -> Result<(), SyncError> {
+        self.roots.insert(addr.key());
+        if self.roots.len() as u64 > self.limits.ibgibs {
+            return Err(SyncError::Limit(format!("{} roots in one saga", self.roots.len())));
+        }
+        Ok(())
     }
 
     /// For each address offered whether it is lacking.
@@ -61,7 +80,7 @@ impl Inflow {
     }
 
     /// Checks and stages ibGibs.
-    pub fn take(&mut self, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
+    pub fn take(&mut self, space: &dyn Space, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
         for text in ibgibs {
             self.turn.add(text);
             let count = self.saga.count + self.turn.count;
@@ -71,8 +90,17 @@ impl Inflow {
                     "a saga of {count} ibGibs and {bytes} bytes is more than is taken here at once"
                 )));
             }
-            let prepared =
-                Prepared::from_json(text).map_err(|error| SyncError::Content(error.to_string()))?;
+            let refused = |error: IbGibError| SyncError::Content(error.to_string());
+            let mut prepared = Prepared::from_json(text).map_err(refused)?;
+            if prepared.is_keystone() {
+                self.sessions.check(space, &self.stage, text)?;
+                prepared = prepared.with_valid_step();
+            }
+            if let Some(orphan) = prepared.orphan()
+                && self.roots.contains(&orphan)
+            {
+                self.grafts.insert(orphan, prepared.key);
+            }
             self.stage.push(prepared)?;
         }
         Ok(())
@@ -84,9 +112,11 @@ impl Inflow {
         turn.control().try_for_each(|ibgib| self.keep_one(ibgib))
     }
 
-    /// Stages one ibGib that was made here.
+    /// Stages one ibGib that was made here, or that was checked as a part of the session.
     pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
-        self.stage.push(Prepared::new(ibgib)?)?;
+        let prepared = Prepared::new(ibgib)?;
+        self.roots.insert(prepared.key);
+        self.stage.push(prepared)?;
         if self.stage.bytes() > self.limits.bytes {
             return Err(SyncError::Limit(format!("a saga of {} bytes", self.stage.bytes())));
         }
@@ -104,6 +134,36 @@ impl Inflow {
         }
         self.saga.add(sealed);
         Ok(())
+    }
+
+    /// Refuses to go on where something arrived that no turn sealed.
+    pub fn expect_sealed(&self) -> Result<(), SyncError> {
+        match self.turn.is_empty() {
+            true => Ok(()),
+            false => Err(SyncError::protocol("a payload that no turn sealed")),
+        }
+    }
+
+    /// What a put of the stage may bring: what was expected, what belongs to the session itself,
+    /// and where `moves` lead. Takes that out of here.
+    ///
+    /// Data's tips move where `moves` say and nowhere else. Where these are as many as a commit
+    /// lists, the others are tips that were expected, or graft frames on such.
+    pub fn reach_of(&mut self, moves: &[Move]) -> Reach {
+        let mut roots = std::mem::take(&mut self.roots);
+        let tips: HashSet<AddrKey> = moves.iter().map(|moved| moved.to.key()).collect();
+        if moves.len() < PAGE {
+            roots.extend(&tips);
+            return Reach { roots, tips: TipsTo::Only(tips) };
+        }
+        roots.extend(self.grafts.values().chain(&tips));
+        Reach { roots, tips: TipsTo::Roots }
+    }
+
+    /// What a put of the stage may bring where nobody lists the moves: what was expected, and what
+    /// belongs to the session itself. Takes that out of here.
+    pub fn reach(&mut self) -> Reach {
+        Reach { roots: std::mem::take(&mut self.roots), tips: TipsTo::Any }
     }
 
     /// What arrived in the whole saga.

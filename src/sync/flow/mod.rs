@@ -3,6 +3,7 @@
 mod chunk;
 mod inn;
 mod out;
+mod sessions;
 
 pub use inn::{Inflow, Limits};
 pub use out::{Chain, Outflow};
@@ -27,6 +28,11 @@ impl Sealing {
         self.bytes += text.len() as u64;
         self.hasher.update(text.as_bytes());
         self.hasher.update(b"\n");
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// What was counted so far.

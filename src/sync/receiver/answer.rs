@@ -1,6 +1,6 @@
 //! Stage init: answering what the sender stated, and offering what it did not.
 
-use super::{Offering, Receiver};
+use super::{Offering, Progress, Receiver};
 use crate::ibgib::Addr;
 use crate::space::{Id, Space, TimelineKind};
 use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
@@ -10,6 +10,11 @@ use crate::sync::negotiate;
 impl Receiver<'_> {
     pub(super) fn init(&mut self, init: Init) -> Result<(), SyncError> {
         let space = self.space;
+        let open = self.open()?;
+        open.inflow.expect_sealed()?;
+        if open.stage > Progress::Stated {
+            return Err(SyncError::protocol("more is stated after payloads were moved"));
+        }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
             if self.open()?.named.contains(&stated.tjp.key()) {
@@ -18,6 +23,9 @@ impl Receiver<'_> {
             let answer = negotiate::answer(space, stated)?;
             if answer.relation != Relation::Unknown {
                 self.open()?.named.insert(stated.tjp.key());
+            }
+            if matches!(answer.relation, Relation::Unknown | Relation::Open) {
+                self.open()?.inflow.expect(&stated.tip)?;
             }
             timelines.push(answer);
         }
@@ -30,6 +38,7 @@ impl Receiver<'_> {
             if had {
                 self.open()?.named.insert(addr.key());
             } else {
+                self.open()?.inflow.expect(addr)?;
                 lacks.push(addr.clone());
             }
         }
@@ -37,6 +46,9 @@ impl Receiver<'_> {
             Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
         if !init.more && init.probes.is_empty() {
             self.offer(init.scope, &mut ack)?;
+            if !ack.more {
+                self.open()?.stage = Progress::Stated;
+            }
         }
         self.respond(&Body::Ack(ack))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Receiver, State};
+use super::{Progress, Receiver, State};
 use crate::ibgib::Moment;
 use crate::space::{Id, PutOpts, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, Seal};
@@ -15,7 +15,16 @@ use crate::sync::negotiate;
 impl Receiver<'_> {
     pub(super) fn delta(&mut self, delta: &Delta) -> Result<(), SyncError> {
         let space = self.space;
-        self.open()?.inflow.close_turn(&delta.payload)?;
+        let open = self.open()?;
+        let wants = !delta.wants.is_empty() || !delta.want_stones.is_empty();
+        open.stage = match open.stage {
+            Progress::Stating => return Err(SyncError::protocol("a delta before all was stated")),
+            Progress::Sealed => return Err(SyncError::protocol("a delta after the payload's")),
+            _ if !wants => Progress::Sealed,
+            _ if delta.payload == Seal::default() => Progress::Delivering,
+            _ => return Err(SyncError::protocol("a delta that wants and brings")),
+        };
+        open.inflow.close_turn(&delta.payload)?;
         let mut chains = Vec::new();
         let mut wanted = HashSet::new();
         for want in &delta.wants {
@@ -64,7 +73,12 @@ impl Receiver<'_> {
     /// Stores everything that was staged, and the saga's own ibGibs, in one transaction.
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), SyncError> {
         let space = self.space;
+        let domain = self.domain.clone();
         let open = self.open()?;
+        open.inflow.expect_sealed()?;
+        if open.stage == Progress::Stating {
+            return Err(SyncError::protocol("a commit before all was stated"));
+        }
         if open.inflow.total() != commit.payload {
             return Err(SyncError::Content("the commit seals another payload".into()));
         }
@@ -74,7 +88,9 @@ impl Receiver<'_> {
         open.saga.append(&turn)?;
         open.inflow.keep(&turn)?;
         let moves = commit.moves.iter().map(tip_move).collect();
-        let opts = PutOpts { moves, ..PutOpts::default() };
+        let reach = Some(open.inflow.reach_of(&commit.moves));
+        let signed_by = Some(domain);
+        let opts = PutOpts { moves, reach, signed_by, ..PutOpts::default() };
         let mut batch = open.inflow.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::body::{Body, Scope};
-use super::domain;
+use super::domain::{self, LiveWatch};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::flow::{Inflow, Limits, Outflow};
@@ -18,7 +18,7 @@ use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::session::Follower;
 use crate::ibgib::{Addr, AddrKey, IbGib, Moment};
 use crate::keystone;
-use crate::space::{Id, Space};
+use crate::space::{Id, Prepared, PutOpts, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -79,6 +79,7 @@ pub struct Receiver<'a> {
     out: VecDeque<Msg>,
     turns: u64,
     committed: bool,
+    live: LiveWatch,
 }
 
 enum State<'a> {
@@ -107,9 +108,23 @@ struct Open<'a> {
     saga: Saga,
     inflow: Inflow,
     outflow: Option<Outflow<'a>>,
+    stage: Progress,
     /// What is here and was named by the sender.
     named: HashSet<AddrKey>,
     offering: Option<Offering>,
+}
+
+/// How far the turns of a saga have come (docs/protocol.md, section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// The sender states what it has.
+    Stating,
+    /// All was stated and answered; pages that are left open may follow.
+    Stated,
+    /// What the sender wants is delivered.
+    Delivering,
+    /// What it sent is sealed: the commit is to come.
+    Sealed,
 }
 
 /// Where the offers of what the sender did not name stand.
@@ -125,7 +140,8 @@ impl<'a> Receiver<'a> {
     /// A receiver for the domain `domain`, whose space is `space`.
     pub fn new(space: &'a dyn Space, domain: Addr, gate: &'a dyn Gate, opts: ReceiverOpts) -> Self {
         let (state, out) = (State::Silent, VecDeque::new());
-        Receiver { space, domain, gate, opts, state, out, turns: 0, committed: false }
+        let live = LiveWatch::default();
+        Receiver { space, domain, gate, opts, state, out, turns: 0, committed: false, live }
     }
 
     /// Whether the sender proved itself.
@@ -146,6 +162,7 @@ impl<'a> Receiver<'a> {
         if *domain != self.domain {
             return Err(SyncError::Auth("another identity's domain".into()));
         }
+        self.live.check(self.space, &self.domain)?;
         let genesis = domain::unconnected(self.space, session)?;
         let mut pool = keystone::pool_ids(&genesis, keystone::POOL_CONNECT);
         if pool.len() < DEMANDED {
@@ -177,16 +194,22 @@ impl<'a> Receiver<'a> {
         }
         let saga_id = domain::saga_of_session(follower.tip())
             .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
+        self.live.check(self.space, &self.domain)?;
         follower.connect(frame, &uuid, &ids)?;
         self.gate.admit(&session)?;
-        domain::put(self.space, &[frame])?;
+        let signed_by = Some(self.domain.clone());
+        let frame = Prepared::new(frame)?.with_valid_step();
+        let opts = PutOpts { signed_by, ..PutOpts::default() };
+        self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
         self.out.push_back(Msg::AuthOk { token: self.gate.token()? });
-        let inflow = Inflow::new(&self.opts.stage_dir, self.opts.limits)?;
+        let (domain, dir) = (self.domain.clone(), &self.opts.stage_dir);
+        let inflow = Inflow::new(domain, dir, self.opts.limits)?;
         self.state = State::Open(Box::new(Open {
             follower,
             saga: Saga::new(saga_id, session),
             inflow,
             outflow: None,
+            stage: Progress::Stating,
             named: HashSet::new(),
             offering: None,
         }));
@@ -198,6 +221,7 @@ impl<'a> Receiver<'a> {
         if self.turns > self.opts.max_turns {
             return Err(SyncError::Limit(format!("a session takes {} turns", self.opts.max_turns)));
         }
+        self.live.check(self.space, &self.domain)?;
         let open = self.open()?;
         if open.outflow.is_some() {
             return Err(SyncError::protocol("a turn before the last one was answered"));
@@ -212,6 +236,16 @@ impl<'a> Receiver<'a> {
             Body::Commit(commit) => self.commit(&commit),
             Body::Ack(_) => Err(SyncError::protocol("an ack from the sender")),
         }
+    }
+
+    /// The open session, where the sender may send a payload now.
+    fn receiving(&mut self) -> Result<&mut Open<'a>, SyncError> {
+        let open = self.open()?;
+        let is_time = matches!(open.stage, Progress::Stated | Progress::Delivering);
+        if !is_time || open.outflow.is_some() {
+            return Err(SyncError::protocol("a payload out of turn"));
+        }
+        Ok(open)
     }
 
     fn open(&mut self) -> Result<&mut Open<'a>, SyncError> {
@@ -242,11 +276,14 @@ impl Machine for Receiver<'_> {
             Msg::Request(turn) => self.request(&turn),
             Msg::Offer { seq, addrs } => {
                 let space = self.space;
-                let lacks = self.open()?.inflow.lacks(space, &addrs)?;
+                let lacks = self.receiving()?.inflow.lacks(space, &addrs)?;
                 self.out.push_back(Msg::Need { seq, lacks });
                 Ok(())
             }
-            Msg::Payload { ibgibs } => self.open()?.inflow.take(&ibgibs),
+            Msg::Payload { ibgibs } => {
+                let space = self.space;
+                self.receiving()?.inflow.take(space, &ibgibs)
+            }
             Msg::Need { seq, lacks } => match &mut self.open()?.outflow {
                 Some(outflow) => outflow.answered(seq, &lacks),
                 None => Err(SyncError::protocol("an answer to no offer")),

@@ -117,7 +117,7 @@ impl<'a> Sender<'a> {
         opts: SenderOpts,
     ) -> Result<Self, SyncError> {
         let saga = Saga::new(saga_id, signer.tjp().clone());
-        let inflow = Inflow::new(&opts.stage_dir, opts.limits)?;
+        let inflow = Inflow::new(domain.clone(), &opts.stage_dir, opts.limits)?;
         Ok(Sender {
             space,
             domain,
@@ -232,7 +232,7 @@ impl Machine for Sender<'_> {
             (Msg::Payload { ibgibs }, State::Pull) => {
                 self.summary.received += ibgibs.len() as u64;
                 self.summary.bytes_received += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();
-                self.inflow.take(&ibgibs)
+                self.inflow.take(self.space, &ibgibs)
             }
             (Msg::Need { seq, lacks }, State::Push(outflow)) => {
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;

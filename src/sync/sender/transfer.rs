@@ -25,6 +25,10 @@ impl Sender<'_> {
         }
         self.wants = self.plan.pulls.iter().map(want).collect();
         self.want_stones.clone_from(&self.plan.pull_stones);
+        let tips = self.plan.pulls.iter().map(|pull| &pull.theirs.addr);
+        for addr in tips.chain(&self.plan.pull_stones) {
+            self.inflow.expect(addr)?;
+        }
         self.pull()
     }
 
@@ -55,6 +59,7 @@ impl Sender<'_> {
                 for ibgib in &merged.new {
                     self.merged.push(Prepared::new(ibgib)?);
                 }
+                self.inflow.expect(&merged.tip)?;
                 (how, to, unreplayed) = (How::Merged, merged.tip, merged.unreplayed);
             }
             let from = pull.mine.as_ref().map(|tip| tip.addr.clone());
@@ -132,12 +137,7 @@ impl Sender<'_> {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), SyncError> {
-        let pushed = self.plan.pushes.iter().map(|push| Move {
-            tjp: push.tjp.clone(),
-            from: push.common.clone(),
-            to: push.tip.addr.clone(),
-        });
-        let mut moves: Vec<Move> = pushed.collect();
+        let mut moves: Vec<Move> = Vec::new();
         if self.opts.direction != Direction::PullOnly {
             let merged = self.summary.tips.iter().filter(|tip| tip.how == How::Merged);
             let theirs = self.plan.pulls.iter().filter(|pull| pull.base.is_some());
@@ -147,6 +147,12 @@ impl Sender<'_> {
                 to: tip.to.clone(),
             }));
         }
+        // Where they are too many to list, the others are known from what was stated.
+        moves.extend(self.plan.pushes.iter().map(|push| Move {
+            tjp: push.tjp.clone(),
+            from: push.common.clone(),
+            to: push.tip.addr.clone(),
+        }));
         moves.truncate(PAGE);
         let payload = self.sealed.seal();
         let commit = Commit { payload, moves };
@@ -164,10 +170,12 @@ impl Sender<'_> {
             to: change.to.clone(),
         });
         let moves = moves.collect();
+        let reach = self.inflow.reach();
         let mut batch = self.inflow.stage().iter().chain(self.merged.drain(..).map(Ok));
         let mut names = vec![(NAME_SESSION.to_owned(), self.signer.tjp().clone())];
         names.extend(self.saga.tjp().map(|tjp| (NAME_SAGA.to_owned(), tjp.clone())));
-        self.space.put(&mut batch, &PutOpts { moves, names })?;
+        let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };
+        self.space.put(&mut batch, &opts)?;
         self.state = State::Done;
         Ok(())
     }
