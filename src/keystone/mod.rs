@@ -33,8 +33,8 @@ pub use proof::{Claim, Proof, Solution};
 pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};
 pub use validate::{
-    Replay, SeenIds, StepsOnly, TimelineValidator, Violation, step_cost, validate_genesis,
-    validate_step,
+    Replay, SeenIds, StepsOnly, TimelineValidator, Violation, next_step_cost, step_cost,
+    validate_genesis, validate_step,
 };
 
 /// The ib of every keystone frame.

@@ -161,7 +161,8 @@ pub fn catch_up<L: Link>(
 }
 
 /// Brings the receiver I's frames in portions, each with the session that its last frame claims,
-/// but for the newest ones, which are returned: they go with the next session.
+/// but for the newest ones, which are returned: they go with the next step. A portion has no more
+/// frames, and costs no more hashes to check, than one evolution may.
 fn bring<L: Link>(
     space: &dyn Space,
     link: &L,
@@ -169,38 +170,54 @@ fn bring<L: Link>(
     ids: &[Id],
 ) -> Result<Vec<IbGib>, PeerError> {
     let mut rest = ids;
-    while rest.len() >= domain::MAX_EVOLUTION {
-        let mut portion = rest[..domain::MAX_EVOLUTION - 1].to_vec();
+    loop {
+        let (mut frames, fit_with_the_next) = next_portion(space, rest)?;
+        if fit_with_the_next && frames.len() == rest.len() {
+            return Ok(frames);
+        }
         let session = loop {
-            let Some(last) = portion.last() else {
+            let Some(last) = frames.last() else {
                 return Err(SyncError::Limit(format!(
                     "the server lacks {} frames of the identity, and no session of theirs is here",
                     rest.len()
                 ))
                 .into());
             };
-            match claimed_session(space, *last)? {
+            match claimed_session(space, last)? {
                 Some(session) => break session,
-                None => portion.pop(),
+                None => frames.pop(),
             };
         };
-        let frames = read(space, &portion)?;
-        let frames: Vec<&IbGib> = frames.iter().collect();
-        link.evolve(domain, &frames, &session)?;
-        rest = &rest[portion.len()..];
+        link.evolve(domain, &frames.iter().collect::<Vec<_>>(), &session)?;
+        rest = &rest[frames.len()..];
     }
-    Ok(read(space, rest)?)
+}
+
+/// The first of some frames, as many as one evolution takes, and whether it would take one more
+/// that is signed on the last.
+fn next_portion(space: &dyn Space, ids: &[Id]) -> Result<(Vec<IbGib>, bool), SyncError> {
+    let before = ids.first().map(|first| space.row(*first)).transpose()?.and_then(|row| row.prev);
+    let mut prev = before.map(|prev| space.get_id(prev)).transpose()?;
+    let (mut frames, mut hashes) = (Vec::new(), 0);
+    for id in ids.iter().take(domain::MAX_EVOLUTION - 1) {
+        let frame = space.get_id(*id)?;
+        hashes += prev.as_ref().map_or(0, |prev| keystone::step_cost(prev, &frame));
+        if hashes > domain::MAX_HASHES && !frames.is_empty() {
+            break;
+        }
+        frames.push(frame.clone());
+        prev = Some(frame);
+    }
+    let next = prev.map_or(0, |last| keystone::next_step_cost(&last));
+    let fits = frames.is_empty() || hashes + next <= domain::MAX_HASHES;
+    Ok((frames, fits))
 }
 
 /// The genesis of the session that a frame of I claims, where it is here.
-fn claimed_session(space: &dyn Space, id: Id) -> Result<Option<IbGib>, SyncError> {
-    let proof = keystone::proof_of(&space.get_id(id)?).ok().flatten();
+fn claimed_session(space: &dyn Space, frame: &IbGib) -> Result<Option<IbGib>, SyncError> {
+    let proof = keystone::proof_of(frame).ok().flatten();
     let target = proof.and_then(|proof| Addr::parse(&proof.claim.target).ok());
     Ok(target.map(|target| space.get(&target)).transpose()?.flatten())
-}
-
-fn read(space: &dyn Space, ids: &[Id]) -> Result<Vec<IbGib>, SyncError> {
-    Ok(ids.iter().map(|id| space.get_id(*id)).collect::<Result<_, _>>()?)
 }
 
 pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<PutReport, SyncError> {

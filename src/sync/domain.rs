@@ -24,7 +24,8 @@ pub fn register(space: &dyn Space, genesis: &IbGib) -> Result<Addr, SyncError> {
         return Err(SyncError::Auth(join(&violations)));
     }
     if space.find(&addr)?.is_none() {
-        put(space, &[genesis])?;
+        let genesis = Prepared::new(genesis)?.with_valid_step();
+        space.put(&mut std::iter::once(Ok(genesis)), &PutOpts::default())?;
     }
     Ok(addr)
 }

@@ -30,7 +30,13 @@ pub fn talk(host: &Host, request: &[u8]) -> String {
 }
 
 /// The status and the body of an answer.
-fn ask(host: &Host, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+pub fn ask(
+    host: &Host,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, String) {
     let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\

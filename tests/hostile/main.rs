@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
+mod costly;
 mod deliveries;
 mod frames;
 #[path = "../hostile_common/mod.rs"]
@@ -12,5 +13,6 @@ mod payloads;
 mod proofs;
 mod races;
 mod reach;
+mod revoked;
 mod servers;
 mod turns;

@@ -217,7 +217,13 @@ impl Person {
     }
 
     pub fn unregistered(secret: &str) -> Person {
-        let pools = presets::identity_pools().unwrap();
+        Person::costly(secret, 1)
+    }
+
+    /// A person whose every step takes `rounds` times the hashes to check that others' take.
+    pub fn costly(secret: &str, rounds: u32) -> Person {
+        let mut pools = presets::identity_pools().unwrap();
+        pools.iter_mut().for_each(|pool| pool.rounds = rounds);
         let genesis = keystone::genesis(&secret_of(secret), &pools, None, Moment::now()).unwrap();
         Person::with(genesis, secret)
     }

@@ -57,6 +57,19 @@ pub fn step_cost(prev: &IbGib, curr: &IbGib) -> u64 {
     cost.min(super::MAX_HASHES_PER_STEP)
 }
 
+/// How many hashes it takes to validate what is signed on `frame`, whichever pool signs, where
+/// nothing is demanded; at most [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP).
+pub fn next_step_cost(frame: &IbGib) -> u64 {
+    let costs = read_pools(frame).into_iter().flatten().map(|pool| {
+        let behavior = &pool.config.behavior;
+        let taken = [behavior.target_binding_chars, behavior.select_sequentially]
+            .into_iter()
+            .fold(behavior.select_randomly, usize::saturating_add);
+        taken.min(pool.challenges.len()) as u64 * u64::from(pool.config.rounds)
+    });
+    costs.max().unwrap_or(0).min(super::MAX_HASHES_PER_STEP)
+}
+
 /// What checking a step found.
 struct Checked {
     violations: Vec<Violation>,
