@@ -74,7 +74,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         ..SenderOpts::new(home.dir().to_owned())
     };
     // The log is written back once, when the file is closed, and not in the middle of the commit.
-    space.defer_checkpoints()?;
+    space.defer_checkpoints(true)?;
     let progress = Progress::new(&ctx.out, "syncing", None);
     let mut observer = Observer::new(progress, args.trace.as_deref())?;
     let synced = client::sync(&space, &link, &identity, &opts, &mut observer);

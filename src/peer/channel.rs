@@ -1,9 +1,12 @@
-//! A session's channel as a state machine's driver sees it: blocking, whatever carries it.
+//! A session's channel as a state machine's driver sees it, whatever carries it: blocking, or step
+//! by step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::{PeerError, wire};
 use crate::sync::Machine;
@@ -11,6 +14,20 @@ use crate::sync::msg::Msg;
 
 /// How many messages wait in either direction before the writer has to.
 pub(super) const QUEUE: usize = 8;
+
+/// How long a state machine is driven on while there is always a next message.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Why a state machine went no further.
+#[derive(Debug)]
+pub(crate) enum Went {
+    /// It is through.
+    Done,
+    /// It wants the next message.
+    Listens,
+    /// The channel is full; this text is next.
+    Full(String),
+}
 
 /// Which way a traced message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +53,13 @@ pub struct Channel {
 impl Channel {
     /// Sends a message; waits while the socket is full.
     pub fn send(&self, msg: &Msg) -> Result<(), PeerError> {
-        let stopped = |_| self.stopped("the connection is closed".into());
-        self.out.blocking_send(wire::write(msg)).map_err(stopped)
+        self.out.blocking_send(wire::write(msg)).map_err(|_| self.closed())
     }
 
     /// The next message.
     pub fn receive(&mut self) -> Result<Msg, PeerError> {
-        match self.inc.blocking_recv() {
-            Some(Ok(text)) => Ok(wire::read(&text)?),
-            Some(Err(reason)) => Err(self.stopped(reason)),
-            None => Err(self.stopped("the connection is closed".into())),
-        }
+        let text = self.inc.blocking_recv();
+        self.read(text)
     }
 
     /// Once the proof was accepted the short time for it no longer runs.
@@ -90,6 +103,65 @@ impl Channel {
             machine.handle(msg)?;
             after(machine);
         }
+    }
+
+    /// Drives a state machine, which `said` is for, as far as it goes without waiting for the
+    /// other side.
+    pub(crate) fn drive<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        mut said: Option<Msg>,
+    ) -> Result<Went, PeerError> {
+        let began = Instant::now();
+        loop {
+            if let Some(msg) = said.take() {
+                machine.handle(msg)?;
+            }
+            while let Some(msg) = machine.next()? {
+                self.trust_after(&msg);
+                match self.out.try_send(wire::write(&msg)) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(text)) => return Ok(Went::Full(text)),
+                    Err(TrySendError::Closed(_)) => return Err(self.closed()),
+                }
+            }
+            if machine.is_done() {
+                return Ok(Went::Done);
+            }
+            if began.elapsed() > SLICE {
+                return Ok(Went::Listens);
+            }
+            said = match self.inc.try_recv() {
+                Ok(text) => Some(self.read(Some(text))?),
+                Err(TryRecvError::Empty) => return Ok(Went::Listens),
+                Err(TryRecvError::Disconnected) => return Err(self.closed()),
+            };
+        }
+    }
+
+    /// The next message's text, without holding a thread until it comes.
+    pub(crate) async fn listen(&mut self) -> Result<String, PeerError> {
+        match self.inc.recv().await {
+            Some(text) => text.map_err(|reason| self.stopped(reason)),
+            None => Err(self.closed()),
+        }
+    }
+
+    /// Sends a text, without holding a thread while the socket is full.
+    pub(crate) async fn say(&self, text: String) -> Result<(), PeerError> {
+        self.out.send(text).await.map_err(|_| self.closed())
+    }
+
+    fn read(&self, text: Option<Result<String, String>>) -> Result<Msg, PeerError> {
+        match text {
+            Some(Ok(text)) => Ok(wire::read(&text)?),
+            Some(Err(reason)) => Err(self.stopped(reason)),
+            None => Err(self.closed()),
+        }
+    }
+
+    fn closed(&self) -> PeerError {
+        self.stopped("the connection is closed".into())
     }
 
     /// What the other side said before it closed, where that is a refusal.

@@ -155,15 +155,17 @@ impl Server {
         let handle = Handle::new();
         let service = routes::router(Arc::clone(&shared)).into_make_service();
         let secure = tls.is_some();
+        let door = Door { patience: silence };
         let task = match tls {
             None => {
-                let server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(Door);
+                let server =
+                    axum_server::from_tcp(listener).map_err(failed)?.acceptor(door.clone());
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
             Some(tls) => {
                 let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
-                let server = server.map(|tls| tls.acceptor(Door));
+                let server = server.map(|tls| tls.acceptor(door));
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }

@@ -66,11 +66,11 @@ impl Queues {
     }
 
     /// Notes that a session is entered; it leaves when what is returned is dropped.
-    pub(super) fn enter(&self, session: Addr) -> Place<'_> {
+    pub(super) fn enter(self: &Arc<Self>, session: Addr) -> Place {
         if let Some(running) = self.lock().running.get_mut(&session) {
             running.is_entered = true;
         }
-        Place { queues: self, session }
+        Place { queues: Arc::clone(self), session }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,12 +80,12 @@ impl Queues {
 
 /// A session that was entered, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    queues: &'a Queues,
+pub(super) struct Place {
+    queues: Arc<Queues>,
     session: Addr,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.queues.leave(&self.session);
     }

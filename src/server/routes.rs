@@ -1,7 +1,6 @@
 //! The HTTP endpoints (docs/protocol.md, section 5).
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::{origin, refusals, socket, stream};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{KEYSTONE, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
-use crate::space::{Space, SpaceError, SqliteSpace, dependency_graph};
+use crate::space::{Pooled, Space, SpaceError, graph_ids};
 use crate::sync::domain::{Evolution, IdentityFrames, LiveWatch};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
@@ -152,7 +151,8 @@ async fn register(
     request: Request,
 ) -> Result<Response, Failure> {
     let text = body(request, shared.opts.patience.idle).await?;
-    blocking(move || {
+    let at = Arc::clone(&shared);
+    blocking(&at, move || {
         let genesis = IbGib::from_json(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
         if !shared.may_register(&addr) {
@@ -160,7 +160,7 @@ async fn register(
             return Err(SyncError::Auth(message).into());
         }
         let space = shared.space(addr.as_str())?;
-        domain::register(&space, &genesis)?;
+        domain::register(&*space, &genesis)?;
         info!(domain = %addr, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
     })
@@ -175,19 +175,20 @@ async fn evolve(
     let identity = domain_addr(&gib)?;
     let text = body(request, shared.opts.patience.idle).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (session, is_new) = blocking(move || {
+    let at = Arc::clone(&shared);
+    let (session, is_new) = blocking(&at, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         if !shared.may_register(&identity) {
             return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
         }
         let space = shared.space(identity.as_str())?;
-        let evolution = Evolution::check(&space, &identity, &frames, &session)?;
+        let evolution = Evolution::check(&*space, &identity, &frames, &session)?;
         let tjp = evolution.session().clone();
         // The ledger comes first: a kill in between leaves an entry of no session, which goes with
         // time, and not a session that nobody can enter. A known session never comes back into it.
         let is_new = evolution.is_new()
             && space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
-        if let Err(error) = evolution.store(&space) {
+        if let Err(error) = evolution.store(&*space) {
             if is_new {
                 space.ledger().remove_session(&tjp)?;
             }
@@ -211,10 +212,11 @@ async fn revoke(
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
     let text = body(request, shared.opts.patience.idle).await?;
-    blocking(move || {
+    let at = Arc::clone(&shared);
+    blocking(&at, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
-        domain::revoke(&space, &identity, &frames)?;
+        domain::revoke(&*space, &identity, &frames)?;
         shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
         Ok(axum::Json(serde_json::json!({ "revoked": identity })).into_response())
@@ -229,19 +231,19 @@ async fn identity(
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
-    blocking(move || {
+    let at = Arc::clone(&shared);
+    blocking(&at, move || {
         let space = shared.space(identity.as_str())?;
-        let frames = IdentityFrames::after(&space, &identity, after.as_ref(), StepsOnly)?;
+        let frames = IdentityFrames::after(&*space, &identity, after.as_ref(), StepsOnly)?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
-        stream::answer(&shared, move |lines| {
-            for _ in 0..MAX_IDENTITY {
-                let Some((_, text)) = frames.next(&space)? else { break };
-                if lines.add(&text).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
+        let mut left = MAX_IDENTITY;
+        stream::answer(&shared, &identity, &space, move |space| {
+            if left == 0 {
+                return Ok(None);
             }
-            Ok(ControlFlow::Continue(()))
+            left -= 1;
+            Ok(frames.next(space)?.map(|(_, text)| text))
         })
     })
     .await
@@ -255,7 +257,8 @@ async fn latest(
 ) -> Result<Response, Failure> {
     let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
     let identity = domain_addr(&gib)?;
-    blocking(move || {
+    let at = Arc::clone(&shared);
+    blocking(&at, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -274,7 +277,8 @@ async fn ibgibs(
     let is_set = |key: &str| query.get(key).is_some_and(|value| value == "true");
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
-    blocking(move || {
+    let at = Arc::clone(&shared);
+    blocking(&at, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -282,26 +286,18 @@ async fn ibgibs(
             let text: String = space.text(id)?.into();
             return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
         }
-        stream::answer(&shared, move |lines| {
-            let mut went = ControlFlow::Continue(());
-            let mut watch = LiveWatch::default();
-            dependency_graph::<SyncError>(&space, &[id], live, &mut |node| {
-                watch.check(&space, &identity)?;
-                went = lines.add(&space.text(node.id)?);
-                Ok(went)
-            })?;
-            Ok(went)
+        let mut ids = graph_ids(&*space, &[id], live)?.into_iter();
+        let (of, mut watch) = (identity.clone(), LiveWatch::default());
+        stream::answer(&shared, &identity, &space, move |space| {
+            watch.check(space, &of)?;
+            Ok(ids.next().map(|id| space.text(id)).transpose()?)
         })
     })
     .await
 }
 
 /// The domain's space, where the request carries a token for it.
-fn authorized(
-    shared: &Shared,
-    identity: &Addr,
-    headers: &HeaderMap,
-) -> Result<SqliteSpace, Failure> {
+fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<Pooled, Failure> {
     let refused = || {
         let message = "a bearer token of this domain is needed, as auth_ok hands it out";
         Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
@@ -316,7 +312,7 @@ fn authorized(
     if opens.as_deref() != Some(identity.as_str()) {
         return Err(refused());
     }
-    domain::expect_live(&space, identity)?;
+    domain::expect_live(&*space, identity)?;
     Ok(space)
 }
 
@@ -355,9 +351,10 @@ fn domain_addr(gib: &str) -> Result<Addr, Failure> {
 
 /// Runs what waits for the disk where waiting is fine.
 async fn blocking<T: Send + 'static>(
+    shared: &Shared,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(f).await.unwrap_or_else(|_| {
+    shared.work(f).await.unwrap_or_else(|| {
         let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal);
         Err(Failure::new(status, code, "the server failed; its log says why"))
     })

@@ -1,25 +1,27 @@
 //! The receiver's end of the WebSocket.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tracing::info;
 
 use super::gate::LedgerGate;
-use super::refusals;
 use super::routes::Failure;
 use super::state::{Shared, SocketPlace};
+use super::{queue, refusals};
 use crate::ibgib::Addr;
-use crate::peer::channel::Channel;
+use crate::peer::channel::{Channel, Went};
 use crate::peer::pump::{self, Socket};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{Patience, PeerError};
-use crate::space::Space;
+use crate::space::{Space, SpaceError};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
-use crate::sync::{Machine, Receiver, ReceiverOpts, SyncError};
+use crate::sync::{Paused, ReceiverOpts, SyncError};
 
 /// How many bytes of new ibGibs leave the writing back of SQLite's log to the next request.
 const LITTLE: u64 = 4 << 20;
@@ -42,82 +44,181 @@ pub(super) async fn upgrade(
 async fn serve(shared: Arc<Shared>, socket: WebSocket, place: SocketPlace) {
     let patience: Patience = shared.opts.patience;
     let (channel, pump) = pump::connect(ServerSocket(socket), "the client".into(), patience);
-    let (stopping, identity) = (Arc::clone(&shared), Arc::new(OnceLock::new()));
-    let named = Arc::clone(&identity);
-    let session = tokio::task::spawn_blocking(move || session(&shared, channel, &named));
+    let stopping = Arc::clone(&shared);
     // When the server stops, the pump is dropped and with it the socket; a commit that is being
     // made is not interrupted, since it does not run in the pump.
-    tokio::select! {
-        () = pump => {}
-        () = stopping.stopped() => {}
-        () = stopping.revoked(&identity) => info!("a socket of a revoked identity is closed"),
-    }
-    let _ = session.await;
+    let pump = async move {
+        tokio::select! {
+            () = pump => {}
+            () = stopping.stopped() => {}
+        }
+    };
+    tokio::join!(pump, session(shared, channel));
     drop(place);
 }
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
 /// effort, and the channel is dropped, which closes the socket.
-fn session(shared: &Shared, mut channel: Channel, identity: &OnceLock<Addr>) {
-    let mut proved = false;
-    match converse(shared, &mut channel, identity, &mut proved) {
-        Ok(domain) => info!(%domain, "saga committed"),
-        Err(PeerError::Sync(error)) => {
-            let refusal = error.refusal();
-            if refusal.code == RefusalCode::Internal {
-                tracing::error!(%error, "a session failed");
-            } else {
-                let error = wire::printable(&error.to_string());
-                refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
+async fn session(shared: Arc<Shared>, channel: Channel) {
+    let mut talk = Talk { shared: Arc::clone(&shared), channel, begun: None };
+    let mut revoked = shared.revocations();
+    loop {
+        // What waits, for the other side or for its socket, holds no thread and no connection.
+        let said = match unless_revoked(&mut revoked, talk.domain(), talk.channel.listen()).await {
+            Ok(text) => text,
+            Err(error) => return talk.end(Err(error)).await,
+        };
+        let mut went = None;
+        let mut said = Some(said);
+        while !matches!(went, Some(Ok(Went::Listens))) {
+            if let Some(Ok(Went::Full(text))) = went.take()
+                && let Err(error) =
+                    unless_revoked(&mut revoked, talk.domain(), talk.channel.say(text)).await
+            {
+                return talk.end(Err(error)).await;
             }
-            refuse(&channel, refusal, proved);
+            let text = said.take();
+            let stepped = shared.work(move || {
+                let went = talk.step(text);
+                (talk, went)
+            });
+            let Some(stepped) = stepped.await else {
+                tracing::error!("a session failed");
+                return;
+            };
+            talk = stepped.0;
+            match stepped.1 {
+                Ok(Went::Done) => return talk.end(Ok(())).await,
+                Err(error) => return talk.end(Err(error)).await,
+                other => went = Some(other),
+            }
         }
-        Err(PeerError::Stopped { reason, .. }) => {
-            info!(reason, "session ended");
-            refuse(&channel, Refusal { code: RefusalCode::Protocol, message: reason }, proved);
-        }
-        Err(error) => info!(%error, "session ended"),
     }
 }
 
-/// Tells the client why its session ends, best effort.
-fn refuse(channel: &Channel, refusal: Refusal, proved: bool) {
-    let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
-    let _ = channel.send(&last);
+/// Waits for what a session waits for, unless its identity is revoked meanwhile. Every turn asks
+/// that again, so one that is missed here gets nothing either.
+async fn unless_revoked<T>(
+    revoked: &mut broadcast::Receiver<Addr>,
+    domain: Option<Addr>,
+    waits: impl Future<Output = Result<T, PeerError>>,
+) -> Result<T, PeerError> {
+    let ended = async {
+        loop {
+            match revoked.recv().await {
+                Ok(addr) if domain.as_ref() == Some(&addr) => return addr,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        addr = ended => Err(SyncError::from(SpaceError::Revoked(addr)).into()),
+        done = waits => done,
+    }
 }
 
-fn converse(
-    shared: &Shared,
-    channel: &mut Channel,
-    identity: &OnceLock<Addr>,
-    proved: &mut bool,
-) -> Result<Addr, PeerError> {
-    let hello = channel.receive()?;
-    let Msg::Hello { domain, session, .. } = &hello else {
-        return Err(SyncError::protocol("a session begins with hello").into());
-    };
-    let (domain, session) = (domain.clone(), session.clone());
-    identity.get_or_init(|| domain.clone());
-    let space = shared.space(domain.as_str()).map_err(SyncError::from)?;
-    space.defer_checkpoints().map_err(SyncError::from)?;
-    let before = space.count().map_err(SyncError::from)?.bytes;
-    let gate = LedgerGate { shared, ledger: space.ledger(), domain: domain.clone() };
-    let opts = ReceiverOpts {
-        limits: shared.opts.limits,
-        max_turns: shared.opts.max_turns,
-        ..ReceiverOpts::new(shared.stage_dir())
-    };
-    let mut receiver = Receiver::new(&space, domain.clone(), &gate, opts);
-    let _place = shared.queues.enter(session);
-    receiver.handle(hello)?;
-    let ended = channel.run(&mut receiver, None, |_| {});
-    *proved = receiver.is_authenticated();
-    // The answer is out already. What is little is left to the next request that writes.
-    let after = space.count().map_err(SyncError::from)?.bytes;
-    if after.saturating_sub(before) > LITTLE && space.checkpoint().is_err() {
-        info!("the log was not written back; the next request tries again");
+/// A session between two messages.
+struct Talk {
+    shared: Arc<Shared>,
+    channel: Channel,
+    begun: Option<Begun>,
+}
+
+/// A session whose domain is known.
+struct Begun {
+    domain: Addr,
+    /// The receiver; none only while it takes a step.
+    receiver: Option<Paused>,
+    /// How many bytes the domain held before.
+    before: u64,
+    _place: queue::Place,
+}
+
+impl Talk {
+    /// Whose session it is, once that was said.
+    fn domain(&self) -> Option<Addr> {
+        self.begun.as_ref().map(|begun| begun.domain.clone())
     }
-    ended.map(|()| domain)
+
+    /// Takes a message, or goes on, as far as that is possible without waiting for the client.
+    fn step(&mut self, said: Option<String>) -> Result<Went, PeerError> {
+        let said = said.map(|text| wire::read(&text)).transpose()?;
+        if self.begun.is_none() {
+            self.begun = Some(self.begin(said.as_ref())?);
+        }
+        let Some(Begun { domain, receiver, before, .. }) = &mut self.begun else {
+            return Err(silent().into());
+        };
+        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        space.defer_checkpoints(true).map_err(SyncError::from)?;
+        let (shared, ledger) = (&*self.shared, space.ledger());
+        let gate = LedgerGate { shared, ledger, domain: domain.clone() };
+        let paused = receiver.take().ok_or_else(silent)?;
+        let mut resumed = paused.resume(&*space, &gate);
+        let went = self.channel.drive(&mut resumed, said);
+        *receiver = Some(resumed.pause());
+        if matches!(went, Ok(Went::Done)) {
+            // The answer is out already. What is little is left to the next request that writes.
+            let after = space.count().map_err(SyncError::from)?.bytes;
+            if after.saturating_sub(*before) > LITTLE && space.checkpoint().is_err() {
+                info!("the log was not written back; the next request tries again");
+            }
+        }
+        went
+    }
+
+    fn begin(&self, hello: Option<&Msg>) -> Result<Begun, PeerError> {
+        let Some(Msg::Hello { domain, session, .. }) = hello else {
+            return Err(silent().into());
+        };
+        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let before = space.count().map_err(SyncError::from)?.bytes;
+        let opts = ReceiverOpts {
+            limits: self.shared.opts.limits,
+            max_turns: self.shared.opts.max_turns,
+            ..ReceiverOpts::new(self.shared.stage_dir())
+        };
+        let receiver = Some(Paused::new(domain.clone(), opts));
+        let place = self.shared.queues.enter(session.clone());
+        Ok(Begun { domain: domain.clone(), receiver, before, _place: place })
+    }
+
+    /// Logs how it ended, and tells the client, best effort.
+    async fn end(self, ended: Result<(), PeerError>) {
+        match ended {
+            Ok(()) => {
+                let domain = self.begun.map(|begun| begun.domain.to_string()).unwrap_or_default();
+                info!(domain, "saga committed");
+            }
+            Err(PeerError::Sync(error)) => {
+                let refusal = error.refusal();
+                if refusal.code == RefusalCode::Internal {
+                    tracing::error!(%error, "a session failed");
+                } else {
+                    let error = wire::printable(&error.to_string());
+                    refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
+                }
+                self.refuse(refusal).await;
+            }
+            Err(PeerError::Stopped { reason, .. }) => {
+                info!(reason, "session ended");
+                self.refuse(Refusal { code: RefusalCode::Protocol, message: reason }).await;
+            }
+            Err(error) => info!(%error, "session ended"),
+        }
+    }
+
+    async fn refuse(&self, refusal: Refusal) {
+        let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
+        let proved = receiver.is_some_and(Paused::is_authenticated);
+        let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
+        let _ = self.channel.say(wire::write(&last)).await;
+    }
+}
+
+fn silent() -> SyncError {
+    SyncError::protocol("a session begins with hello")
 }
 
 /// The server's half of a WebSocket, for the pump.

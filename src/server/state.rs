@@ -1,17 +1,21 @@
 //! What the server's parts share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::queue::Queues;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
-use crate::space::{SpaceError, SqliteSpace};
+use crate::space::{Pool, Pooled, SpaceError};
+
+/// How much may wait for the disk at the same time.
+const WORKERS: usize = 32;
+/// How many connections to the file are kept while nobody needs them.
+const IDLE_CONNECTIONS: usize = 8;
 
 /// How many revocations a socket may be behind with hearing of them.
 const REVOKED: usize = 64;
@@ -23,9 +27,11 @@ pub(super) struct Shared {
     pub(super) open_sockets: AtomicUsize,
     pub(super) streams: Arc<Semaphore>,
     pub(super) queues: Arc<Queues>,
-    /// Keeps the file open: else each request's connection would be the last one, and its closing
-    /// would write the whole log back and remove it.
-    _open: SqliteSpace,
+    /// One connection of it is always open: else the last one's closing would write the whole log
+    /// back and remove it.
+    spaces: Arc<Pool>,
+    /// Places for what waits for the disk, each of which takes a thread and a connection.
+    workers: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
     revoked: broadcast::Sender<Addr>,
 }
@@ -33,19 +39,38 @@ pub(super) struct Shared {
 impl Shared {
     /// Checks that the file is a space, making it where it is absent.
     pub(super) fn open(opts: ServerOpts) -> Result<Shared, SpaceError> {
-        let space = SqliteSpace::create_if_missing(&opts.space, "")?;
+        let spaces = Pool::create_if_missing(&opts.space, IDLE_CONNECTIONS)?;
+        let space = spaces.space("")?;
         let now = Moment::now().ms();
         space.ledger().purge_tokens(now)?;
         space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         let streams = Arc::new(Semaphore::new(opts.max_streams));
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
         let (queues, revoked) = (Arc::default(), broadcast::Sender::new(REVOKED));
-        Ok(Shared { opts, open_sockets, streams, queues, _open: space, stopping, revoked })
+        let workers = Arc::new(Semaphore::new(WORKERS));
+        Ok(Shared { opts, open_sockets, streams, queues, spaces, workers, stopping, revoked })
     }
 
-    /// The space of a domain.
-    pub(super) fn space(&self, domain: &str) -> Result<SqliteSpace, SpaceError> {
-        SqliteSpace::open(&self.opts.space, domain)
+    /// The space of a domain, on a connection that is given back when it is dropped.
+    pub(super) fn space(&self, domain: &str) -> Result<Pooled, SpaceError> {
+        let space = self.spaces.space(domain)?;
+        space.defer_checkpoints(false)?;
+        Ok(space)
+    }
+
+    /// Runs what waits for the disk on a thread where waiting is fine, once there is a place for
+    /// it; none where it panicked. It runs to its end, even where nobody waits for it any more.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let place = Arc::clone(&self.workers).acquire_owned().await.ok()?;
+        let run = move || {
+            let done = f();
+            drop(place);
+            done
+        };
+        tokio::task::spawn_blocking(run).await.ok()
     }
 
     /// Where payloads are staged: beside the file, so that they are on its disk.
@@ -81,29 +106,16 @@ impl Shared {
     }
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
-    pub(super) fn end_domain(
-        &self,
-        space: &SqliteSpace,
-        identity: &Addr,
-    ) -> Result<(), SpaceError> {
+    pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
         space.ledger().forget(identity.as_str())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
         Ok(())
     }
 
-    /// Ends when the identity whose socket this is, once that is known, is revoked.
-    pub(super) async fn revoked(&self, identity: &OnceLock<Addr>) {
-        let mut revoked = self.revoked.subscribe();
-        loop {
-            match revoked.recv().await {
-                Ok(addr) if identity.get() == Some(&addr) => return,
-                // Each turn asks again whether the identity is revoked, so that one that is missed
-                // here gets nothing either.
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
-        }
+    /// Tells of each identity that is revoked from now on.
+    pub(super) fn revocations(&self) -> broadcast::Receiver<Addr> {
+        self.revoked.subscribe()
     }
 
     /// Takes one of the places for sockets; none when all are taken.

@@ -1,84 +1,98 @@
 //! Answers that are streamed: one ibGib a line, never held whole.
 
-use std::ops::ControlFlow;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::routes::Failure;
 use super::state::Shared;
+use crate::ibgib::Addr;
+use crate::space::SqliteSpace;
 use crate::sync::SyncError;
 
 /// How many bytes of an answer are gathered before they are sent.
 const CHUNK_BYTES: usize = 64 << 10;
 
-type Chunk = Result<Bytes, std::io::Error>;
-
-/// An answer that is being written.
-pub(super) struct Lines {
-    out: mpsc::Sender<Chunk>,
-    held: Vec<u8>,
-    patience: Duration,
+/// Reads the next line of an answer; none at its end.
+pub(super) trait NextLine:
+    FnMut(&SqliteSpace) -> Result<Option<Box<str>>, SyncError> + Send + 'static
+{
 }
 
-impl Lines {
-    /// Appends a line; breaks where the reader is gone or takes nothing for too long.
-    pub(super) fn add(&mut self, line: &str) -> ControlFlow<()> {
-        self.held.extend_from_slice(line.as_bytes());
-        self.held.push(b'\n');
-        if self.held.len() < CHUNK_BYTES {
-            return ControlFlow::Continue(());
-        }
-        let chunk = Ok(Bytes::from(std::mem::take(&mut self.held)));
-        self.send(chunk)
-    }
-
-    fn send(&self, chunk: Chunk) -> ControlFlow<()> {
-        // Whoever does not read would keep this thread: there are only so many.
-        let sent = async { tokio::time::timeout(self.patience, self.out.send(chunk)).await };
-        match Handle::current().block_on(sent) {
-            Ok(Ok(())) => ControlFlow::Continue(()),
-            Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
-        }
-    }
-
-    fn end(mut self, walked: Result<ControlFlow<()>, SyncError>) {
-        let broken_off = |what: &str| Err(std::io::Error::other(what.to_owned()));
-        let last = match walked {
-            Ok(ControlFlow::Continue(())) => Ok(Bytes::from(std::mem::take(&mut self.held))),
-            Ok(ControlFlow::Break(())) => broken_off("nobody reads"),
-            Err(error) => {
-                tracing::error!(%error, "an answer could not be read");
-                broken_off("the answer could not be read")
-            }
-        };
-        // An answer that breaks off must not be taken for whole.
-        let _ = self.send(last);
-    }
+impl<F> NextLine for F where
+    F: FnMut(&SqliteSpace) -> Result<Option<Box<str>>, SyncError> + Send + 'static
+{
 }
 
-/// Answers with the lines that `walk` writes, on a thread of its own. Refuses where too many
-/// answers are being streamed.
+/// Answers with the lines that `next` reads, the first of them from `space`. What is short goes at
+/// once; of what is long a piece is read whenever the last one was taken, so that a slow reader
+/// holds a piece and neither thread nor connection. Refuses where too much is being streamed.
 pub(super) fn answer(
-    shared: &Shared,
-    walk: impl FnOnce(&mut Lines) -> Result<ControlFlow<()>, SyncError> + Send + 'static,
+    shared: &Arc<Shared>,
+    domain: &Addr,
+    space: &SqliteSpace,
+    mut next: impl NextLine,
 ) -> Result<Response, Failure> {
-    let place = std::sync::Arc::clone(&shared.streams).try_acquire_owned();
-    let place = place.map_err(|_| Failure::busy("too many readers; try again in a moment"))?;
-    let (out, body) = mpsc::channel(4);
-    let mut lines = Lines { out, held: Vec::new(), patience: shared.opts.patience.idle };
-    tokio::task::spawn_blocking(move || {
-        let walked = walk(&mut lines);
-        lines.end(walked);
-        drop(place);
-    });
-    let body = futures_util::stream::unfold(body, |mut body| async {
-        body.recv().await.map(|chunk| (chunk, body))
-    });
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((kind, Body::from_stream(body)).into_response())
+    let (first, is_whole) = gather(&mut next, space)?;
+    if is_whole {
+        return Ok((kind, first).into_response());
+    }
+    let place = Arc::clone(&shared.streams).try_acquire_owned();
+    let place = place.map_err(|_| Failure::busy("too many readers; try again in a moment"))?;
+    let rest = Rest { shared: Arc::clone(shared), domain: domain.clone(), next, _place: place };
+    let rest = futures_util::stream::unfold(Some((Some(first), rest)), |rest| async {
+        match rest? {
+            (Some(first), rest) => Some((Ok(first), Some((None, rest)))),
+            (None, rest) => rest.read().await,
+        }
+    });
+    Ok((kind, Body::from_stream(rest)).into_response())
+}
+
+/// What is left of an answer.
+struct Rest<N> {
+    shared: Arc<Shared>,
+    domain: Addr,
+    next: N,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A piece, and how it goes on after it.
+type Piece<N> = (Result<Bytes, std::io::Error>, Option<(Option<Bytes>, Rest<N>)>);
+
+impl<N: NextLine> Rest<N> {
+    async fn read(mut self) -> Option<Piece<N>> {
+        let shared = Arc::clone(&self.shared);
+        let read = shared.work(move || {
+            let space = self.shared.space(self.domain.as_str()).map_err(SyncError::from);
+            let piece = space.and_then(|space| gather(&mut self.next, &space));
+            (self, piece)
+        });
+        // An answer that breaks off must not be taken for whole.
+        let broken_off = || std::io::Error::other("the answer could not be read");
+        match read.await {
+            Some((_, Ok((piece, true)))) => Some((Ok(piece), None)),
+            Some((rest, Ok((piece, false)))) => Some((Ok(piece), Some((None, rest)))),
+            Some((_, Err(error))) => {
+                tracing::error!(%error, "an answer could not be read");
+                Some((Err(broken_off()), None))
+            }
+            None => Some((Err(broken_off()), None)),
+        }
+    }
+}
+
+/// The next piece, and whether it is the last one.
+fn gather(next: &mut impl NextLine, space: &SqliteSpace) -> Result<(Bytes, bool), SyncError> {
+    let mut held = Vec::new();
+    while held.len() < CHUNK_BYTES {
+        let Some(line) = next(space)? else { return Ok((held.into(), true)) };
+        held.extend_from_slice(line.as_bytes());
+        held.push(b'\n');
+    }
+    Ok((held.into(), false))
 }

@@ -34,7 +34,7 @@ pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
-pub use sqlite::{Ledger, SeenOnDisk, SessionRow, SqliteSpace};
+pub use sqlite::{Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace};
 pub use stage::{Overlay, Stage};
 
 use std::collections::HashSet;

@@ -18,5 +18,5 @@ pub mod session;
 pub use error::SyncError;
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};
-pub use receiver::{Gate, OpenGate, Receiver, ReceiverOpts};
+pub use receiver::{Gate, OpenGate, Paused, Receiver, ReceiverOpts};
 pub use sender::{Direction, Plan, RETRY_FOR, Sender, SenderOpts, Summary};

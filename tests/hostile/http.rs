@@ -11,7 +11,7 @@ use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, VERB_SYNC, presets};
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::server::Registration;
 use sync_gib::space::SpaceExt;
-use sync_gib::sync::body::{Body, Commit};
+use sync_gib::sync::body::Body;
 use sync_gib::sync::{Established, establish};
 
 use crate::hostile_common::*;

@@ -146,7 +146,11 @@ fn a_session_that_expired_gives_way_to_one_on_top_of_it() {
     // by a server that has taken a second step on top of the first.
     let error = sync_with(&person, &host.server.url()).unwrap_err();
     assert!(matches!(error, PeerError::Sync(SyncError::Refused(_))), "{error:?}");
-    assert_eq!(host.space(person.domain()).tip(person.domain()).unwrap().unwrap().n, 2);
+    assert_eq!(
+        host.space(person.domain()).tip(person.domain()).unwrap().unwrap().n,
+        2,
+        "{error:?}"
+    );
 }
 
 #[test]

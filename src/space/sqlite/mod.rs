@@ -2,6 +2,7 @@
 
 mod deps;
 mod ledger;
+mod pool;
 mod rows;
 mod schema;
 mod seen;
@@ -9,9 +10,11 @@ mod seen;
 mod tests;
 
 pub use ledger::{Ledger, SessionRow};
+pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -20,6 +23,11 @@ use super::SpaceError;
 use super::rows::{Backend, Rows, RowsMut};
 use rows::SqlRows;
 
+/// After how many pages in its log SQLite writes the log back, unless told otherwise.
+const CHECKPOINT_PAGES: u32 = 1000;
+/// How many KiB of the file a pool's connection keeps in memory, and how many while it writes.
+const POOLED_CACHE: u32 = 1024;
+const WRITING_CACHE: u32 = 32 << 10;
 /// A row number that no domain has.
 const NO_DOMAIN: i64 = 0;
 
@@ -34,12 +42,36 @@ pub struct SqliteSpace {
 }
 
 /// An open file.
+#[derive(Debug)]
 struct File {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// Whether it is one of many: then it keeps few pages in memory while it does not write.
+    is_pooled: bool,
+    defers_checkpoints: AtomicBool,
 }
 
 impl File {
+    fn open(path: &Path, create: bool, is_pooled: bool) -> Result<File, SpaceError> {
+        let connection = schema::open(path, create)?;
+        let file = File {
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+            is_pooled,
+            defers_checkpoints: AtomicBool::new(false),
+        };
+        file.cache(&file.lock(), POOLED_CACHE).map_err(|error| file.fail(error))?;
+        Ok(file)
+    }
+
+    /// Sets how much of the file a connection of a pool keeps in memory.
+    fn cache(&self, connection: &Connection, kib: u32) -> rusqlite::Result<()> {
+        match self.is_pooled {
+            true => connection.execute_batch(&format!("PRAGMA cache_size = -{kib}")),
+            false => Ok(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,9 +103,11 @@ impl SqliteSpace {
     }
 
     fn open_with(path: &Path, domain: &str, create: bool) -> Result<SqliteSpace, SpaceError> {
-        let connection = Mutex::new(schema::open(path, create)?);
-        let file = Arc::new(File { path: path.to_owned(), connection });
-        Ok(SqliteSpace { file, domain: Domain::new(domain) })
+        Ok(SqliteSpace::on(Arc::new(File::open(path, create, false)?), domain))
+    }
+
+    fn on(file: Arc<File>, domain: &str) -> SqliteSpace {
+        SqliteSpace { file, domain: Domain::new(domain) }
     }
 
     /// Another domain of the same file, on the same connection.
@@ -91,11 +125,16 @@ impl SqliteSpace {
         &self.file.path
     }
 
-    /// From now on no commit of this connection writes the log back into the file, which whoever
-    /// waits for the commit would wait for as well; see [`SqliteSpace::checkpoint`].
-    pub fn defer_checkpoints(&self) -> Result<(), SpaceError> {
-        let defer = self.file.lock().execute_batch("PRAGMA wal_autocheckpoint = 0");
-        defer.map_err(|error| self.file.fail(error))
+    /// Whether from now on no commit of this connection writes the log back into the file, which
+    /// whoever waits for the commit would wait for as well; see [`SqliteSpace::checkpoint`].
+    pub fn defer_checkpoints(&self, defer: bool) -> Result<(), SpaceError> {
+        let connection = self.file.lock();
+        if self.file.defers_checkpoints.swap(defer, Ordering::Relaxed) == defer {
+            return Ok(());
+        }
+        let pages = if defer { 0 } else { CHECKPOINT_PAGES };
+        let set = connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {pages}"));
+        set.map_err(|error| self.file.fail(error))
     }
 
     /// Writes the log back into the file, as far as nobody still reads from it.
@@ -189,10 +228,16 @@ impl Backend for SqliteSpace {
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(fail)?;
         let domain = self.domain.find_or_add(&transaction).map_err(fail)?;
+        // One writes at a time, so that this is taken once, however many connections there are.
+        self.file.cache(&connection, WRITING_CACHE).map_err(fail)?;
         let mut rows = SqlRows { connection: &transaction, domain, path: &self.file.path };
         // Dropping the transaction undoes it.
-        let result = f(&mut rows)?;
-        transaction.commit().map_err(fail)?;
+        let written = f(&mut rows).and_then(|result| {
+            transaction.commit().map_err(fail)?;
+            Ok(result)
+        });
+        self.file.cache(&connection, POOLED_CACHE).map_err(fail)?;
+        let result = written?;
         self.domain.settle(domain);
         Ok(result)
     }

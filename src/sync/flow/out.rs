@@ -40,8 +40,10 @@ pub struct Chain {
 }
 
 /// A payload being provided.
-pub struct Outflow<'a> {
-    space: &'a dyn Space,
+///
+/// It holds no space, so that one that waits keeps none open: the calls take the space that the
+/// rows are of.
+pub struct Outflow {
     chains: VecDeque<Chain>,
     stones: VecDeque<Id>,
     extra: VecDeque<Prepared>,
@@ -52,17 +54,11 @@ pub struct Outflow<'a> {
     sealing: Sealing,
 }
 
-impl<'a> Outflow<'a> {
+impl Outflow {
     /// Provides chains, stones with all that they relate to, and last `extra`: ibGibs that are in
     /// no space yet and whose dependencies come before them.
-    pub fn new(
-        space: &'a dyn Space,
-        chains: Vec<Chain>,
-        stones: Vec<Id>,
-        extra: Vec<Prepared>,
-    ) -> Self {
+    pub fn new(chains: Vec<Chain>, stones: Vec<Id>, extra: Vec<Prepared>) -> Outflow {
         Outflow {
-            space,
             chains: chains.into(),
             stones: stones.into(),
             extra: extra.into(),
@@ -89,18 +85,18 @@ impl<'a> Outflow<'a> {
     }
 
     /// The next message to send; none while an answer is awaited, or when all is sent.
-    pub fn next_msg(&mut self) -> Result<Option<Msg>, SyncError> {
+    pub fn next_msg(&mut self, space: &dyn Space) -> Result<Option<Msg>, SyncError> {
         loop {
             if let Some(offer) = self.offers.pop_front() {
                 return Ok(Some(offer));
             }
             let more = !self.chains.is_empty() || !self.stones.is_empty();
             if more && self.chunks.len() < WINDOW {
-                self.open_chunk()?;
+                self.open_chunk(space)?;
                 continue;
             }
-            match self.chunks.front_mut().map(|chunk| chunk.next_batch(self.space)) {
-                None => return self.extra_batch(),
+            match self.chunks.front_mut().map(|chunk| chunk.next_batch(space)) {
+                None => return self.extra_batch(space),
                 Some(Err(error)) => return Err(error),
                 Some(Ok(None)) => return Ok(None),
                 Some(Ok(Some(batch))) if batch.is_empty() => {
@@ -112,39 +108,49 @@ impl<'a> Outflow<'a> {
     }
 
     /// Takes the answer to an offer.
-    pub fn answered(&mut self, seq: u32, lacks: &[bool]) -> Result<(), SyncError> {
+    pub fn answered(
+        &mut self,
+        space: &dyn Space,
+        seq: u32,
+        lacks: &[bool],
+    ) -> Result<(), SyncError> {
         let at = self.chunks.iter().position(|chunk| chunk.asks(seq));
         let Some(mut chunk) = at.and_then(|at| self.chunks.remove(at)) else {
             return Err(SyncError::protocol("an answer to no offer"));
         };
         if let Some(lacking) = chunk.answered(seq, lacks)? {
-            let ahead = self.look_ahead(&mut chunk, lacking)?;
-            self.ask(&mut chunk, ahead)?;
+            let ahead = self.look_ahead(space, &mut chunk, lacking)?;
+            self.ask(space, &mut chunk, ahead)?;
         }
         self.chunks.insert(at.unwrap_or(0), chunk);
         Ok(())
     }
 
     /// Takes the next frames of a chain, or stones, and asks about what they relate to.
-    fn open_chunk(&mut self) -> Result<(), SyncError> {
+    fn open_chunk(&mut self, space: &dyn Space) -> Result<(), SyncError> {
         let mut chunk = Chunk::default();
         let open = match self.chains.pop_front() {
-            Some(chain) => self.take_frames(chain, &mut chunk)?,
+            Some(chain) => self.take_frames(space, chain, &mut chunk)?,
             None => self.take_stones(),
         };
-        self.ask(&mut chunk, open)?;
+        self.ask(space, &mut chunk, open)?;
         self.chunks.push_back(chunk);
         Ok(())
     }
 
-    fn take_frames(&mut self, mut chain: Chain, chunk: &mut Chunk) -> Result<Vec<Id>, SyncError> {
+    fn take_frames(
+        &mut self,
+        space: &dyn Space,
+        mut chain: Chain,
+        chunk: &mut Chunk,
+    ) -> Result<Vec<Id>, SyncError> {
         let rest = chain.ids.split_off(chain.ids.len().min(CHUNK));
         let mut open = Vec::new();
         for id in std::mem::replace(&mut chain.ids, rest) {
             if self.met.insert(id) {
                 chunk.add_certain(id);
                 let known = |dep: &Id| Some(*dep) == chain.common || *dep == chain.tjp;
-                let deps = self.space.deps(id)?;
+                let deps = space.deps(id)?;
                 open.extend(deps.into_iter().filter(|dep| !known(dep) && self.met.insert(*dep)));
             }
             chain.common = Some(id);
@@ -171,7 +177,12 @@ impl<'a> Outflow<'a> {
     /// What the lacking rows relate to, and what that relates to, as far as the chunk looks: four
     /// times as far with each question, so that a long way is few questions and a short way is
     /// not overshot by much.
-    fn look_ahead(&mut self, chunk: &mut Chunk, lacking: Vec<Id>) -> Result<Vec<Id>, SyncError> {
+    fn look_ahead(
+        &mut self,
+        space: &dyn Space,
+        chunk: &mut Chunk,
+        lacking: Vec<Id>,
+    ) -> Result<Vec<Id>, SyncError> {
         let mut budget = chunk.widen(LONGEST_LOOK);
         let mut ahead = Vec::new();
         let mut queue = VecDeque::from(lacking);
@@ -179,7 +190,7 @@ impl<'a> Outflow<'a> {
             if !chunk.look_behind(id) {
                 continue;
             }
-            for dep in self.space.deps(id)? {
+            for dep in space.deps(id)? {
                 if self.met.insert(dep) {
                     ahead.push(dep);
                     if budget > 0 {
@@ -192,13 +203,18 @@ impl<'a> Outflow<'a> {
         Ok(ahead)
     }
 
-    fn ask(&mut self, chunk: &mut Chunk, open: Vec<Id>) -> Result<(), SyncError> {
+    fn ask(
+        &mut self,
+        space: &dyn Space,
+        chunk: &mut Chunk,
+        open: Vec<Id>,
+    ) -> Result<(), SyncError> {
         for part in open.chunks(OFFER) {
             let seq = self.next_seq;
             self.next_seq = seq.wrapping_add(1);
             let mut addrs = Vec::with_capacity(part.len());
             for id in part {
-                addrs.push(self.space.node(*id)?.addr);
+                addrs.push(space.node(*id)?.addr);
             }
             chunk.ask(seq, part.to_vec());
             self.offers.push_back(Msg::Offer { seq, addrs });
@@ -209,14 +225,14 @@ impl<'a> Outflow<'a> {
         Ok(())
     }
 
-    fn extra_batch(&mut self) -> Result<Option<Msg>, SyncError> {
+    fn extra_batch(&mut self, space: &dyn Space) -> Result<Option<Msg>, SyncError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH_COUNT
             && bytes < BATCH_BYTES
             && let Some(prepared) = self.extra.pop_front()
         {
             // A replayed edit may share its dna with the original, which went before.
-            if self.space.find(&prepared.addr)?.is_some_and(|id| self.met.contains(&id)) {
+            if space.find(&prepared.addr)?.is_some_and(|id| self.met.contains(&id)) {
                 continue;
             }
             bytes += prepared.text.len();

@@ -50,7 +50,7 @@ impl Receiver<'_> {
             let unknown = || SyncError::protocol(format!("{addr} is not here"));
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }
-        self.open()?.outflow = Some(Outflow::new(space, chains, stones, Vec::new()));
+        self.open()?.outflow = Some(Outflow::new(chains, stones, Vec::new()));
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl Receiver<'_> {
     pub(super) fn deliver(&mut self) -> Result<Option<Msg>, SyncError> {
         let State::Open(open) = &mut self.state else { return Ok(None) };
         let Some(outflow) = &mut open.outflow else { return Ok(None) };
-        if let Some(msg) = outflow.next_msg()? {
+        if let Some(msg) = outflow.next_msg(self.space)? {
             return Ok(Some(msg));
         }
         if !outflow.is_done() {

@@ -75,20 +75,57 @@ pub struct Receiver<'a> {
     domain: Addr,
     gate: &'a dyn Gate,
     opts: ReceiverOpts,
-    state: State<'a>,
+    state: State,
     out: VecDeque<Msg>,
     turns: u64,
     committed: bool,
     live: LiveWatch,
 }
 
-enum State<'a> {
+/// A receiver between two messages: it holds no space, so that a session that waits keeps no
+/// file open and no thread.
+pub struct Paused {
+    domain: Addr,
+    opts: ReceiverOpts,
+    state: State,
+    out: VecDeque<Msg>,
+    turns: u64,
+    committed: bool,
+    live: LiveWatch,
+}
+
+impl Paused {
+    /// A receiver for the domain `domain` that has not begun.
+    pub fn new(domain: Addr, opts: ReceiverOpts) -> Paused {
+        let (state, out) = (State::Silent, VecDeque::new());
+        let live = LiveWatch::default();
+        Paused { domain, opts, state, out, turns: 0, committed: false, live }
+    }
+
+    /// Whose domain it is.
+    pub fn domain(&self) -> &Addr {
+        &self.domain
+    }
+
+    /// Whether the sender proved itself.
+    pub fn is_authenticated(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Done)
+    }
+
+    /// Goes on, with the domain's space and a gate.
+    pub fn resume<'a>(self, space: &'a dyn Space, gate: &'a dyn Gate) -> Receiver<'a> {
+        let Paused { domain, opts, state, out, turns, committed, live } = self;
+        Receiver { space, domain, gate, opts, state, out, turns, committed, live }
+    }
+}
+
+enum State {
     /// Nobody said hello yet.
     Silent,
     /// A challenge is out.
     Challenged(Box<Challenged>),
     /// Turns are taken.
-    Open(Box<Open<'a>>),
+    Open(Box<Open>),
     /// The saga was committed.
     Done,
 }
@@ -103,11 +140,11 @@ struct Challenged {
 }
 
 /// What an open session holds.
-struct Open<'a> {
+struct Open {
     follower: Follower,
     saga: Saga,
     inflow: Inflow,
-    outflow: Option<Outflow<'a>>,
+    outflow: Option<Outflow>,
     stage: Progress,
     /// What is here and was named by the sender.
     named: HashSet<AddrKey>,
@@ -139,9 +176,13 @@ struct Offering {
 impl<'a> Receiver<'a> {
     /// A receiver for the domain `domain`, whose space is `space`.
     pub fn new(space: &'a dyn Space, domain: Addr, gate: &'a dyn Gate, opts: ReceiverOpts) -> Self {
-        let (state, out) = (State::Silent, VecDeque::new());
-        let live = LiveWatch::default();
-        Receiver { space, domain, gate, opts, state, out, turns: 0, committed: false, live }
+        Paused::new(domain, opts).resume(space, gate)
+    }
+
+    /// Lets go of the space until the next message.
+    pub fn pause(self) -> Paused {
+        let Receiver { domain, opts, state, out, turns, committed, live, .. } = self;
+        Paused { domain, opts, state, out, turns, committed, live }
     }
 
     /// Whether the sender proved itself.
@@ -239,7 +280,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// The open session, where the sender may send a payload now.
-    fn receiving(&mut self) -> Result<&mut Open<'a>, SyncError> {
+    fn receiving(&mut self) -> Result<&mut Open, SyncError> {
         let open = self.open()?;
         let is_time = matches!(open.stage, Progress::Stated | Progress::Delivering);
         if !is_time || open.outflow.is_some() {
@@ -248,7 +289,7 @@ impl<'a> Receiver<'a> {
         Ok(open)
     }
 
-    fn open(&mut self) -> Result<&mut Open<'a>, SyncError> {
+    fn open(&mut self) -> Result<&mut Open, SyncError> {
         match &mut self.state {
             State::Open(open) => Ok(open),
             _ => Err(SyncError::Auth("the session is not connected".into())),
@@ -284,10 +325,13 @@ impl Machine for Receiver<'_> {
                 let space = self.space;
                 self.receiving()?.inflow.take(space, &ibgibs)
             }
-            Msg::Need { seq, lacks } => match &mut self.open()?.outflow {
-                Some(outflow) => outflow.answered(seq, &lacks),
-                None => Err(SyncError::protocol("an answer to no offer")),
-            },
+            Msg::Need { seq, lacks } => {
+                let space = self.space;
+                match &mut self.open()?.outflow {
+                    Some(outflow) => outflow.answered(space, seq, &lacks),
+                    None => Err(SyncError::protocol("an answer to no offer")),
+                }
+            }
             other => Err(SyncError::protocol(format!("{} came out of turn", other.name()))),
         }
     }

@@ -83,7 +83,7 @@ pub struct Sender<'a> {
     signer: Signer,
     saga: Saga,
     opts: SenderOpts,
-    state: State<'a>,
+    state: State,
     out: VecDeque<Msg>,
     plan: Plan,
     inflow: Inflow,
@@ -95,13 +95,13 @@ pub struct Sender<'a> {
     token: Option<Token>,
 }
 
-enum State<'a> {
+enum State {
     Start,
     Hello,
     Proof,
     Init(Box<Stating>),
     Pull,
-    Push(Box<Outflow<'a>>),
+    Push(Box<Outflow>),
     Pushed,
     Commit(Box<Commit>),
     Done,
@@ -236,7 +236,7 @@ impl Machine for Sender<'_> {
             }
             (Msg::Need { seq, lacks }, State::Push(outflow)) => {
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
-                outflow.answered(seq, &lacks)
+                outflow.answered(self.space, seq, &lacks)
             }
             (Msg::AuthFail(refusal) | Msg::SyncError(refusal), _) => {
                 Err(SyncError::Refused(refusal))

@@ -101,7 +101,7 @@ impl Sender<'_> {
             return self.commit();
         }
         let extra = if pushes { self.merged.clone() } else { Vec::new() };
-        self.state = State::Push(Box::new(Outflow::new(self.space, chains, stones, extra)));
+        self.state = State::Push(Box::new(Outflow::new(chains, stones, extra)));
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl Sender<'_> {
     /// The next batch to send; when all is sent, the turn that seals it.
     pub(super) fn push_next(&mut self) -> Result<Option<Msg>, SyncError> {
         let State::Push(outflow) = &mut self.state else { return Ok(None) };
-        if let Some(msg) = outflow.next_msg()? {
+        if let Some(msg) = outflow.next_msg(self.space)? {
             if let Msg::Payload { ibgibs } = &msg {
                 self.summary.sent += ibgibs.len() as u64;
                 self.summary.bytes_sent += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();

@@ -1,0 +1,69 @@
+//! Connections to one file that its users share.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{File, SqliteSpace};
+use crate::space::SpaceError;
+
+/// Connections to one file, for a server: one is taken for as long as something reads or writes,
+/// and given back, so that there are never more than there are users at the same time.
+///
+/// A connection that waits here keeps little memory; the one that writes has more for as long as
+/// it does, and SQLite lets one write at a time.
+#[derive(Debug)]
+pub struct Pool {
+    path: PathBuf,
+    most_idle: usize,
+    idle: Mutex<Vec<Arc<File>>>,
+}
+
+impl Pool {
+    /// Opens a file, or makes it where it is missing. Up to `most_idle` connections wait for the
+    /// next user, one always. Errors as [`SqliteSpace::create_if_missing`] does.
+    pub fn create_if_missing(path: &Path, most_idle: usize) -> Result<Arc<Pool>, SpaceError> {
+        let first = Arc::new(File::open(path, true, true)?);
+        let (path, idle) = (path.to_owned(), Mutex::new(vec![first]));
+        Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle }))
+    }
+
+    /// The space of the domain `domain`, on a connection of its own until it is dropped. Errors
+    /// as [`SqliteSpace::open`] does.
+    pub fn space(self: &Arc<Pool>, domain: &str) -> Result<Pooled, SpaceError> {
+        let waiting = self.idle().pop();
+        let file = match waiting {
+            Some(file) => file,
+            None => Arc::new(File::open(&self.path, false, true)?),
+        };
+        Ok(Pooled { space: SqliteSpace::on(file, domain), pool: Arc::clone(self) })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Arc<File>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A space on a connection of a [`Pool`], to which it goes back when this is dropped.
+#[derive(Debug)]
+pub struct Pooled {
+    space: SqliteSpace,
+    pool: Arc<Pool>,
+}
+
+impl Deref for Pooled {
+    type Target = SqliteSpace;
+
+    fn deref(&self) -> &SqliteSpace {
+        &self.space
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let mut idle = self.pool.idle();
+        if idle.len() < self.pool.most_idle {
+            idle.push(Arc::clone(&self.space.file));
+        }
+    }
+}
