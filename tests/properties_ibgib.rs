@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
+use sha2::{Digest, Sha256};
 use sync_gib::ibgib::transform::{Kind, transform};
-use sync_gib::ibgib::{IbGib, Moment, json};
+use sync_gib::ibgib::{IbGib, Moment, json, normal};
 
 /// Any JSON value, with keys that sort differently by UTF-16 unit than by code point, with keys
 /// that are array indexes, and with numbers of every kind.
@@ -151,4 +152,97 @@ proptest! {
     fn reading_what_looks_like_json_never_panics(text in "[\\[\\]{}:,\"0-9a-e\\\\.+-]{0,60}") {
         let _ = IbGib::from_json(&format!(r#"{{"ib":"x","data":{text}}}"#));
     }
+}
+
+/// What reading and validating in the ordinary way says of a text in normal form.
+fn ordinarily(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {
+    let read = IbGib::from_json(text).ok()?;
+    read.validate().ok()?;
+    let told = (read.n(), read.is_tjp(), read.is_stone());
+    (read.to_json() == text).then(|| (read.ib, read.gib, told.0, told.1, told.2))
+}
+
+fn quickly(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {
+    let read = normal::read(text)?;
+    Some((read.ib.to_owned(), read.gib.to_owned(), read.n, read.is_tjp, read.is_stone))
+}
+
+/// A relation's name and its addresses, which any frame may have.
+fn rel8ns() -> impl Strategy<Value = Value> {
+    let hash = "[0-9A-F]{64}";
+    let addr = prop_oneof![
+        hash.prop_map(|gib| format!("x^{gib}")),
+        (hash, hash).prop_map(|(gib, tjp)| format!("é y^{gib}.{tjp}")),
+        Just("x^gib".to_owned()),
+    ];
+    let name = prop::sample::select(vec!["tjp", "past", "dna", "b", "a", "é"]);
+    let list = prop::collection::vec(addr, 0..4);
+    prop::collection::vec((name, list), 0..4).prop_map(|relations| {
+        let relations = relations.into_iter().map(|(name, list)| (name.to_owned(), list.into()));
+        Value::Object(relations.collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_text_is_told_quickly_as_it_is_told_ordinarily(
+        ib in "[a-zé ^\"\\\\]{1,4}", mut data in value(), rel8ns in rel8ns(), n in value(),
+        is_tjp in any::<bool>(), flips in prop::collection::vec(any::<prop::sample::Index>(), 24),
+    ) {
+        if let Value::Object(data) = &mut data {
+            data.insert("n".into(), n);
+            data.insert("isTjp".into(), is_tjp.into());
+        }
+        let ib = json::stringify(&ib);
+        let text = format!(
+            r#"{{"ib":{ib},"data":{},"rel8ns":{rel8ns}}}"#, json::stringify(&data),
+        );
+        let Ok(made) = IbGib::from_json(&text) else { return Ok(()) };
+        let text = made.to_json();
+        // What is right may be left to the ordinary way, and nothing else may be called right.
+        if let Some(quickly) = quickly(&text) {
+            prop_assert_eq!(Some(quickly), ordinarily(&text));
+        }
+        for flip in flips {
+            let mut bytes = text.clone().into_bytes();
+            let bit = flip.index(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let Ok(flipped) = String::from_utf8(bytes) else { continue };
+            if let Some(quickly) = quickly(&flipped) {
+                prop_assert_eq!(Some(quickly), ordinarily(&flipped), "{}", flipped);
+            }
+        }
+    }
+
+    /// Somebody may have made a gib of a text that is not in normal form.
+    #[test]
+    fn a_gib_of_what_is_no_normal_form_is_not_taken(
+        data in prop::sample::select(vec![
+            r#"{"a":1,"a":2}"#, r#"{"a":1.0}"#, r#"{"a":-0}"#, r#"{"a":1E5}"#, r#"{"a":01}"#,
+            r#"{"a":+1}"#, r#"{"a":.5}"#, r#"{"a":1e400}"#, r#"{"a":9007199254740993}"#,
+            r#"{"a":"\u0041"}"#, r#"{"a":"\/"}"#, r#"{"a":"\u000A"}"#, r#"{"a":"\u000a"}"#,
+            r#"{"__proto__":1}"#, r#"{"a":[{"b":1,"1":2}]}"#, r#"{"a":[{"2":1,"1":2}]}"#,
+            r#"{"a":[{"1":1,"1":2}]}"#, r#"{"a": 1}"#, r#"{"a":1,}"#,
+            r#"{"a":"\ud800"}"#, r#"{"a":}"#, r#"{"a":-}"#, r#"{"a":inf}"#, r#"{"a":1e5}"#,
+        ]),
+    ) {
+        let hex = |bytes: &[u8]| -> String {
+            Sha256::digest(bytes).iter().map(|byte| format!("{byte:02X}")).collect()
+        };
+        let gib = hex((hex(b"x") + &hex(data.as_bytes())).as_bytes());
+        let text = format!(r#"{{"ib":"x","gib":"{gib}","data":{data}}}"#);
+        prop_assert_eq!(quickly(&text), None, "{}", text);
+    }
+}
+
+#[test]
+fn an_ordinary_frame_is_told_quickly() {
+    let rel8ns = r#"{"ancestor":["x^gib"],"past":["x^HASH.HASH"],"tjp":["x^HASH"]}"#;
+    let rel8ns = rel8ns.replace("HASH", &"5E".repeat(32));
+    let data = r#"{"text":"a\n\u0001\"é","n":7,"map":{"1":1e21,"2":[{"7":1,"10":-2.5e-7}]}}"#;
+    let text = format!(r#"{{"ib":"x","data":{data},"rel8ns":{rel8ns}}}"#);
+    let text = IbGib::from_json(&text).unwrap().to_json();
+    assert_eq!(normal::read(&text).map(|read| (read.n, read.is_stone)), Some((Some(7), false)));
 }

@@ -243,7 +243,7 @@ impl Sides<'_> {
             if found.problems.len() >= LISTED {
                 break;
             }
-            found.problems.push(format!("{} is here only", self.space.node(id)?.addr));
+            found.problems.push(format!("{} is here only", self.space.addr(id)?));
         }
         Ok(found)
     }

@@ -11,9 +11,7 @@ use super::output::printable;
 use super::target::{Target, resolve};
 use crate::ibgib::transform::{Kind, Opts, transform};
 use crate::ibgib::{Addr, IbGib, Moment};
-use crate::space::{
-    Prepared, PutOpts, Space, SpaceError, SpaceExt, Timeline, TimelineKind, TipMove,
-};
+use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
 
 /// How often a change is made anew where another process changed the timeline meanwhile.
 const MAX_TRIES: usize = 8;

@@ -272,7 +272,14 @@ impl From<SpaceError> for CliError {
             | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
-        CliError::new(code, printable(&error.to_string()))
+        let told = CliError::new(code, printable(&error.to_string()));
+        match error {
+            SpaceError::Damaged { .. } => told.hint(
+                "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
+                 from the server",
+            ),
+            _ => told,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::{CliError, ErrorCode};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
 use crate::ibgib::IbGib;
-use crate::space::{Id, Space, SpaceError, SpaceExt, Timeline, TimelineKind};
+use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind};
 
 /// List the frames of a timeline, newest first, or all timelines.
 ///

@@ -99,7 +99,7 @@ fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
         }
         let root = match target::resolve(space, arg) {
             Ok(target) => match space.row(target.id)?.timeline {
-                Some(tjp_id) => space.node(tjp_id)?.addr,
+                Some(tjp_id) => space.addr(tjp_id)?,
                 None => target.addr,
             },
             Err(error) => Addr::parse(arg).map_err(|_| error)?,

@@ -141,7 +141,7 @@ impl Prefix<'_> {
 fn search(space: &dyn Space, prefix: &Prefix<'_>) -> Result<Vec<Target>, SpaceError> {
     let mut found = Vec::new();
     for id in graph_ids(space, &roots(space)?, false)? {
-        let addr = space.node(id)?.addr;
+        let addr = space.addr(id)?;
         if prefix.fits(&addr) {
             found.push(Target { id, addr });
         }

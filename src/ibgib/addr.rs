@@ -36,6 +36,12 @@ pub struct Addr(Box<str>);
 impl Addr {
     /// Reads an address; fails where `text` is none.
     pub fn parse(text: &str) -> Result<Addr, AddrError> {
+        Addr::check(text)?;
+        Ok(Addr(text.into()))
+    }
+
+    /// Whether `text` is an address, as [`Addr::parse`] tells.
+    pub(super) fn check(text: &str) -> Result<(), AddrError> {
         let (ib, gib) = split(text).ok_or_else(|| AddrError::NoDelimiter(clip(text)))?;
         if ib.is_empty() {
             return Err(AddrError::NoIb(clip(text)));
@@ -43,7 +49,7 @@ impl Addr {
         if gib != GIB && !gib.split(GIB_DELIMITER).all(is_hash_hex) {
             return Err(AddrError::BadGib(clip(text)));
         }
-        Ok(Addr(text.into()))
+        Ok(())
     }
 
     /// Joins an ib and a gib that are known to be well formed.

@@ -103,7 +103,7 @@ fn js_number(number: &Number) -> Option<Number> {
 }
 
 /// The key as an array index (`"0"` to `"4294967294"`, no leading zero), as JavaScript sees it.
-fn array_index(key: &str) -> Option<u32> {
+pub(super) fn array_index(key: &str) -> Option<u32> {
     let bytes = key.as_bytes();
     if bytes.is_empty() || bytes.len() > 10 || !bytes.iter().all(u8::is_ascii_digit) {
         return None;
@@ -211,7 +211,8 @@ impl Serialize for SortedMap<'_> {
     }
 }
 
-fn key_order(a: &str, b: &str) -> Ordering {
+/// The order of keys in the canonical form.
+pub(super) fn key_order(a: &str, b: &str) -> Ordering {
     match (array_index(a), array_index(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         (Some(_), None) => Ordering::Less,

@@ -4,6 +4,7 @@ pub mod addr;
 pub mod gib;
 pub mod json;
 mod model;
+pub mod normal;
 pub mod timestamp;
 pub mod transform;
 

@@ -72,7 +72,6 @@ pub fn fetch<L: Link + ?Sized>(
             return newest_common(space, link, domain, tip).map(Some);
         }
         let frame = space.get_id(tip.id).map_err(SyncError::from)?;
-        frame.validate().map_err(SyncError::from)?;
         replay = Replay::after(frame, StepsOnly);
     }
     let mut portion = Portion { space, held: Vec::new(), bytes: 0 };
@@ -124,7 +123,7 @@ fn newest_common<L: Link + ?Sized>(
         let frame = |tjp_id: Id| space.frame_at(tjp_id, n);
         let id = tjp_id.map(frame).transpose().map_err(SyncError::from)?.flatten();
         let gone = || SyncError::Auth(format!("the identity {domain} is not whole in this space"));
-        let known = space.node(id.ok_or_else(gone)?).map_err(SyncError::from)?.addr;
+        let known = space.addr(id.ok_or_else(gone)?).map_err(SyncError::from)?;
         let mut last = known.clone();
         let mut knows = true;
         loop {
@@ -160,7 +159,6 @@ fn newest_common<L: Link + ?Sized>(
 fn went_on(space: &dyn Space, domain: &Addr, last: &Addr, frame: IbGib, addr: &Addr) -> PeerError {
     let checked = || -> Result<(), SyncError> {
         let Some(last) = space.get(last)? else { return Ok(()) };
-        last.validate()?;
         check_next(&mut Replay::after(last, StepsOnly), frame, addr)
     };
     if let Err(error) = checked() {

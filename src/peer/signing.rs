@@ -7,7 +7,7 @@ use super::link::Link;
 use super::retries::Retries;
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone;
-use crate::space::{Pending, Purpose, Space, SpaceError, SpaceExt};
+use crate::space::{Pending, Purpose, Space, SpaceError};
 use crate::sync::{Established, SyncError, establish};
 
 /// A session that the receiver has accepted.

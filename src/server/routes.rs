@@ -97,6 +97,12 @@ impl Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Limit, message)
     }
 
+    /// Something broke here; the log says what.
+    pub(super) fn internal() -> Failure {
+        let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal);
+        Failure::new(status, code, "the server failed; its log says why")
+    }
+
     fn not_found(message: &str) -> Failure {
         Failure::new(StatusCode::NOT_FOUND, RefusalCode::NotFound, message)
     }
@@ -290,7 +296,7 @@ async fn ibgibs(
         let (of, mut watch) = (identity.clone(), LiveWatch::default());
         stream::answer(&shared, &identity, &space, move |space| {
             watch.check(space, &of)?;
-            Ok(ids.next().map(|id| space.text(id)).transpose()?)
+            Ok(ids.next().map(|id| space.text_to_send(id)).transpose()?)
         })
     })
     .await
@@ -354,8 +360,5 @@ async fn blocking<T: Send + 'static>(
     shared: &Shared,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(f).await.unwrap_or_else(|| {
-        let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal);
-        Err(Failure::new(status, code, "the server failed; its log says why"))
-    })
+    shared.work(f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

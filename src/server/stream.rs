@@ -29,7 +29,8 @@ impl<F> NextLine for F where
 
 /// Answers with the lines that `next` reads, the first of them from `space`. What is short goes at
 /// once; of what is long a piece is read whenever the last one was taken, so that a slow reader
-/// holds a piece and neither thread nor connection. Refuses where too much is being streamed.
+/// holds a piece and neither thread nor connection. Refuses where too much is being streamed, and
+/// where the first piece cannot be read.
 pub(super) fn answer(
     shared: &Arc<Shared>,
     domain: &Addr,

@@ -55,7 +55,7 @@ pub enum SpaceError {
         known: i64,
     },
     /// The file contradicts itself.
-    #[error("{} is damaged: {detail}; restore it from a copy, or sync anew", path.display())]
+    #[error("{} is damaged: {detail}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

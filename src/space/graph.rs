@@ -15,7 +15,7 @@ const LISTED: usize = 100;
 ///
 /// `live` adds, for each timeline that is met, the graph of its tip. `visit` ends the walk with
 /// [`ControlFlow::Break`]. Memory holds the graph's row numbers only. Errors with
-/// [`SpaceError::Missing`] where a dependency is not there, which only a damaged file brings.
+/// [`SpaceError::Damaged`] where a dependency is not there.
 pub fn dependency_graph<E: From<SpaceError>>(
     space: &dyn Space,
     roots: &[Id],
@@ -65,7 +65,9 @@ fn deps(space: &dyn Space, id: Id, wanted_by: Option<Id>) -> Result<Vec<Id>, Spa
             let wanting = space.node(wanted_by)?;
             for addr in wanting.rel8ds {
                 if space.find(&addr)?.is_none() {
-                    return Err(SpaceError::Missing { addr, wanted_by: wanting.addr });
+                    let wanted_by = wanting.addr;
+                    let detail = format!("{addr} is gone, and {wanted_by} relates to it");
+                    return Err(space.damaged(detail));
                 }
             }
             Err(SpaceError::NoSuchId(gone))
@@ -170,7 +172,7 @@ pub fn compare_graphs(
         ..GraphDiff::default()
     };
     for id_a in ids_a {
-        let addr = space_a.node(id_a)?.addr;
+        let addr = space_a.addr(id_a)?;
         match space_b.find(&addr)?.filter(|id_b| only_b.remove(id_b)) {
             None => diff.only_a.add(addr),
             Some(id_b) if space_a.text(id_a)? != space_b.text(id_b)? => diff.differing.add(addr),
@@ -180,7 +182,7 @@ pub fn compare_graphs(
     let mut only_b: Vec<Id> = only_b.into_iter().collect();
     only_b.sort_unstable();
     for id_b in only_b {
-        diff.only_b.add(space_b.node(id_b)?.addr);
+        diff.only_b.add(space_b.addr(id_b)?);
     }
     Ok(diff)
 }
@@ -188,6 +190,7 @@ pub fn compare_graphs(
 /// The frames from `newer` down through `past`, oldest first, `newer` included.
 ///
 /// It ends before the first row for which `stop` is true, or at the first frame of the timeline.
+/// Errors with [`SpaceError::Damaged`] where it leads out of the timeline.
 pub fn chain(
     space: &dyn Space,
     newer: Id,
@@ -195,8 +198,16 @@ pub fn chain(
 ) -> Result<Vec<Id>, SpaceError> {
     let mut ids = Vec::new();
     let mut next = Some(newer);
+    let mut after: Option<Row> = None;
     while let Some(id) = next {
         let row = space.row(id)?;
+        let goes_on = |after: Row| {
+            after.timeline == row.timeline && (after.n > row.n || row.timeline.is_none())
+        };
+        if !after.is_none_or(goes_on) {
+            return Err(space.damaged(format!("the past of {}", space.addr(newer)?)));
+        }
+        after = Some(row);
         if stop(&row) {
             break;
         }

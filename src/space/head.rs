@@ -1,4 +1,4 @@
-//! What a stored ibGib says of itself and its relations, read without building its data.
+//! What a stored ibGib relates to, read without building its data.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,28 +8,17 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::ibgib::Addr;
 
-/// The address of an ibGib and what it relates to.
-pub(super) struct Head {
-    pub(super) addr: Addr,
-    /// Each address once, in order, primitives left out.
-    pub(super) rel8ds: Vec<Addr>,
-}
-
 #[derive(Deserialize)]
 struct Fields {
-    ib: String,
-    gib: String,
     #[serde(default)]
     rel8ns: Rel8ds,
 }
 
-impl Head {
-    /// Reads a stored text; the error says what is wrong with it.
-    pub(super) fn read(text: &str) -> Result<Head, String> {
-        let fields: Fields = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let addr = Addr::from_parts(&fields.ib, &fields.gib).map_err(|error| error.to_string())?;
-        Ok(Head { addr, rel8ds: fields.rel8ns.list })
-    }
+/// What a text relates to, each address once, in order, primitives left out; the error says what is
+/// wrong with it.
+pub(super) fn rel8ds(text: &str) -> Result<Vec<Addr>, String> {
+    let fields: Fields = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(fields.rel8ns.list)
 }
 
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::ibgib::{Addr, AddrKey};
 
 use super::pending::{PendingRow, Purpose};
-use super::rows::{Backend, NewRow, Row, Rows, RowsMut, TimelineRow};
+use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
 use super::{Id, SpaceCount, SpaceError, TimelineKind};
 
 /// A space that lives as long as the value.
@@ -117,16 +117,17 @@ impl Rows for State {
         self.ids.get(key).map_or(Ok(None), |id| self.row(*id))
     }
 
-    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
-        Ok(self.held(id).map(|held| held.row))
+    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError> {
+        Ok(self.held(id).map(|held| (held.row, held.key)))
     }
 
     fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
         Ok(self.held(id).map(|held| held.deps.to_vec()))
     }
 
-    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError> {
-        Ok(self.held(id).map(|held| held.text.clone()))
+    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError> {
+        let held = self.held(id);
+        Ok(held.map(|held| Stored { row: held.row, key: held.key, text: held.text.clone() }))
     }
 
     fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {

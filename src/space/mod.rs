@@ -17,6 +17,7 @@ mod graph;
 mod head;
 mod memory;
 mod pending;
+mod place;
 mod prepared;
 mod put;
 mod read;
@@ -25,6 +26,7 @@ mod sqlite;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 pub use error::SpaceError;
 pub use graph::{
@@ -185,7 +187,8 @@ pub struct SpaceCount {
 /// A place where closed graphs of ibGibs are kept, for one domain.
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
-/// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's.
+/// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's. No call gives
+/// out a text, or an address, that was not hashed and held against what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
     fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
@@ -193,8 +196,18 @@ pub trait Space: Send + Sync {
     /// Which of the addresses the space holds, in their order.
     fn has_many(&self, addrs: &[Addr]) -> Result<Vec<bool>, SpaceError>;
 
+    /// The ibGib in a row.
+    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError>;
+
     /// The ibGib's JSON in normal form.
     fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
+
+    /// As [`Space::text`], where the row's relations are not held against the text: for sending,
+    /// since the other side looks at them itself.
+    fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
+
+    /// The ibGib's address, which costs less than [`Space::node`].
+    fn addr(&self, id: Id) -> Result<Addr, SpaceError>;
 
     /// Address, place and relations, without the data.
     fn node(&self, id: Id) -> Result<Node, SpaceError>;
@@ -278,6 +291,9 @@ pub trait Space: Send + Sync {
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;
+
+    /// The error for what contradicts itself.
+    fn damaged(&self, detail: String) -> SpaceError;
 }
 
 /// What is built on the calls of every space.
@@ -285,11 +301,6 @@ pub trait SpaceExt: Space {
     /// The ibGib with an address; none where the space does not hold it.
     fn get(&self, addr: &Addr) -> Result<Option<IbGib>, SpaceError> {
         self.find(addr)?.map(|id| self.get_id(id)).transpose()
-    }
-
-    /// The ibGib in a row.
-    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError> {
-        Ok(IbGib::from_json(&self.text(id)?)?)
     }
 
     /// Puts ibGibs in one transaction, after validating each.

@@ -66,6 +66,10 @@ pub(super) fn pending(
     let damaged = |error| rows.damaged(format!("the pending step of {identity}: {error}"));
     let evolved = read(&row.evolved).map_err(damaged)?;
     let session = row.session.as_deref().map(read).transpose().map_err(damaged)?;
+    if evolved.prev() != Some(row.on.as_str()) {
+        let detail = format!("the pending step of {identity} does not follow {}", row.on);
+        return Err(rows.damaged(detail));
+    }
     Ok(Some(Pending { on: row.on, evolved, session, is_shared: row.is_shared }))
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, IbGib};
 
-use super::head::Head;
 use super::rows::{Backend, Row, Rows, TimelineRow};
+use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
     Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Space, SpaceCount, SpaceError,
-    Timeline, TimelineKind, Tip, pending, put,
+    Timeline, TimelineKind, Tip, head, pending, put,
 };
 
 /// Below every row's number.
@@ -23,14 +23,28 @@ impl<B: Backend> Space for B {
         self.read(|rows| addrs.iter().map(|addr| Ok(rows.find(&addr.key())?.is_some())).collect())
     }
 
+    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError> {
+        self.read(|rows| Ok(verified(rows, id)?.1))
+    }
+
     fn text(&self, id: Id) -> Result<Box<str>, SpaceError> {
-        self.read(|rows| rows.text(id)?.ok_or(SpaceError::NoSuchId(id)))
+        self.read(|rows| Ok(verified(rows, id)?.0.text))
+    }
+
+    fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError> {
+        self.read(|rows| Ok(hashed(rows, id)?.text))
+    }
+
+    fn addr(&self, id: Id) -> Result<Addr, SpaceError> {
+        self.read(|rows| addr_of(rows, id))
     }
 
     fn node(&self, id: Id) -> Result<Node, SpaceError> {
         self.read(|rows| {
-            let Row { timeline, n, prev, .. } = row_of(rows, id)?;
-            let Head { addr, rel8ds } = head_of(rows, id)?;
+            let (Verified { row, addr, text }, _) = verified(rows, id)?;
+            let damaged = |error| rows.damaged(format!("{addr}: {error}"));
+            let rel8ds = head::rel8ds(&text).map_err(damaged)?;
+            let Row { timeline, n, prev, .. } = row;
             Ok(Node { id, addr, timeline, n, prev, rel8ds })
         })
     }
@@ -66,7 +80,7 @@ impl<B: Backend> Space for B {
     fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError> {
         self.read(|rows| {
             let found = rows.loose(after.unwrap_or(BEFORE_ALL), limit)?;
-            found.into_iter().map(|id| Ok((id, head_of(rows, id)?.addr))).collect()
+            found.into_iter().map(|id| Ok((id, addr_of(rows, id)?))).collect()
         })
     }
 
@@ -76,7 +90,7 @@ impl<B: Backend> Space for B {
 
     fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
         self.read(|rows| match rows.timeline(tjp_id)? {
-            Some(_) => rows.line_at(tjp_id, n),
+            Some(_) => line_at(rows, tjp_id, n),
             None => Ok(None),
         })
     }
@@ -121,16 +135,15 @@ impl<B: Backend> Space for B {
     fn count(&self) -> Result<SpaceCount, SpaceError> {
         self.read(|rows| rows.count())
     }
+
+    fn damaged(&self, detail: String) -> SpaceError {
+        let told = self.read::<()>(|rows| Err(rows.damaged(detail)));
+        told.err().unwrap_or(SpaceError::NoSuchId(BEFORE_ALL))
+    }
 }
 
 pub(super) fn row_of(rows: &dyn Rows, id: Id) -> Result<Row, SpaceError> {
     rows.row(id)?.ok_or(SpaceError::NoSuchId(id))
-}
-
-/// Address and relations of a row.
-pub(super) fn head_of(rows: &dyn Rows, id: Id) -> Result<Head, SpaceError> {
-    let text = rows.text(id)?.ok_or(SpaceError::NoSuchId(id))?;
-    Head::read(&text).map_err(|error| rows.damaged(format!("ibGib number {id}: {error}")))
 }
 
 /// The newest frame of the timeline that an address names.
@@ -141,13 +154,30 @@ pub(super) fn tip_of(rows: &dyn Rows, tjp: &Addr) -> Result<Option<Tip>, SpaceEr
 }
 
 fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
-    let TimelineRow { tip_id, tip_n, .. } = timeline;
-    Ok(Tip { id: tip_id, addr: head_of(rows, tip_id)?.addr, n: tip_n })
+    let TimelineRow { tjp_id, tip_id, tip_n, .. } = timeline;
+    let missing = || rows.damaged(format!("the tip of the timeline of ibGib number {tjp_id}"));
+    let row = rows.row(tip_id)?.ok_or_else(missing)?;
+    if row.timeline != Some(tjp_id) || row.n != tip_n || row.is_aside {
+        return Err(missing());
+    }
+    Ok(Tip { id: tip_id, addr: addr_of(rows, tip_id)?, n: tip_n })
+}
+
+/// The frame on the line with the highest count of at most `n`.
+fn line_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    let Some(id) = rows.line_at(tjp_id, n)? else { return Ok(None) };
+    match rows.row(id)? {
+        Some(row) if row.timeline == Some(tjp_id) && row.n <= n && !row.is_aside => Ok(Some(id)),
+        _ => Err(rows.damaged(format!("the line of the timeline of ibGib number {tjp_id}"))),
+    }
 }
 
 fn told(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
     let TimelineRow { tjp_id, kind, .. } = timeline;
-    let tjp = head_of(rows, tjp_id)?.addr;
+    let tjp = addr_of(rows, tjp_id)?;
+    if TimelineKind::of_ib(tjp.ib()) != kind {
+        return Err(rows.damaged(format!("the kind of the timeline {tjp}")));
+    }
     Ok(Timeline { tjp_id, tjp, tip: tip(rows, timeline)?, kind })
 }
 

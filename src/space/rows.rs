@@ -28,6 +28,13 @@ pub struct Row {
     pub is_keystone: bool,
 }
 
+/// A row with its text as it stands in the file: nothing of it is hashed.
+pub(super) struct Stored {
+    pub(super) row: Row,
+    pub(super) key: AddrKey,
+    pub(super) text: Box<str>,
+}
+
 /// A row about to be stored.
 pub(super) struct NewRow<'a> {
     pub(super) row: Row,
@@ -49,9 +56,14 @@ pub(super) struct TimelineRow {
 /// Reading one domain's rows.
 pub(super) trait Rows {
     fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError>;
-    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError>;
+    /// A row, and what its address is looked up by.
+    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError>;
+    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
+        Ok(self.keyed(id)?.map(|(row, _)| row))
+    }
     fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError>;
-    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError>;
+    /// What stands in the file. It is hashed in `verified` and nowhere else, so nothing else asks.
+    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError>;
     fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError>;
     /// Ascending by `tjp_id`, above `after`.
     fn timelines(

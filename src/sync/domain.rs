@@ -7,7 +7,7 @@ use super::error::SyncError;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, Tip};
+use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -259,11 +259,7 @@ where
         let known = after.map(|after| space.find(after)).transpose()?.flatten();
         let row = known.map(|id| space.row(id)).transpose()?;
         let (next_n, replay) = match row.filter(|row| row.timeline == Some(tjp_id)) {
-            Some(row) => {
-                let frame = space.get_id(row.id)?;
-                frame.validate()?;
-                (row.n + 1, Replay::after(frame, ids))
-            }
+            Some(row) => (row.n + 1, Replay::after(space.get_id(row.id)?, ids)),
             None => (0, Replay::new(ids)),
         };
         Ok(Some(IdentityFrames { tjp_id, next_n, replay }))
@@ -276,7 +272,8 @@ where
         if space.row(id)?.n < self.next_n {
             return Ok(None);
         }
-        let text = space.text(id)?;
+        // How the frames relate to each other is checked below.
+        let text = space.text_to_send(id)?;
         let frame = IbGib::from_json(&text)?;
         let addr = frame.addr()?;
         check_next(&mut self.replay, frame, &addr)?;

@@ -12,8 +12,10 @@ use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
 
 use super::check::check_keystone;
-use super::read::{head_of, row_of, tip_of};
+use super::place::place;
+use super::read::{row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
+use super::verified::{addr_of, verified};
 use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
 use reached::Reached;
 use recent::Recent;
@@ -63,8 +65,7 @@ fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result
 
 fn expect_live(rows: &dyn RowsMut, identity: &Addr) -> Result<(), SpaceError> {
     let Some(tip) = tip_of(rows, identity)? else { return Ok(()) };
-    let text = rows.text(tip.id)?.ok_or(SpaceError::NoSuchId(tip.id))?;
-    match keystone::is_revoked(&IbGib::from_json(&text)?) {
+    match keystone::is_revoked(&verified(rows, tip.id)?.1) {
         true => Err(SpaceError::Revoked(identity.clone())),
         false => Ok(()),
     }
@@ -156,34 +157,17 @@ impl<'a> Put<'a> {
 
     /// The row that an item gets; notes where its timeline then stands.
     fn row_of_new(&mut self, item: &Prepared, deps: &[Row]) -> Result<Row, SpaceError> {
-        let rel8d = |index: Option<u32>| deps.get(usize::try_from(index?).ok()?);
-        let id = self.next_id;
-        let timeline = match rel8d(item.tjp) {
-            _ if item.is_tjp => Some(id),
-            Some(tjp) if tjp.timeline == Some(tjp.id) => Some(tjp.id),
-            Some(tjp) => {
-                let tjp = head_of(self.rows, tjp.id)?.addr;
+        let rel8d = |index: u32| deps.get(usize::try_from(index).ok()?).copied();
+        let mut row = match place(item, self.next_id, rel8d) {
+            Ok(row) => row,
+            Err(tjp) => {
+                let tjp = addr_of(self.rows, tjp.id)?;
                 return Err(SpaceError::NotATjp { addr: item.addr.clone(), tjp });
             }
-            None => None,
         };
-        let in_timeline = |row: &&Row| row.timeline == timeline;
-        let prev = rel8d(item.prev).filter(in_timeline).filter(|_| !item.is_tjp);
-        let orphan = rel8d(item.orphan).filter(in_timeline).filter(|_| timeline.is_some());
-        let n = item.n.unwrap_or_else(|| prev.map_or(0, |prev| prev.n.saturating_add(1)));
-        let mut row = Row {
-            id,
-            timeline,
-            n,
-            prev: prev.map(|prev| prev.id),
-            orphan: orphan.map(|orphan| orphan.id),
-            is_aside: false,
-            is_dna: item.is_dna,
-            is_leaf: item.rel8ds.is_empty(),
-            is_keystone: item.is_keystone(),
-        };
-        if let Some(tjp_id) = timeline {
-            self.check_growth(item, tjp_id, prev, orphan, n)?;
+        if let Some(tjp_id) = row.timeline {
+            let of = |id: Option<Id>| deps.iter().find(|dep| Some(dep.id) == id);
+            self.check_growth(item, tjp_id, of(row.prev), of(row.orphan), row.n)?;
             row.is_aside = !self.advance(item, tjp_id, &row)?;
         }
         Ok(row)
@@ -199,7 +183,7 @@ impl<'a> Put<'a> {
     ) -> Result<(), SpaceError> {
         let addr = || item.addr.clone();
         if prev.is_none() && !item.is_tjp {
-            let tjp = head_of(self.rows, tjp_id)?.addr;
+            let tjp = addr_of(self.rows, tjp_id)?;
             return Err(SpaceError::NoPast { addr: addr(), tjp });
         }
         let mut before = [prev, orphan].into_iter().flatten().map(|before| before.n);
@@ -225,8 +209,8 @@ impl<'a> Put<'a> {
         let touched = self.touch(tjp_id)?;
         let follows_line = row.prev == Some(touched.line());
         if touched.is_keystone() && !follows_line {
-            let tjp = head_of(self.rows, tjp_id)?.addr;
-            let prev = head_of(self.rows, row.prev.unwrap_or(tjp_id))?.addr;
+            let tjp = addr_of(self.rows, tjp_id)?;
+            let prev = addr_of(self.rows, row.prev.unwrap_or(tjp_id))?;
             return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
         }
         self.touch(tjp_id)?.add(row);
@@ -253,10 +237,7 @@ impl<'a> Put<'a> {
         let frame = IbGib::from_json(&item.text)?;
         let prev = match row.prev.filter(|_| row.timeline.is_some()) {
             None => None,
-            Some(prev) => {
-                let text = self.rows.text(prev)?.ok_or(SpaceError::NoSuchId(prev))?;
-                Some(IbGib::from_json(&text)?)
-            }
+            Some(prev) => Some(verified(self.rows, prev)?.1),
         };
         check_keystone(prev.as_ref(), &frame, &item.addr)
     }
@@ -275,7 +256,7 @@ impl<'a> Put<'a> {
     fn finish(mut self) -> Result<PutReport, SpaceError> {
         self.waiting.expect_none()?;
         if let Some(id) = self.reached.as_ref().and_then(Reached::first_unwanted) {
-            return Err(SpaceError::Unwanted(head_of(self.rows, id)?.addr));
+            return Err(SpaceError::Unwanted(addr_of(self.rows, id)?));
         }
         let touched = std::mem::take(&mut self.touched);
         let mut timelines = 0;
@@ -296,7 +277,7 @@ impl<'a> Put<'a> {
         let tip = match touched.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
-                let addr = |id| Ok::<_, SpaceError>(head_of(self.rows, id)?.addr);
+                let addr = |id| addr_of(self.rows, id);
                 let (tjp, tip, frame) = (addr(tjp_id)?, addr(tip)?, addr(frame)?);
                 return Err(SpaceError::Diverged { tjp, tip, frame });
             }
@@ -304,9 +285,9 @@ impl<'a> Put<'a> {
         if let Some(reached) = &self.reached
             && touched.is_data()
         {
-            let addr = head_of(self.rows, tip.tip_id)?.addr;
+            let addr = addr_of(self.rows, tip.tip_id)?;
             if !reached.may_move_to(&addr.key()) {
-                let tjp = head_of(self.rows, tjp_id)?.addr;
+                let tjp = addr_of(self.rows, tjp_id)?;
                 return Err(SpaceError::UnnamedMove { tjp, tip: addr });
             }
         }

@@ -7,7 +7,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::pending::{PendingRow, Purpose};
-use crate::space::rows::{NewRow, Row, Rows, RowsMut, TimelineRow};
+use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
+use crate::space::verified::expect_key;
 use crate::space::{Id, SpaceCount, SpaceError, TimelineKind};
 
 use super::{deps, schema, signed, unsigned};
@@ -16,12 +17,15 @@ const DNA: i64 = 1;
 const LEAF: i64 = 2;
 const KEYSTONE: i64 = 4;
 
-const FIND: &str = "SELECT id, timeline, n, prev, orphan, aside, flags FROM ibgib \
-     WHERE domain = ?1 AND key = ?2";
-const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags FROM ibgib \
+/// The key comes from the row and not from the index, so that one can be held against the other.
+const FIND: &str = "SELECT row.id, row.timeline, row.n, row.prev, row.orphan, row.aside, \
+     row.flags, row.key, found.id FROM ibgib AS found LEFT JOIN ibgib AS row ON row.id = found.id \
+     WHERE found.domain = ?1 AND found.key = ?2";
+const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
      WHERE id = ?2 AND domain = ?1";
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
-const TEXT: &str = "SELECT json FROM ibgib WHERE id = ?2 AND domain = ?1";
+const STORED: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key, json FROM ibgib \
+     WHERE id = ?2 AND domain = ?1";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
@@ -106,11 +110,18 @@ impl SqlRows<'_> {
 
 impl Rows for SqlRows<'_> {
     fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
-        self.one(FIND, params![self.domain, key.0], read_row)
+        let found = self.one(FIND, params![self.domain, key.0], |row| {
+            let gone = row.get::<_, Option<Id>>(0)?.is_none();
+            if gone { Ok(Err(row.get::<_, Id>(8)?)) } else { Ok(Ok(read_keyed(row)?)) }
+        })?;
+        match found.transpose() {
+            Ok(found) => expect_key(self, found, key),
+            Err(gone) => Err(self.damaged(format!("ibGib number {gone} is gone"))),
+        }
     }
 
-    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
-        self.one(ROW, [self.domain, id], read_row)
+    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError> {
+        self.one(ROW, [self.domain, id], read_keyed)
     }
 
     fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
@@ -121,8 +132,11 @@ impl Rows for SqlRows<'_> {
         }
     }
 
-    fn text(&self, id: Id) -> Result<Option<Box<str>>, SpaceError> {
-        self.one(TEXT, [self.domain, id], |row| Ok(row.get_ref(0)?.as_str()?.into()))
+    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError> {
+        self.one(STORED, [self.domain, id], |row| {
+            let (held, key) = read_keyed(row)?;
+            Ok(Stored { row: held, key, text: row.get_ref(8)?.as_str()?.into() })
+        })
     }
 
     fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {
@@ -266,19 +280,31 @@ fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
 }
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+/// A row and its key. What it comes from has smaller numbers, so that no walk along it goes round.
+fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
+    let id: Id = row.get(0)?;
+    let below = |column: usize, most: Id| {
+        let held: Option<Id> = row.get(column)?;
+        match held {
+            Some(held) if held > most => {
+                Err(rusqlite::Error::IntegralValueOutOfRange(column, held))
+            }
+            held => Ok(held),
+        }
+    };
     let flags: i64 = row.get(6)?;
-    Ok(Row {
-        id: row.get(0)?,
-        timeline: row.get(1)?,
+    let held = Row {
+        id,
+        timeline: below(1, id)?,
         n: unsigned(row, 2)?,
-        prev: row.get(3)?,
-        orphan: row.get(4)?,
+        prev: below(3, id - 1)?,
+        orphan: below(4, id - 1)?,
         is_aside: row.get(5)?,
         is_dna: flags & DNA != 0,
         is_leaf: flags & LEAF != 0,
         is_keystone: flags & KEYSTONE != 0,
-    })
+    };
+    Ok((held, AddrKey(row.get(7)?)))
 }
 
 fn read_timeline(row: &rusqlite::Row<'_>) -> rusqlite::Result<TimelineRow> {

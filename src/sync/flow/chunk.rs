@@ -83,7 +83,7 @@ impl Chunk {
             && bytes < BATCH_BYTES
             && let Some(id) = ready.pop_front()
         {
-            let text = space.text(id)?;
+            let text = space.text_to_send(id)?;
             bytes += text.len();
             batch.push(text);
         }

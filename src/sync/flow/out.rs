@@ -214,7 +214,7 @@ impl Outflow {
             self.next_seq = seq.wrapping_add(1);
             let mut addrs = Vec::with_capacity(part.len());
             for id in part {
-                addrs.push(space.node(*id)?.addr);
+                addrs.push(space.addr(*id)?);
             }
             chunk.ask(seq, part.to_vec());
             self.offers.push_back(Msg::Offer { seq, addrs });

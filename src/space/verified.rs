@@ -1,0 +1,160 @@
+//! The one way to what a row holds: its text is hashed, and held against the address that it is
+//! stored under, before anybody sees it (docs/protocol.md, section 8).
+//!
+//! Where a text is shown, built on, merged or signed on, the row's other columns are held against it
+//! too. What is sent is hashed alone: the other side looks for itself what it relates to.
+
+use crate::ibgib::{Addr, AddrKey, IbGib, normal};
+
+use super::place::place;
+use super::rows::{Row, Rows, Stored};
+use super::{Id, KEYSTONE_IB, Prepared, SpaceError};
+
+/// Up to how many of a row's relations are held against its text: a frame may list its whole past,
+/// and to look at all of it with each frame would take for ever.
+const LOOKED_AT: usize = 64;
+
+/// A row whose text hashes to the address that it is stored under.
+pub(super) struct Verified {
+    pub(super) row: Row,
+    pub(super) addr: Addr,
+    pub(super) text: Box<str>,
+}
+
+/// A row, of which the text is hashed. Errors with [`SpaceError::Damaged`].
+pub(super) fn hashed(rows: &dyn Rows, id: Id) -> Result<Verified, SpaceError> {
+    let stored = stored(rows, id)?;
+    let Some(read) = normal::read(&stored.text) else {
+        return read_whole(rows, stored).map(|(verified, ..)| verified);
+    };
+    let addr = Addr::from_parts(read.ib, read.gib);
+    let addr = addr.map_err(|error| damaged(rows, &stored, &error.to_string()))?;
+    let row = &stored.row;
+    if addr.key() != stored.key {
+        return Err(damaged(rows, &stored, &misplaced(&addr)));
+    }
+    let agrees = read.n.is_none_or(|n| n == row.n)
+        && read.is_tjp == (row.timeline == Some(row.id))
+        && read.is_stone == row.timeline.is_none()
+        && row.is_keystone == (read.ib == KEYSTONE_IB);
+    if !agrees {
+        return Err(damaged(rows, &stored, DISAGREES));
+    }
+    Ok(Verified { row: stored.row, addr, text: stored.text })
+}
+
+/// A row and the ibGib that it holds, of which everything is looked at but how its timeline stands.
+/// Errors with [`SpaceError::Damaged`].
+pub(super) fn verified(rows: &dyn Rows, id: Id) -> Result<(Verified, IbGib), SpaceError> {
+    let (verified, ibgib, prepared) = read_whole(rows, stored(rows, id)?)?;
+    check_relations(rows, &verified, &prepared)?;
+    Ok((verified, ibgib))
+}
+
+/// The address of a row.
+pub(super) fn addr_of(rows: &dyn Rows, id: Id) -> Result<Addr, SpaceError> {
+    Ok(hashed(rows, id)?.addr)
+}
+
+const DISAGREES: &str = "its row says something else than its text";
+
+fn misplaced(addr: &Addr) -> String {
+    format!("it is stored under another address than {addr}, which it says it has")
+}
+
+fn stored(rows: &dyn Rows, id: Id) -> Result<Stored, SpaceError> {
+    rows.stored(id)?.ok_or(SpaceError::NoSuchId(id))
+}
+
+fn read_whole(rows: &dyn Rows, stored: Stored) -> Result<(Verified, IbGib, Prepared), SpaceError> {
+    let read = IbGib::from_json(&stored.text).and_then(|ibgib| {
+        let prepared = Prepared::new(&ibgib)?;
+        Ok((ibgib, prepared))
+    });
+    let (ibgib, prepared) = match read {
+        Ok(read) => read,
+        Err(error) => return Err(damaged(rows, &stored, &error.to_string())),
+    };
+    if prepared.key != stored.key {
+        return Err(damaged(rows, &stored, &misplaced(&prepared.addr)));
+    }
+    // A field that is none of the four is dropped in reading, and hashed by nobody.
+    if prepared.text.len() != stored.text.len() {
+        return Err(damaged(rows, &stored, "its text holds more than an ibGib"));
+    }
+    let (row, text) = (stored.row, stored.text);
+    Ok((Verified { row, addr: prepared.addr.clone(), text }, ibgib, prepared))
+}
+
+/// Holds a row's relations, and what follows from them, against its text.
+fn check_relations(
+    rows: &dyn Rows,
+    verified: &Verified,
+    prepared: &Prepared,
+) -> Result<(), SpaceError> {
+    let Verified { row, addr, .. } = verified;
+    let deps = rows.deps(row.id)?.ok_or(SpaceError::NoSuchId(row.id))?;
+    let disagrees = || rows.damaged(format!("{addr}: {DISAGREES}"));
+    if deps.len() != prepared.rel8ds.len() {
+        return Err(disagrees());
+    }
+    let special = [prepared.tjp, prepared.prev, prepared.orphan];
+    let special = special.into_iter().flatten().filter_map(|at| usize::try_from(at).ok());
+    let mut found: Vec<(usize, Row)> = Vec::new();
+    for at in (0..deps.len().min(LOOKED_AT)).chain(special.filter(|at| *at >= LOOKED_AT)) {
+        let (Some(dep), Some(key)) = (deps.get(at), prepared.rel8ds.get(at)) else {
+            return Err(disagrees());
+        };
+        match rows.keyed(*dep)? {
+            Some((row, held)) if held == *key => found.push((at, row)),
+            Some(_) => return Err(disagrees()),
+            None => {
+                let gone = prepared.rel8d_addr(at).map_or(String::new(), |addr| addr.to_string());
+                return Err(rows.damaged(format!("{gone} is gone, and {addr} relates to it")));
+            }
+        }
+    }
+    let rel8d = |index: u32| {
+        let at = usize::try_from(index).ok()?;
+        found.iter().find(|(of, _)| *of == at).map(|(_, row)| *row)
+    };
+    let expected = place(prepared, row.id, rel8d).ok();
+    match expected {
+        Some(expected) if (Row { is_aside: row.is_aside, ..expected }) == *row => Ok(()),
+        _ => Err(disagrees()),
+    }
+}
+
+/// The error for a row that does not hold what it says; it names the ibGib as far as it is known.
+fn damaged(rows: &dyn Rows, stored: &Stored, detail: &str) -> SpaceError {
+    let addr = said_addr(&stored.text).filter(|addr| addr.key() == stored.key);
+    let Some(addr) = addr else {
+        return rows.damaged(format!("ibGib number {}: {detail}", stored.row.id));
+    };
+    if detail.starts_with(addr.as_str()) {
+        return rows.damaged(detail.to_owned());
+    }
+    rows.damaged(format!("{addr}: {detail}"))
+}
+
+/// The address that a text says it has, whatever else is wrong with it.
+fn said_addr(text: &str) -> Option<Addr> {
+    let rest = text.strip_prefix("{\"ib\":\"")?;
+    let (ib, rest) = rest.split_once("\",\"gib\":\"")?;
+    let (gib, _) = rest.split_once('"')?;
+    Addr::from_parts(ib, gib).ok()
+}
+
+/// Whether a row is stored under this key; a damaged index may lead to another one.
+pub(super) fn expect_key(
+    rows: &dyn Rows,
+    found: Option<(Row, AddrKey)>,
+    key: &AddrKey,
+) -> Result<Option<Row>, SpaceError> {
+    match found {
+        Some((row, held)) if held != *key => {
+            Err(rows.damaged(format!("ibGib number {} is found under another's address", row.id)))
+        }
+        found => Ok(found.map(|(row, _)| row)),
+    }
+}

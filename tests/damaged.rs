@@ -1,0 +1,294 @@
+//! Flipped bits in a client's file: nothing damaged is shown, built on, signed on or sent.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+use sync_gib::ibgib::IbGib;
+
+const BIN: &str = env!("CARGO_BIN_EXE_sync-gib");
+
+/// How many bits are flipped, one at a time, each in a file of its own.
+const FLIPS: usize = 300;
+
+/// A home with timelines, stones and a merge's worth of relations, of which some are not synced.
+struct Original {
+    dir: tempfile::TempDir,
+    /// What `get` prints for each address.
+    texts: BTreeMap<String, String>,
+    /// What is printed while all is well, by command.
+    graph: String,
+    log: String,
+}
+
+const GRAPH: &[&str] = &["graph", "X", "--live", "--format", "ndjson"];
+const LOG: &[&str] = &["log", "X", "--json"];
+
+impl Original {
+    fn make() -> Original {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "9f1c2e7ab04d5586c3e1\n").unwrap();
+        let home = dir.path().join("home");
+        let run = |args: &[&str]| {
+            let output = run(&home, dir.path(), args);
+            assert!(output.status.success(), "{args:?}: {}", shown(&output));
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        run(&["setup", "--raw-secret"]);
+        for i in 0..4 {
+            run(&["mut8", "X", "--set", &format!("text=words and more words, {i}")]);
+        }
+        run(&["sync"]);
+        let note = dir.path().join("note.json");
+        std::fs::write(&note, r#"{"list":[{"b":1,"1":2.5}],"deep":{"er":{"é":"\u0001"}}}"#)
+            .unwrap();
+        let note = run(&["new", "--ib", "note", "--data", note.to_str().unwrap()]);
+        run(&["mut8", &note, "--set", "a=b"]);
+        run(&["rel8", "X", "--add", &format!("note={note}")]);
+        for i in 0..4 {
+            run(&["mut8", "X", "--set", &format!("title={i}"), "--set", "done=false"]);
+        }
+        let graph = run(GRAPH);
+        let log = run(LOG);
+        let texts = graph.lines().map(|line| (address(line), line.to_owned())).collect();
+        Original { dir, texts, graph, log }
+    }
+
+    /// A copy of the home in which one bit of the space's file is flipped.
+    fn flipped(&self, bit: u64) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        let home = copy.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        for entry in std::fs::read_dir(self.dir.path().join("home")).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), home.join(entry.file_name())).unwrap();
+        }
+        let path = home.join("space.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[usize::try_from(bit / 8).unwrap()] ^= 1 << (bit % 8);
+        std::fs::write(&path, bytes).unwrap();
+        copy
+    }
+
+    fn bits(&self) -> u64 {
+        std::fs::metadata(self.dir.path().join("home/space.db")).unwrap().len() * 8
+    }
+}
+
+fn run(home: &Path, secrets: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(BIN);
+    command.env_clear().arg("--home").arg(home).args(args).stdin(Stdio::null());
+    if needs_secret(args) {
+        command.arg("--secret-file").arg(secrets.join("secret"));
+    }
+    command.output().unwrap()
+}
+
+fn needs_secret(args: &[&str]) -> bool {
+    let asks = matches!(args[0], "setup" | "sync" | "check" | "repair");
+    (asks || args.contains(&"--remote")) && !args.contains(&"--local")
+}
+
+fn shown(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The address that an ibGib's content hashes to.
+fn address(text: &str) -> String {
+    IbGib::from_json(text).unwrap().validate().unwrap().to_string()
+}
+
+/// Numbers that look random and are the same in every run.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// How many commands noticed the damage, and how many were not touched by it.
+#[derive(Default)]
+struct Tally {
+    damaged: AtomicUsize,
+    good: AtomicUsize,
+    other: AtomicUsize,
+}
+
+impl Tally {
+    /// Whether a command succeeded; where it did not, with a code that says why.
+    fn add(&self, what: &str, output: &Output) -> bool {
+        match output.status.code() {
+            Some(0) => {
+                self.good.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+            Some(4) => self.damaged.fetch_add(1, Ordering::Relaxed),
+            // A name or an index entry that is damaged finds nothing, and is found by nobody.
+            Some(1) => {
+                eprintln!("{what}: {}", shown(output).lines().last().unwrap_or_default());
+                self.other.fetch_add(1, Ordering::Relaxed)
+            }
+            code => panic!("{what}: {code:?}: {}", shown(output)),
+        };
+        false
+    }
+}
+
+fn check_shown(original: &Original, home: &Path, what: &str, tally: &Tally) {
+    let here = original.dir.path();
+    let mut get = vec!["get"];
+    get.extend(original.texts.keys().map(String::as_str));
+    let got = run(home, here, &get);
+    let lines: Vec<String> =
+        String::from_utf8_lossy(&got.stdout).lines().map(str::to_owned).collect();
+    for (line, (addr, text)) in lines.iter().zip(&original.texts) {
+        assert_eq!(line, text, "{what}: get {addr}");
+    }
+    if tally.add(&format!("{what}: get"), &got) {
+        assert_eq!(lines.len(), original.texts.len(), "{what}: get");
+    }
+    let graph = run(home, here, GRAPH);
+    for line in String::from_utf8_lossy(&graph.stdout).lines() {
+        assert!(original.texts.values().any(|text| text == line), "{what}: graph: {line}");
+    }
+    if tally.add(&format!("{what}: graph"), &graph) {
+        assert_eq!(String::from_utf8_lossy(&graph.stdout).trim(), original.graph, "{what}: graph");
+    }
+    let log = run(home, here, LOG);
+    if tally.add(&format!("{what}: log"), &log) {
+        assert_eq!(String::from_utf8_lossy(&log.stdout).trim(), original.log, "{what}: log");
+    }
+}
+
+fn check_built_on(original: &Original, home: &Path, what: &str, tally: &Tally) {
+    let here = original.dir.path();
+    let made = run(home, here, &["mut8", "X", "--set", "more=1", "--json"]);
+    if tally.add(&format!("{what}: mut8"), &made) {
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let tip = original.log_tip();
+        assert_eq!(made["prev"].as_str(), Some(tip.as_str()), "{what}: mut8");
+    }
+    let synced = run(home, here, &["sync"]);
+    tally.add(&format!("{what}: sync"), &synced);
+    for text in texts_of(&home.join("receiver.db")) {
+        let read = IbGib::from_json(&text).and_then(|ibgib| ibgib.validate());
+        assert!(read.is_ok(), "{what}: the server holds {text}");
+    }
+}
+
+impl Original {
+    fn log_tip(&self) -> String {
+        let log: Value = serde_json::from_str(&self.log).unwrap();
+        log["frames"][0]["addr"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Everything that a file holds, read by SQLite alone.
+fn texts_of(path: &Path) -> Vec<String> {
+    let file = rusqlite::Connection::open(path).unwrap();
+    let mut all = file.prepare("SELECT json FROM ibgib").unwrap();
+    all.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_flipped_bit_is_never_shown_built_on_or_sent() {
+    let original = Original::make();
+    let mut state = 13;
+    let bits: Vec<u64> = (0..FLIPS).map(|_| random(&mut state) % original.bits()).collect();
+    let (tally, next) = (Tally::default(), AtomicUsize::new(0));
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while let Some(bit) = bits.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let copy = original.flipped(*bit);
+                    let home = copy.path().join("home");
+                    let what = format!("bit {bit}");
+                    check_shown(&original, &home, &what, &tally);
+                    check_built_on(&original, &home, &what, &tally);
+                }
+            });
+        }
+    });
+    let told = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    let (damaged, good, other) = (told(&tally.damaged), told(&tally.good), told(&tally.other));
+    eprintln!("{damaged} commands found damage, {good} succeeded, {other} refused");
+    assert!(damaged > FLIPS / 2, "{damaged}");
+}
+
+/// Changes one character of an ibGib's text in a file, as the disk might.
+fn damage(file: &Path, addr: &str, from: &str, to: &str) {
+    let gib = addr.split_once('^').unwrap().1;
+    let file = rusqlite::Connection::open(file).unwrap();
+    let changed = file.execute(
+        "UPDATE ibgib SET json = replace(json, ?1, ?2) WHERE instr(json, '\"gib\":\"' || ?3 || '\"')",
+        [from, to, gib],
+    );
+    assert_eq!(changed, Ok(1), "{addr}");
+}
+
+fn tip_of(original: &Original, home: &Path, name: &str) -> String {
+    let log = run(home, original.dir.path(), &["log", name, "--json"]);
+    let log: Value = serde_json::from_slice(&log.stdout).unwrap();
+    log["frames"][0]["addr"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_damaged_frame_of_the_identity_is_called_damaged_and_no_wrong_secret() {
+    let original = Original::make();
+    let home = original.dir.path().join("home");
+    let tip = tip_of(&original, &home, "I");
+    damage(&home.join("space.db"), &tip, "\"selectRandomly\":2", "\"selectRandomly\":3");
+    for args in [&["sync"][..], &["log", "I"], &["get", &tip], &["graph", "I"], &["check"]] {
+        let output = run(&home, original.dir.path(), args);
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {}", shown(&output));
+        assert_eq!(output.stdout, b"", "{args:?}");
+        assert!(shown(&output).contains(&tip), "{args:?}: {}", shown(&output));
+        assert!(shown(&output).contains("sync-gib repair"), "{args:?}: {}", shown(&output));
+    }
+}
+
+#[test]
+fn a_server_that_reads_what_is_damaged_sends_nothing_of_it_and_logs_which() {
+    let original = Original::make();
+    let here = original.dir.path();
+    let home = here.join("home");
+    let x = tip_of(&original, &home, "X");
+    run(&home, here, &["sync"]);
+    let space = here.join("server.db");
+    std::fs::copy(home.join("receiver.db"), &space).unwrap();
+    let log = here.join("log");
+    let mut server = Command::new(BIN)
+        .args(["serve", "--listen", "127.0.0.1:0", "--space"])
+        .arg(&space)
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let url = url.trim().strip_prefix("listening on ").unwrap();
+    let config = serde_json::json!({ "version": 1, "server": url });
+    std::fs::write(home.join("config.json"), config.to_string()).unwrap();
+    let good = run(&home, here, &["check"]);
+    assert!(good.status.success(), "{}", shown(&good));
+    damage(&space, &x, "\"done\":false", "\"done\":faLse");
+    for args in [&["check"][..], &["graph", "X", "--remote", "--format", "ndjson"]] {
+        let output = run(&home, here, args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {}", shown(&output));
+        assert!(shown(&output).contains("the server failed"), "{args:?}: {}", shown(&output));
+        assert!(!shown(&output).contains("server.db"), "{args:?}: {}", shown(&output));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains(&x)), "{log}");
+}
