@@ -1,103 +1,12 @@
 //! Setup, sync, check and serve as a person and a script run them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod net_common;
 
+use std::process::Command;
+
+use net_common::*;
 use serde_json::Value;
-
-const BIN: &str = env!("CARGO_BIN_EXE_sync-gib");
-
-/// A `serve` process, killed when dropped.
-struct Serve {
-    child: Child,
-    url: String,
-}
-
-impl Serve {
-    fn start(space: &Path, listen: &str, more: &[&str]) -> Serve {
-        let mut child = Command::new(BIN)
-            .args(["serve", "--listen", listen, "--space"])
-            .arg(space)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").expect("the URL").to_owned();
-        Serve { child, url }
-    }
-
-    fn signal(mut self, signal: &str) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A folder with homes and a secret in it.
-struct World {
-    dir: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> World {
-        let world = World { dir: tempfile::tempdir().unwrap() };
-        std::fs::write(world.secret(), "correct horse battery staple walnut\n").unwrap();
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn secret(&self) -> PathBuf {
-        self.path("secret")
-    }
-
-    fn run(&self, home: &str, args: &[&str]) -> Output {
-        let mut command = Command::new(BIN);
-        command.arg("--home").arg(self.path(home)).args(args).stdin(Stdio::null());
-        if matches!(args[0], "setup" | "sync" | "check") || args.contains(&"revoke") {
-            command.arg("--secret-file").arg(self.secret());
-        }
-        command.output().unwrap()
-    }
-
-    fn ok(&self, home: &str, args: &[&str]) -> String {
-        let output = self.run(home, args);
-        assert!(
-            output.status.success(),
-            "{args:?}: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, home: &str, args: &[&str]) -> Value {
-        let mut all = args.to_vec();
-        all.push("--json");
-        serde_json::from_slice(&self.run(home, &all).stdout).unwrap()
-    }
-
-    fn fails(&self, home: &str, args: &[&str], exit: i32) -> String {
-        let output = self.run(home, args);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(exit), "{args:?}: {text}");
-        text
-    }
-}
 
 #[test]
 fn with_no_server_the_embedded_receiver_takes_its_part() {

@@ -1,5 +1,7 @@
 //! What a command fails with: a code for scripts, an exit code, a sentence for people.
 
+use std::io::ErrorKind;
+
 use serde_json::{Map, Value};
 
 use super::interrupt::Signal;
@@ -38,6 +40,10 @@ pub enum ErrorCode {
     Damaged,
     /// The space is in use by another process for too long.
     Busy,
+    /// There is no room left on the disk.
+    DiskFull,
+    /// The space's file, its folder or its disk can only be read.
+    ReadOnly,
     /// A file could not be read or written.
     Io,
     /// No secret was given, or it is not the right one.
@@ -65,6 +71,8 @@ impl ErrorCode {
             ErrorCode::NoSpace => "no_space",
             ErrorCode::Damaged => "damaged",
             ErrorCode::Busy => "busy",
+            ErrorCode::DiskFull => "disk_full",
+            ErrorCode::ReadOnly => "read_only",
             ErrorCode::Io => "io",
             ErrorCode::SecretRefused => "secret_refused",
             ErrorCode::IdentityRefused => "identity_refused",
@@ -86,12 +94,20 @@ impl ErrorCode {
             | ErrorCode::Conflict => 1,
             ErrorCode::Usage => 2,
             ErrorCode::Unreachable => 3,
-            ErrorCode::NoSpace | ErrorCode::Damaged | ErrorCode::Busy | ErrorCode::Io => 4,
+            ErrorCode::NoSpace
+            | ErrorCode::Damaged
+            | ErrorCode::Busy
+            | ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+            | ErrorCode::Io => 4,
             ErrorCode::SecretRefused | ErrorCode::IdentityRefused => 5,
             ErrorCode::Interrupted => Signal::Interrupt.exit(),
         }
     }
 }
+
+/// What to do where a disk is full.
+const ROOM: &str = "nothing is lost: make room, and run the command again";
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +164,14 @@ impl CliError {
 
     /// A file or a stream that could not be read or written; `doing` tells which and what for.
     pub fn io(doing: impl std::fmt::Display, error: &std::io::Error) -> CliError {
-        CliError::new(ErrorCode::Io, format!("{doing}: {error}"))
+        let message = format!("{doing}: {error}");
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                CliError::new(ErrorCode::DiskFull, message).hint(ROOM)
+            }
+            ErrorKind::ReadOnlyFilesystem => CliError::new(ErrorCode::ReadOnly, message),
+            _ => CliError::new(ErrorCode::Io, message),
+        }
     }
 
     /// The failure as `--json` prints it.
@@ -223,7 +246,11 @@ impl From<SyncError> for CliError {
             | SyncError::Merge(_) => ErrorCode::Refused,
             SyncError::Random(_) => ErrorCode::Io,
         };
-        CliError::new(code, message)
+        match code {
+            ErrorCode::Unreachable => CliError::new(code, message)
+                .hint("nothing is lost: run the command again in a while"),
+            _ => CliError::new(code, message),
+        }
     }
 }
 
@@ -257,6 +284,8 @@ impl From<SpaceError> for CliError {
             | SpaceError::Damaged { .. }
             | SpaceError::NoSuchId(_) => ErrorCode::Damaged,
             SpaceError::Busy(_) => ErrorCode::Busy,
+            SpaceError::Full(_) => ErrorCode::DiskFull,
+            SpaceError::ReadOnly(_) => ErrorCode::ReadOnly,
             SpaceError::Missing { .. }
             | SpaceError::Diverged { .. }
             | SpaceError::NDoesNotGrow { .. }
@@ -273,11 +302,15 @@ impl From<SpaceError> for CliError {
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
         let told = CliError::new(code, printable(&error.to_string()));
-        match error {
-            SpaceError::Damaged { .. } => told.hint(
+        match (&error, code) {
+            (SpaceError::Damaged { .. }, _) => told.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
                  from the server",
             ),
+            (_, ErrorCode::DiskFull) => told.hint(ROOM),
+            (_, ErrorCode::ReadOnly) => {
+                told.hint("copy it to where you may write, or use another user")
+            }
             _ => told,
         }
     }

@@ -128,6 +128,7 @@ impl From<SyncError> for Failure {
             RefusalCode::Limit => StatusCode::PAYLOAD_TOO_LARGE,
             RefusalCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
+            RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             RefusalCode::Protocol | RefusalCode::Content => StatusCode::BAD_REQUEST,
         };

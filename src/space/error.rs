@@ -1,5 +1,6 @@
 //! What can go wrong in a space.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::ibgib::{Addr, IbGibError};
@@ -65,6 +66,15 @@ pub enum SpaceError {
     /// Another process wrote for longer than a call waits.
     #[error("{} is in use by another process: try again", .0.display())]
     Busy(PathBuf),
+    /// There is no room left on the file's disk.
+    #[error("the disk is full: {} cannot be written", .0.display())]
+    Full(PathBuf),
+    /// The file, its folder or its disk may be read only.
+    #[error(
+        "{} can only be read: this user may not write to it, to its folder or to its disk",
+        .0.display()
+    )]
+    ReadOnly(PathBuf),
     /// A row that this space does not hold was asked for.
     #[error("the space holds no ibGib number {0}")]
     NoSuchId(Id),
@@ -197,7 +207,11 @@ impl SpaceError {
         path: &Path,
     ) -> impl Fn(std::io::Error) -> SpaceError + use<> {
         let path = path.to_owned();
-        move |source| SpaceError::Io { what, path: path.clone(), source }
+        move |source| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => SpaceError::Full(path.clone()),
+            ErrorKind::ReadOnlyFilesystem => SpaceError::ReadOnly(path.clone()),
+            _ => SpaceError::Io { what, path: path.clone(), source },
+        }
     }
 }
 

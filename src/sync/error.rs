@@ -51,6 +51,11 @@ impl SyncError {
         SyncError::Protocol(message.into())
     }
 
+    /// Whether this side's disk has no room left.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, SyncError::Space(SpaceError::Full(_)))
+    }
+
     /// What the other side is told when this ends the session.
     pub fn refusal(&self) -> Refusal {
         let code = match self {
@@ -66,6 +71,11 @@ impl SyncError {
             SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
         };
         let message = match code {
+            RefusalCode::Internal if self.is_full_disk() => {
+                "the server's disk is full; nothing is lost, and the same again works once it has \
+                 room"
+                    .to_owned()
+            }
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
             RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),

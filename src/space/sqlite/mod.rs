@@ -1,6 +1,8 @@
 //! A space in one SQLite file, which holds several domains.
 
 mod deps;
+mod disk;
+mod frozen;
 mod ledger;
 mod pool;
 mod rows;
@@ -88,7 +90,8 @@ struct Domain {
 }
 
 impl SqliteSpace {
-    /// Opens a file that is there.
+    /// Opens a file that is there. One that can only be read is opened for that: what writes to it
+    /// errors with [`SpaceError::ReadOnly`], or with [`SpaceError::Full`] where its disk has no room.
     ///
     /// `domain` is the tjp address of the identity that owns the rows, or `""` for a client's
     /// own file. Errors with [`SpaceError::NoFile`], [`SpaceError::NotASpace`],

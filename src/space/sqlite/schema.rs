@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 
+use super::{disk, frozen};
 use crate::space::SpaceError;
 
 /// What tells a space from other programs' SQLite files: `gib1`.
@@ -12,6 +13,10 @@ pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
 
 /// How the file gets from each format to the next; the format's number is how many were applied.
 pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+
+/// The oldest format in which a file is read that cannot be brought to the newest one, since it
+/// can only be read: what a migration adds to it is needed for writing alone.
+pub(super) const READABLE: i64 = 1;
 
 /// Tables of format 1.
 ///
@@ -60,7 +65,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 64;
 
-/// Opens the file and brings it to the newest format.
+/// Opens the file and brings it to the newest format. One that can only be read is read as it is,
+/// and what writes fails with [`SpaceError::ReadOnly`] or [`SpaceError::Full`].
 ///
 /// `synchronous` is FULL: a commit that was told to the other side survives a loss of power.
 /// WAL asks one sync per commit for it, and a sync saga commits a few times only.
@@ -75,18 +81,32 @@ pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, S
         }
         create_for_owner(path)?;
     }
+    match open_to_write(path, create_if_missing) {
+        Err(error @ (SpaceError::Io { .. } | SpaceError::Full(_) | SpaceError::ReadOnly(_))) => {
+            frozen::open(path)?.ok_or(error)
+        }
+        opened => opened,
+    }
+}
+
+fn open_to_write(path: &Path, create_if_missing: bool) -> Result<Connection, SpaceError> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create_if_missing);
-    let connect = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(connection)
-    };
-    let mut connection = connect().map_err(|error| fail(path, error))?;
+    let mut connection = connect(path, flags).map_err(|error| fail(path, error))?;
+    if connection.is_readonly(MAIN_DB).map_err(|error| fail(path, error))? {
+        return Err(disk::not_written(path));
+    }
     identify(&connection, path)?;
     use_wal(&connection).map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// A connection to a file as all of them are set.
+pub(super) fn connect(path: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -114,13 +134,18 @@ pub(super) fn fail(path: &Path, source: rusqlite::Error) -> SpaceError {
         Some(ErrorCode::NotADatabase) => {
             SpaceError::NotASpace { path, detail: "it is no SQLite file, or its head is destroyed" }
         }
+        Some(ErrorCode::DiskFull) => SpaceError::Full(path),
+        Some(ErrorCode::ReadOnly) => disk::not_written(&path),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => {
+            disk::failed(&path, source)
+        }
         _ => SpaceError::Sqlite { path, source },
     }
 }
 
 /// Refuses other programs' files and those of newer versions; returns the format's number,
 /// 0 for an empty file.
-fn identify(connection: &Connection, path: &Path) -> Result<i64, SpaceError> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<i64, SpaceError> {
     let ask = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let ask = |sql| ask(sql).map_err(|error| fail(path, error));
     let (application, found) = (ask("PRAGMA application_id")?, ask("PRAGMA user_version")?);
