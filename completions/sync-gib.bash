@@ -409,7 +409,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__serve)
-            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --max-sockets --max-turns --max-saga-bytes --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
+            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --max-sockets --max-turns --max-saga-bytes --max-staged-bytes --quota --max-file-bytes --max-new-identities --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +460,22 @@ _sync__gib() {
                     return 0
                     ;;
                 --max-saga-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-staged-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-file-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-new-identities)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -537,13 +553,17 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__sync)
-            opts="-q -v -h --pull-only --push-only --dry-run --retry-for --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --pull-only --push-only --dry-run --retry-for --max-pull-bytes --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --retry-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-pull-bytes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

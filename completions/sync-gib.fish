@@ -62,6 +62,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s q -l quiet -
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l retry-for -d 'Seconds to try again where other devices are faster, or the server is busy; 0 for once' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l max-pull-bytes -d 'Most bytes that may come here at once' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync\'s holds solutions that are not spent' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
@@ -152,6 +153,10 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-host -
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-turns -d 'Most turns in one session' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-saga-bytes -d 'Most bytes that one sync may bring' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-staged-bytes -d 'Most bytes that all syncs together may have staged at once' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l quota -d 'Most bytes that one identity may hold; else 10 GiB where registration is open, any amount where it is closed' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-file-bytes -d 'Most bytes that the whole file may take; else any amount' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-new-identities -d 'Most identities that may be new from one address in a day, where registration is open' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l auth-timeout -d 'Seconds that a socket may stay unauthenticated' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l idle-timeout -d 'Seconds that a socket may stay silent' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l session-ttl -d 'Seconds that a session may wait for its socket' -r

@@ -224,17 +224,32 @@ impl From<PeerError> for CliError {
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> CliError {
         let message = printable(&error.to_string());
+        let limit = match &error {
+            SyncError::Refused(refusal) => refusal.code.limit(),
+            _ => None,
+        };
         let code = match error {
             SyncError::Space(error) => return error.into(),
             SyncError::Keystone(error) => return error.into(),
+            SyncError::TooMuch { .. } => {
+                return CliError::new(ErrorCode::Refused, message).hint(
+                    "nothing was stored: `sync --max-pull-bytes BYTES` takes more at once, and \
+                     with addresses it syncs in parts",
+                );
+            }
             SyncError::Refused(refusal) => match refusal.code {
                 RefusalCode::Auth => ErrorCode::IdentityRefused,
                 RefusalCode::Conflict => ErrorCode::Conflict,
                 RefusalCode::NotFound => ErrorCode::NotFound,
-                RefusalCode::Internal | RefusalCode::Busy => ErrorCode::Unreachable,
-                RefusalCode::Content | RefusalCode::Limit | RefusalCode::Protocol => {
-                    ErrorCode::Refused
+                RefusalCode::Internal | RefusalCode::Busy | RefusalCode::Staged => {
+                    ErrorCode::Unreachable
                 }
+                RefusalCode::Content
+                | RefusalCode::Limit
+                | RefusalCode::Protocol
+                | RefusalCode::Quota
+                | RefusalCode::File
+                | RefusalCode::Identities => ErrorCode::Refused,
             },
             SyncError::Auth(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
@@ -244,12 +259,19 @@ impl From<SyncError> for CliError {
             | SyncError::Diverged(_)
             | SyncError::IbGib(_)
             | SyncError::Merge(_) => ErrorCode::Refused,
+            SyncError::Staged { .. } => ErrorCode::Unreachable,
             SyncError::Random(_) => ErrorCode::Io,
         };
+        let error = CliError::new(code, message);
+        let error = match limit {
+            Some(limit) => error.detail("limit", limit),
+            None => error,
+        };
         match code {
-            ErrorCode::Unreachable => CliError::new(code, message)
-                .hint("nothing is lost: run the command again in a while"),
-            _ => CliError::new(code, message),
+            ErrorCode::Unreachable => {
+                error.hint("nothing is lost: run the command again in a while")
+            }
+            _ => error,
         }
     }
 }
@@ -294,7 +316,9 @@ impl From<SpaceError> for CliError {
             | SpaceError::UnnamedMove { .. }
             | SpaceError::NotATjp { .. }
             | SpaceError::NoPast { .. }
-            | SpaceError::TooManyWaiting { .. } => ErrorCode::Refused,
+            | SpaceError::TooManyWaiting { .. }
+            | SpaceError::OverQuota { .. }
+            | SpaceError::FileBound { .. } => ErrorCode::Refused,
             SpaceError::TipMoved { .. } => ErrorCode::Conflict,
             SpaceError::KeystoneFork { .. }
             | SpaceError::KeystoneInvalid { .. }
@@ -323,5 +347,25 @@ impl From<KeystoneError> for CliError {
             _ => ErrorCode::IdentityRefused,
         };
         CliError::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::msg::Refusal;
+
+    #[test]
+    fn a_bound_for_good_is_a_refusal_and_a_passing_one_a_server_that_is_busy() {
+        for (code, exit, limit) in [
+            (RefusalCode::Quota, 1, "quota"),
+            (RefusalCode::File, 1, "file"),
+            (RefusalCode::Identities, 1, "identities"),
+            (RefusalCode::Staged, 3, "staged"),
+        ] {
+            let error = CliError::from(SyncError::Refused(Refusal { code, message: "m".into() }));
+            let details = error.details.unwrap_or_default();
+            assert_eq!((error.exit, details.get("limit")), (exit, Some(&limit.into())));
+        }
     }
 }

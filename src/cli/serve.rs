@@ -14,7 +14,11 @@ use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
 use crate::peer::Patience;
 use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles};
+use crate::sync::Quota;
 use crate::sync::flow::Limits;
+
+/// How many bytes an identity may hold where anybody may register and nothing else is asked for.
+const STRANGERS_QUOTA: u64 = 10 << 30;
 
 /// Run the server that other spaces sync with.
 ///
@@ -85,6 +89,20 @@ pub struct LimitArgs {
     /// Most bytes that one sync may bring
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
     pub max_saga_bytes: u64,
+    /// Most bytes that all syncs together may have staged at once
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 30)]
+    pub max_staged_bytes: u64,
+    /// Most bytes that one identity may hold; else 10 GiB where registration is open, any amount
+    /// where it is closed
+    #[arg(long, value_name = "BYTES")]
+    pub quota: Option<u64>,
+    /// Most bytes that the whole file may take; else any amount
+    #[arg(long, value_name = "BYTES")]
+    pub max_file_bytes: Option<u64>,
+    /// Most identities that may be new from one address in a day, where registration is open
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_identities: u32,
     /// Seconds that a socket may stay unauthenticated
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -139,7 +157,7 @@ fn warn_of_strangers(opts: &ServerOpts) {
     }
     if matches!(opts.registration, server::Registration::Open) {
         tracing::warn!(%listen, "registration is open on a public address: anybody may register \
-            and fill the disk; give --registration closed");
+            and, in time, fill the disk; give --registration closed, or --max-file-bytes");
     }
 }
 
@@ -155,14 +173,23 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let limits = &args.limits;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    let registration = registration(args)?;
+    let is_open = matches!(registration, server::Registration::Open);
     Ok(ServerOpts {
-        registration: registration(args)?,
+        registration,
         tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
         allow_origins: args.allow_origin.clone(),
         allow_hosts: args.allow_host.clone(),
         max_sockets: limits.max_sockets as usize,
         max_turns: u64::from(limits.max_turns),
         limits: Limits { bytes: limits.max_saga_bytes, ..Limits::default() },
+        max_staged_bytes: Some(limits.max_staged_bytes),
+        quota: Quota {
+            identity: limits.quota.or(is_open.then_some(STRANGERS_QUOTA)),
+            file: limits.max_file_bytes,
+            ..Quota::default()
+        },
+        max_new_identities: Some(limits.max_new_identities),
         session_time: seconds(limits.session_ttl),
         token_time: seconds(limits.token_ttl),
         patience: Patience {

@@ -17,7 +17,8 @@ use crate::ibgib::Addr;
 use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
-use crate::sync::{Direction, Plan, RETRY_FOR, SenderOpts};
+use crate::sync::flow::Limits;
+use crate::sync::{Direction, PULL_BYTES, Plan, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
@@ -45,6 +46,9 @@ pub struct SyncArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub retry_for: u32,
+    /// Most bytes that may come here at once
+    #[arg(long, value_name = "BYTES", default_value_t = PULL_BYTES)]
+    pub max_pull_bytes: u64,
     /// Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync's
     /// holds solutions that are not spent
     #[arg(long, value_name = "FILE")]
@@ -71,6 +75,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         },
         dry_run: args.dry_run,
         retry_for: Duration::from_secs(args.retry_for.into()),
+        limits: Limits { bytes: args.max_pull_bytes, ..Limits::default() },
         ..SenderOpts::new(home.dir().to_owned())
     };
     // The log is written back once, when the file is closed, and not in the middle of the commit.

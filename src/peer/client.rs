@@ -238,6 +238,7 @@ fn has_code(error: &PeerError, code: RefusalCode) -> bool {
 fn lost_race(error: &PeerError) -> bool {
     is_conflict(error)
         || has_code(error, RefusalCode::Busy)
+        || has_code(error, RefusalCode::Staged)
         || matches!(
             error,
             PeerError::Sync(

@@ -173,7 +173,7 @@ impl HttpClient {
             }
             Ok(body) => {
                 let message = wire::printable(&body.error.message);
-                Err(SyncError::Refused(Refusal { code: body.error.code, message }).into())
+                Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
             }
             Err(_) => Err(self.strange(&status.to_string())),
         }

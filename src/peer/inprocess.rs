@@ -11,7 +11,9 @@ use crate::keystone::StepsOnly;
 use crate::space::{Space, SqliteSpace, dependency_graph};
 use crate::sync::domain::IdentityFrames;
 use crate::sync::msg::{Refusal, RefusalCode};
-use crate::sync::{Machine, OpenGate, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair};
+use crate::sync::{
+    Machine, OpenGate, Quota, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair,
+};
 
 /// A receiver that is a space in this process.
 pub struct InProcess {
@@ -38,12 +40,12 @@ fn refused(error: SyncError) -> PeerError {
 
 impl Link for InProcess {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
-        domain::register(&self.dest, genesis).map(drop).map_err(refused)
+        domain::register(&self.dest, genesis, &Quota::default()).map(drop).map_err(refused)
     }
 
     fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
         let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
-        domain::evolve(&self.dest, domain, &frames, session).map_err(refused)
+        domain::evolve(&self.dest, domain, &frames, session, &Quota::default()).map_err(refused)
     }
 
     fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {

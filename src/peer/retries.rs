@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::PeerError;
+use crate::sync::SyncError;
+use crate::sync::msg::{Refusal, RefusalCode};
 
 /// The shortest and the longest span out of which a wait is drawn.
 const SPAN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// How long at least where others have staged as much as may be staged.
+const STAGED: Duration = Duration::from_secs(2);
 /// How often at most: each try may leave a step of the identity behind.
 const MAX_TRIES: u32 = 1000;
 
@@ -38,6 +42,10 @@ impl Retries {
         let drawn = span.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX));
         let wait = match &error {
             PeerError::Busy { after, .. } => *after + drawn,
+            // Each try leaves frames behind, and a transfer of others takes its time.
+            PeerError::Sync(SyncError::Refused(Refusal { code: RefusalCode::Staged, .. })) => {
+                STAGED + drawn
+            }
             _ => drawn,
         };
         if self.tries >= MAX_TRIES || Instant::now() + wait >= self.until {

@@ -99,6 +99,21 @@ pub struct ErrorDetail {
     pub code: RefusalCode,
     /// What a person reads.
     pub message: String,
+    /// The limit that was reached, where one was that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+}
+
+impl ErrorDetail {
+    /// A refusal as the body of an answer.
+    pub fn of(code: RefusalCode, message: String) -> ErrorDetail {
+        ErrorDetail { code: code.general(), message, limit: code.limit().map(str::to_owned) }
+    }
+
+    /// The refusal's code.
+    pub fn exact_code(&self) -> RefusalCode {
+        self.code.with_limit(self.limit.as_deref())
+    }
 }
 
 /// A message as JSON text.
@@ -125,8 +140,11 @@ pub fn write(msg: &Msg) -> String {
             map.insert("token".into(), json!(token));
         }
         Msg::AuthFail(refusal) | Msg::SyncError(refusal) => {
-            map.insert("code".into(), json!(refusal.code));
+            map.insert("code".into(), json!(refusal.code.general()));
             map.insert("message".into(), json!(refusal.message));
+            if let Some(limit) = refusal.code.limit() {
+                map.insert("limit".into(), limit.into());
+            }
         }
         Msg::Request(context) | Msg::Response(context) => {
             map.insert("context".into(), context_value(context));
@@ -249,6 +267,7 @@ fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
 
 fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
     let code = field(map, "code").unwrap_or(RefusalCode::Protocol);
+    let code = code.with_limit(take(map, "limit").as_str());
     let message: String = field(map, "message")?;
     Ok(Refusal { code, message: printable(&message) })
 }
@@ -313,6 +332,7 @@ mod tests {
             signed_session_identity: Some(ibgib.clone()),
         };
         let refusal = Refusal { code: RefusalCode::Conflict, message: "m".into() };
+        let quota = Refusal { code: RefusalCode::Quota, message: "m".into() };
         let token = Some(Token { value: "v".into(), expires_ms: 5 });
         for msg in [
             Msg::Hello { protocol: 1, domain: addr.clone(), session: addr.clone() },
@@ -322,6 +342,7 @@ mod tests {
             Msg::AuthOk { token: None },
             Msg::AuthFail(refusal.clone()),
             Msg::SyncError(refusal),
+            Msg::SyncError(quota),
             Msg::Request(Box::new(context.clone())),
             Msg::Response(Box::new(context)),
             Msg::Offer { seq: 3, addrs: vec![addr] },
@@ -353,6 +374,28 @@ mod tests {
         ] {
             assert!(read(text).is_err(), "{}", &text[..text.len().min(60)]);
         }
+    }
+
+    #[test]
+    fn a_named_limit_stands_beside_a_general_code() {
+        for (code, general, limit) in [
+            (RefusalCode::Quota, "limit", "quota"),
+            (RefusalCode::File, "limit", "file"),
+            (RefusalCode::Identities, "limit", "identities"),
+            (RefusalCode::Staged, "busy", "staged"),
+        ] {
+            let text = write(&Msg::SyncError(Refusal { code, message: "m".into() }));
+            let said: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((&said["code"], &said["limit"]), (&json!(general), &json!(limit)));
+            let Msg::SyncError(back) = read(&text).unwrap() else { panic!("no refusal") };
+            assert_eq!(back.code, code);
+            let body = serde_json::to_string(&ErrorDetail::of(code, "m".into())).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["code"], general);
+            assert_eq!(serde_json::from_str::<ErrorDetail>(&body).unwrap().exact_code(), code);
+        }
+        let unknown = r#"{"type":"sync_error","code":"limit","message":"m","limit":"new"}"#;
+        let Msg::SyncError(refusal) = read(unknown).unwrap() else { panic!("no refusal") };
+        assert_eq!(refusal.code, RefusalCode::Limit);
     }
 
     #[test]

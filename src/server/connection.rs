@@ -2,12 +2,13 @@
 
 use std::future::{Ready, ready};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Extension;
+use axum::extract::Request;
 use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +20,7 @@ use tower_layer::Layer;
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     local: SocketAddr,
+    peer: SocketAddr,
 }
 
 impl Connection {
@@ -26,6 +28,11 @@ impl Connection {
     pub(super) fn on_loopback(&self) -> bool {
         self.local.ip().to_canonical().is_loopback()
     }
+}
+
+/// The address that a request comes from; none where its connection is not known.
+pub(super) fn client_address(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Connection>().map(|connection| connection.peer.ip())
 }
 
 /// Takes connections in.
@@ -43,7 +50,7 @@ impl<S> Accept<TcpStream, S> for Door {
     fn accept(&self, tcp: TcpStream, service: S) -> Self::Future {
         let enter = || {
             tcp.set_nodelay(true)?;
-            Ok(Connection { local: tcp.local_addr()? })
+            Ok(Connection { local: tcp.local_addr()?, peer: tcp.peer_addr()? })
         };
         ready(enter().map(|connection| {
             let stream = Stream { tcp, patience: self.patience, stalled: None };

@@ -2,6 +2,7 @@
 
 mod connection;
 mod gate;
+mod newcomers;
 mod origin;
 mod queue;
 mod refusals;
@@ -24,7 +25,8 @@ use tokio::task::JoinHandle;
 use crate::ibgib::Addr;
 use crate::peer::Patience;
 use crate::space::SpaceError;
-use crate::sync::flow::Limits;
+use crate::sync::Quota;
+use crate::sync::flow::{Limits, Staging};
 use connection::Door;
 pub use origin::{HostName, Origin};
 use state::Shared;
@@ -66,6 +68,13 @@ pub struct ServerOpts {
     pub max_sockets: usize,
     /// How much one saga may bring.
     pub limits: Limits,
+    /// How many bytes all sagas together may stage at once; none for any amount.
+    pub max_staged_bytes: Option<u64>,
+    /// How much is kept for one identity, and in all.
+    pub quota: Quota,
+    /// How many identities may be new from one address in a day, where anybody may register; none
+    /// for any number.
+    pub max_new_identities: Option<u32>,
     /// How many turns one session may take.
     pub max_turns: u64,
     /// How many answers may be streamed at once; each takes a thread.
@@ -80,7 +89,7 @@ pub struct ServerOpts {
 }
 
 impl ServerOpts {
-    /// The defaults, on loopback.
+    /// The defaults, on loopback: for whoever runs it, with nothing that bounds strangers.
     pub fn new(listen: SocketAddr, space: PathBuf) -> ServerOpts {
         ServerOpts {
             listen,
@@ -91,6 +100,9 @@ impl ServerOpts {
             allow_hosts: Vec::new(),
             max_sockets: 256,
             limits: Limits::default(),
+            max_staged_bytes: None,
+            quota: Quota::default(),
+            max_new_identities: None,
             max_turns: 10_000,
             max_streams: 64,
             session_time: Duration::from_secs(600),
@@ -187,6 +199,11 @@ impl Server {
     /// How many WebSockets are open.
     pub fn open_sockets(&self) -> usize {
         self.shared.open_sockets.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes are staged; none where that is not bounded.
+    pub fn staged_bytes(&self) -> Option<u64> {
+        self.shared.staging.as_ref().map(Staging::bytes)
     }
 
     /// Stops: takes nothing new, lets sagas that are being committed finish, closes the sockets.

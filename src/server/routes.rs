@@ -13,8 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tracing::info;
 
+use super::connection::client_address;
 use super::state::{Shared, token_hash};
-use super::{origin, refusals, socket, stream};
+use super::{newcomers, origin, refusals, socket, stream};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{KEYSTONE, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
@@ -110,7 +111,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let detail = ErrorDetail { code: self.code, message: self.message };
+        let detail = ErrorDetail::of(self.code, self.message);
         let mut response = (self.status, axum::Json(ErrorBody { error: detail })).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -126,7 +127,9 @@ impl From<SyncError> for Failure {
             RefusalCode::Auth => StatusCode::FORBIDDEN,
             RefusalCode::Conflict => StatusCode::CONFLICT,
             RefusalCode::Limit => StatusCode::PAYLOAD_TOO_LARGE,
-            RefusalCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalCode::Busy | RefusalCode::Staged => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalCode::Quota | RefusalCode::File => StatusCode::INSUFFICIENT_STORAGE,
+            RefusalCode::Identities => StatusCode::TOO_MANY_REQUESTS,
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -157,6 +160,7 @@ async fn register(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
+    let from = client_address(&request);
     let text = body(request, shared.opts.patience.idle).await?;
     let at = Arc::clone(&shared);
     blocking(&at, move || {
@@ -167,7 +171,7 @@ async fn register(
             return Err(SyncError::Auth(message).into());
         }
         let space = shared.space(addr.as_str())?;
-        domain::register(&*space, &genesis)?;
+        newcomers::register(&shared, &space, &addr, &genesis, from)?;
         info!(domain = %addr, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
     })
@@ -189,13 +193,14 @@ async fn evolve(
             return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
         }
         let space = shared.space(identity.as_str())?;
-        let evolution = Evolution::check(&*space, &identity, &frames, &session)?;
+        let quota = &shared.opts.quota;
+        let evolution = Evolution::check(&*space, &identity, &frames, &session, quota)?;
         let tjp = evolution.session().clone();
         // The ledger comes first: a kill in between leaves an entry of no session, which goes with
         // time, and not a session that nobody can enter. A known session never comes back into it.
         let is_new = evolution.is_new()
             && space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
-        if let Err(error) = evolution.store(&*space) {
+        if let Err(error) = evolution.store(&*space, quota) {
             if is_new {
                 space.ledger().remove_session(&tjp)?;
             }

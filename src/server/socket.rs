@@ -176,6 +176,8 @@ impl Talk {
         let before = space.count().map_err(SyncError::from)?.bytes;
         let opts = ReceiverOpts {
             limits: self.shared.opts.limits,
+            staging: self.shared.staging.clone(),
+            quota: self.shared.opts.quota,
             max_turns: self.shared.opts.max_turns,
             ..ReceiverOpts::new(self.shared.stage_dir())
         };

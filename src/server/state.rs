@@ -11,6 +11,7 @@ use super::queue::Queues;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Pool, Pooled, SpaceError};
+use crate::sync::flow::Staging;
 
 /// How much may wait for the disk at the same time.
 const WORKERS: usize = 32;
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     pub(super) open_sockets: AtomicUsize,
     pub(super) streams: Arc<Semaphore>,
     pub(super) queues: Arc<Queues>,
+    /// What all sagas share for what they stage.
+    pub(super) staging: Option<Staging>,
     /// One connection of it is always open: else the last one's closing would write the whole log
     /// back and remove it.
     spaces: Arc<Pool>,
@@ -48,7 +51,19 @@ impl Shared {
         let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
         let (queues, revoked) = (Arc::default(), broadcast::Sender::new(REVOKED));
         let workers = Arc::new(Semaphore::new(WORKERS));
-        Ok(Shared { opts, open_sockets, streams, queues, spaces, workers, stopping, revoked })
+        let staging = opts.max_staged_bytes.map(Staging::new);
+        let shared = Shared {
+            opts,
+            open_sockets,
+            streams,
+            queues,
+            staging,
+            spaces,
+            workers,
+            stopping,
+            revoked,
+        };
+        Ok(shared)
     }
 
     /// The space of a domain, on a connection that is given back when it is dropped.

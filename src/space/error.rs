@@ -189,6 +189,18 @@ pub enum SpaceError {
     /// The identity that a put is signed by is revoked.
     #[error("the identity {0} is revoked")]
     Revoked(Addr),
+    /// A put would bring a domain over its bound.
+    #[error("over the quota: one identity may hold {most} bytes here")]
+    OverQuota {
+        /// How many bytes of JSON it may hold.
+        most: u64,
+    },
+    /// A put would bring the whole file over its bound.
+    #[error("the file is as large as it may be: {most} bytes")]
+    FileBound {
+        /// How many bytes may be in use.
+        most: u64,
+    },
     /// A text is no ibGib, or not the one that it says it is.
     #[error(transparent)]
     IbGib(#[from] IbGibError),

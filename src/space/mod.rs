@@ -11,6 +11,7 @@
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
+mod bound;
 mod check;
 mod error;
 mod graph;
@@ -28,6 +29,7 @@ mod stage;
 mod tests;
 mod verified;
 
+pub use bound::Bound;
 pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
@@ -127,6 +129,8 @@ pub struct PutOpts {
     pub reach: Option<Reach>,
     /// The identity that the put is signed by, which must not be revoked.
     pub signed_by: Option<Addr>,
+    /// How much there may be afterwards.
+    pub bound: Bound,
 }
 
 /// What a put may bring: what was asked for, and what that relates to (docs/protocol.md, section
@@ -256,7 +260,8 @@ pub trait Space: Send + Sync {
     /// (up to a limit), so a dependency-first order is best. Items that are there already are
     /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
     /// a count does not grow or jumps too far, a keystone frame is not valid or follows a frame that has a
-    /// successor, or what comes is not what `opts` expects. `batch` must not use this space.
+    /// successor, what comes is not what `opts` expects, or there would be more than it allows
+    /// ([`SpaceError::OverQuota`], [`SpaceError::FileBound`]). `batch` must not use this space.
     fn put(
         &self,
         batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
@@ -291,6 +296,10 @@ pub trait Space: Send + Sync {
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;
+
+    /// Errors as a put does where `more` bytes of JSON would be over a bound: what cannot be kept
+    /// need not be taken.
+    fn check_bound(&self, bound: &Bound, more: u64) -> Result<(), SpaceError>;
 
     /// The error for what contradicts itself.
     fn damaged(&self, detail: String) -> SpaceError;

@@ -7,7 +7,7 @@ use crate::ibgib::{Addr, IbGib};
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
-    Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Space, SpaceCount, SpaceError,
+    Bound, Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Space, SpaceCount, SpaceError,
     Timeline, TimelineKind, Tip, head, pending, put,
 };
 
@@ -134,6 +134,13 @@ impl<B: Backend> Space for B {
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {
         self.read(|rows| rows.count())
+    }
+
+    fn check_bound(&self, bound: &Bound, more: u64) -> Result<(), SpaceError> {
+        match *bound == Bound::default() {
+            true => Ok(()),
+            false => self.read(|rows| bound.check(rows, more)),
+        }
     }
 
     fn damaged(&self, detail: String) -> SpaceError {

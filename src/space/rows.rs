@@ -81,6 +81,10 @@ pub(super) trait Rows {
     fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
     fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
+    /// Bytes of the whole file that are in use, all domains'; 0 where there is no file.
+    fn file_bytes(&self) -> Result<u64, SpaceError> {
+        Ok(0)
+    }
     /// The error for rows that contradict each other.
     fn damaged(&self, detail: String) -> SpaceError;
 }

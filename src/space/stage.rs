@@ -52,6 +52,11 @@ impl Stage {
         Stage { dir: dir.to_owned(), places: HashMap::new(), bytes: 0, tape }
     }
 
+    /// How many bytes of the file an ibGib takes.
+    pub fn size_of(item: &Prepared) -> u64 {
+        record_len(item) as u64
+    }
+
     /// Adds an ibGib; false where it is here already.
     pub fn push(&mut self, item: Prepared) -> Result<bool, SpaceError> {
         let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,9 +231,13 @@ fn checksum(place: u64, said: &[u8]) -> u64 {
     hasher.finish()
 }
 
+fn record_len(item: &Prepared) -> usize {
+    HEAD + item.rel8ds.len() * 16 + item.addr.as_str().len() + item.text.len()
+}
+
 fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
     let addr = item.addr.as_str();
-    let len = HEAD + item.rel8ds.len() * 16 + addr.len() + item.text.len();
+    let len = record_len(item);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     // Lengths fit: an ibGib has at most `MAX_IBGIB_BYTES` bytes.
     let word = |len: usize| (len as u32).to_le_bytes();

@@ -4,10 +4,11 @@
 use serde_json::Value;
 
 use super::error::SyncError;
+use super::quota::Quota;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, Tip};
+use crate::space::{Bound, Id, Prepared, PutOpts, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -16,21 +17,29 @@ pub const MAX_EVOLUTION: usize = 256;
 /// always fits.
 pub const MAX_HASHES: u64 = keystone::MAX_HASHES_PER_STEP;
 
-/// Takes a domain keystone's genesis. Returns its address; one that is known already is fine.
-pub fn register(space: &dyn Space, genesis: &IbGib) -> Result<Addr, SyncError> {
+/// Checks a domain keystone's genesis. Returns its address.
+pub fn check_genesis(genesis: &IbGib) -> Result<Addr, SyncError> {
     let addr = genesis.validate()?;
     let violations = keystone::validate_genesis(genesis);
     if !violations.is_empty() {
         return Err(SyncError::Auth(join(&violations)));
     }
+    Ok(addr)
+}
+
+/// Takes a domain keystone's genesis, within `quota`. Returns its address; one that is known already
+/// is fine.
+pub fn register(space: &dyn Space, genesis: &IbGib, quota: &Quota) -> Result<Addr, SyncError> {
+    let addr = check_genesis(genesis)?;
     if space.find(&addr)?.is_none() {
         let genesis = Prepared::new(genesis)?.with_valid_step();
-        space.put(&mut std::iter::once(Ok(genesis)), &PutOpts::default())?;
+        let opts = PutOpts { bound: quota.for_data(), ..PutOpts::default() };
+        space.put(&mut std::iter::once(Ok(genesis)), &opts)?;
     }
     Ok(addr)
 }
 
-/// Takes I's new frames and the genesis of the session that the last of them claims.
+/// Takes I's new frames and the genesis of the session that the last of them claims, within `quota`.
 ///
 /// Errors as [`Evolution::check`] does.
 pub fn evolve(
@@ -38,11 +47,13 @@ pub fn evolve(
     domain: &Addr,
     frames: &[IbGib],
     session: &IbGib,
+    quota: &Quota,
 ) -> Result<(), SyncError> {
-    Evolution::check(space, domain, frames, session)?.store(space)
+    Evolution::check(space, domain, frames, session, quota)?.store(space, quota)
 }
 
-/// Takes the frame that revokes I, after any that are lacking here. Errors as [`evolve`] does.
+/// Takes the frame that revokes I, after any that are lacking here. Errors as [`evolve`] does, but
+/// for a bound: it is always taken.
 pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), SyncError> {
     if frames.len() > MAX_EVOLUTION {
         return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
@@ -50,7 +61,7 @@ pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), 
     if !frames.last().is_some_and(keystone::is_revoked) {
         return Err(SyncError::Auth("the identity's newest frame does not revoke it".into()));
     }
-    extend(space, new_frames(space, domain, frames)?)
+    extend(space, new_frames(space, domain, frames)?, Bound::default())
 }
 
 /// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
@@ -100,12 +111,14 @@ impl Evolution {
     ///
     /// `frames` go on from a frame that the space holds. What is held already is passed over, so
     /// that a repeated post succeeds. Errors: [`SyncError::Conflict`] where I moved on differently,
-    /// [`SyncError::Limit`] where it takes too many hashes to check, [`SpaceError::Revoked`].
+    /// [`SyncError::Limit`] where it takes too many hashes to check, [`SpaceError::Revoked`], and as
+    /// a put does where no room is left in `quota`.
     pub fn check(
         space: &dyn Space,
         domain: &Addr,
         frames: &[IbGib],
         session: &IbGib,
+        quota: &Quota,
     ) -> Result<Evolution, SyncError> {
         if frames.is_empty() || frames.len() > MAX_EVOLUTION {
             return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
@@ -119,8 +132,11 @@ impl Evolution {
         let addr = prepared.addr.clone();
         check_claim(frames, &addr)?;
         expect_live(space, domain)?;
-        let mut batch = new_frames(space, domain, frames)?;
         let is_new = space.find(&addr)?.is_none();
+        if is_new {
+            space.check_bound(&quota.for_signing(), 1)?;
+        }
+        let mut batch = new_frames(space, domain, frames)?;
         batch.push(prepared.with_valid_step());
         Ok(Evolution { session: addr, is_new, batch })
     }
@@ -135,9 +151,10 @@ impl Evolution {
         self.is_new
     }
 
-    /// Stores it in one transaction. Errors: [`SyncError::Conflict`] where I moved on meanwhile.
-    pub fn store(self, space: &dyn Space) -> Result<(), SyncError> {
-        extend(space, self.batch)
+    /// Stores it in one transaction, within `quota`. Errors: [`SyncError::Conflict`] where I moved
+    /// on meanwhile.
+    pub fn store(self, space: &dyn Space, quota: &Quota) -> Result<(), SyncError> {
+        extend(space, self.batch, quota.for_signing())
     }
 }
 
@@ -195,8 +212,9 @@ fn valid_steps(
     Ok(valid)
 }
 
-fn extend(space: &dyn Space, new: Vec<Prepared>) -> Result<(), SyncError> {
-    match space.put(&mut new.into_iter().map(Ok), &PutOpts::default()) {
+fn extend(space: &dyn Space, new: Vec<Prepared>, bound: Bound) -> Result<(), SyncError> {
+    let opts = PutOpts { bound, ..PutOpts::default() };
+    match space.put(&mut new.into_iter().map(Ok), &opts) {
         Err(SpaceError::KeystoneFork { .. }) => {
             Err(SyncError::Conflict("the identity's frame already has a successor".into()))
         }

@@ -5,6 +5,10 @@ use crate::ibgib::{AddrError, IbGibError};
 use crate::keystone::KeystoneError;
 use crate::space::SpaceError;
 
+/// What can be done where a bound for good is reached.
+const AT_A_BOUND: &str = "nothing of this was stored. `sync --pull-only` works while the reserve \
+    for signing on lasts, revoking always; whoever runs the server can raise";
+
 /// Why a session or a saga ended before its commit.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
@@ -23,6 +27,25 @@ pub enum SyncError {
     /// A limit was reached.
     #[error("over a limit: {0}")]
     Limit(String),
+    /// One saga brought more than is taken at once.
+    #[error(
+        "over a limit: a saga of {count} ibGibs and {bytes} bytes is more than is taken here at \
+         once, which is {most} bytes"
+    )]
+    TooMuch {
+        /// How many ibGibs it brought, with the one that was too much.
+        count: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// How many bytes are taken.
+        most: u64,
+    },
+    /// Other sagas have staged as much as may be staged at once.
+    #[error("too much is staged at the moment, of {most} bytes in all; try again in a while")]
+    Staged {
+        /// How many bytes may be staged in all.
+        most: u64,
+    },
     /// The other side refused.
     #[error("{}", .0.message)]
     Refused(Refusal),
@@ -62,7 +85,8 @@ impl SyncError {
             SyncError::Protocol(_) => RefusalCode::Protocol,
             SyncError::Auth(_) | SyncError::Keystone(_) => RefusalCode::Auth,
             SyncError::Conflict(_) => RefusalCode::Conflict,
-            SyncError::Limit(_) => RefusalCode::Limit,
+            SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,
+            SyncError::Staged { .. } => RefusalCode::Staged,
             SyncError::Refused(refusal) => refusal.code,
             SyncError::Content(_) | SyncError::IbGib(_) | SyncError::Diverged(_) => {
                 RefusalCode::Content
@@ -79,6 +103,8 @@ impl SyncError {
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
             RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),
+            RefusalCode::Quota => format!("{self}; {} `serve --quota`", AT_A_BOUND),
+            RefusalCode::File => format!("{self}; {} `serve --max-file-bytes`", AT_A_BOUND),
             _ => self.to_string(),
         };
         Refusal { code, message }
@@ -102,6 +128,8 @@ fn space_code(error: &SpaceError) -> RefusalCode {
         | SpaceError::IbGib(_) => RefusalCode::Content,
         SpaceError::Revoked(_) => RefusalCode::Auth,
         SpaceError::TooManyWaiting { .. } => RefusalCode::Limit,
+        SpaceError::OverQuota { .. } => RefusalCode::Quota,
+        SpaceError::FileBound { .. } => RefusalCode::File,
         _ => RefusalCode::Internal,
     }
 }

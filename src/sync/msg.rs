@@ -44,6 +44,45 @@ pub enum RefusalCode {
     NotFound,
     /// The other side's own fault, such as a full disk.
     Internal,
+    /// The identity holds as much as it may.
+    Quota,
+    /// All identities together hold as much as they may.
+    File,
+    /// Other sagas have staged as much as may be staged at once.
+    Staged,
+    /// As many identities are new from this address as may be in a day.
+    Identities,
+}
+
+impl RefusalCode {
+    /// The limit that was reached, where the code names one. On the wire it stands beside the general
+    /// code: some clients take a code that they do not know for no answer at all.
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            RefusalCode::Quota => Some("quota"),
+            RefusalCode::File => Some("file"),
+            RefusalCode::Staged => Some("staged"),
+            RefusalCode::Identities => Some("identities"),
+            _ => None,
+        }
+    }
+
+    /// The code without the limit, as it stands on the wire.
+    pub fn general(self) -> RefusalCode {
+        match self {
+            RefusalCode::Quota | RefusalCode::File | RefusalCode::Identities => RefusalCode::Limit,
+            RefusalCode::Staged => RefusalCode::Busy,
+            other => other,
+        }
+    }
+
+    /// The code that stood on the wire with a limit beside it; one that is not known is passed over.
+    pub fn with_limit(self, limit: Option<&str>) -> RefusalCode {
+        let named =
+            [RefusalCode::Quota, RefusalCode::File, RefusalCode::Staged, RefusalCode::Identities];
+        let named = named.into_iter().find(|code| code.general() == self && code.limit() == limit);
+        named.unwrap_or(self)
+    }
 }
 
 /// A refusal as it goes over the channel.

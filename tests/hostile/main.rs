@@ -11,6 +11,7 @@ mod http;
 mod pages;
 mod payloads;
 mod proofs;
+mod quotas;
 mod races;
 mod reach;
 mod revoked;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
 
+use super::bound::Room;
 use super::check::check_keystone;
 use super::place::place;
 use super::read::{row_of, tip_of};
@@ -41,7 +42,8 @@ pub(super) fn put(
     for tip_move in &opts.moves {
         expect_tip(rows, &tip_move.tjp, tip_move.from.as_ref())?;
     }
-    let mut put = Put::new(rows, opts.reach.as_ref())?;
+    let room = Room::new(opts.bound, rows)?;
+    let mut put = Put::new(rows, opts.reach.as_ref(), room)?;
     for item in batch {
         put.take(item?)?;
     }
@@ -88,11 +90,16 @@ struct Put<'a> {
     touched: BTreeMap<Id, Touched>,
     standing: Standing,
     reached: Option<Reached<'a>>,
+    room: Room,
     report: PutReport,
 }
 
 impl<'a> Put<'a> {
-    fn new(rows: &'a mut dyn RowsMut, reach: Option<&'a Reach>) -> Result<Put<'a>, SpaceError> {
+    fn new(
+        rows: &'a mut dyn RowsMut,
+        reach: Option<&'a Reach>,
+        room: Room,
+    ) -> Result<Put<'a>, SpaceError> {
         let next_id = rows.next_id()?;
         Ok(Put {
             rows,
@@ -102,6 +109,7 @@ impl<'a> Put<'a> {
             touched: BTreeMap::new(),
             standing: Standing::new(next_id),
             reached: reach.map(Reached::new),
+            room,
             report: PutReport::default(),
         })
     }
@@ -152,6 +160,7 @@ impl<'a> Put<'a> {
         }
         self.report.new += 1;
         self.report.bytes += item.text.len() as u64;
+        self.room.check(self.rows, self.report.bytes)?;
         Ok(Placed::New)
     }
 
@@ -268,6 +277,7 @@ impl<'a> Put<'a> {
         let PutReport { new, bytes, .. } = self.report;
         if new > 0 {
             self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
+            self.room.check_end(self.rows)?;
         }
         Ok(self.report)
     }

@@ -1,4 +1,4 @@
-//! The server's tokens and sessions, kept in the space's file so that a restart forgets none.
+//! The server's tokens, sessions and newcomers, kept in the space's file so that a restart forgets none.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::space::SpaceError;
 
 use super::{File, signed, unsigned};
 
-/// Tokens and sessions. Times are milliseconds since 1970.
+/// Tokens, sessions and newcomers. Times are milliseconds since 1970.
 ///
 /// A token stands here as a hash only, so the file gives nobody access.
 pub struct Ledger {
@@ -138,6 +138,40 @@ impl Ledger {
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",
             )?;
             Ok(mark.execute(params![tjp.as_str(), signed(now_ms)])? > 0)
+        })
+    }
+
+    /// How many identities were new on a day (since 1970) from an address.
+    pub fn newcomers(&self, day: u64, address: &str) -> Result<u64, SpaceError> {
+        self.with(|connection| {
+            let mut find = connection
+                .prepare_cached("SELECT count FROM newcomer WHERE day = ?1 AND address = ?2")?;
+            let found = find.query_row(params![signed(day), address], |row| unsigned(row, 0));
+            Ok(found.optional()?.unwrap_or(0))
+        })
+    }
+
+    /// Counts an identity that is new, on a day (since 1970), from an address; false, and nothing is
+    /// counted, where `most` were counted. What was counted on days before is forgotten.
+    pub fn add_newcomer(&self, day: u64, address: &str, most: u32) -> Result<bool, SpaceError> {
+        self.write(|connection| {
+            let mut forget = connection.prepare_cached("DELETE FROM newcomer WHERE day < ?1")?;
+            forget.execute([signed(day)])?;
+            let mut add = connection.prepare_cached(
+                "INSERT INTO newcomer(day, address, count) VALUES (?1, ?2, 1) \
+                 ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?3",
+            )?;
+            Ok(add.execute(params![signed(day), address, most])? > 0)
+        })
+    }
+
+    /// Takes back what [`Ledger::add_newcomer`] counted, where the identity was not taken after all.
+    pub fn remove_newcomer(&self, day: u64, address: &str) -> Result<(), SpaceError> {
+        self.write(|connection| {
+            let mut remove = connection.prepare_cached(
+                "UPDATE newcomer SET count = count - 1 WHERE day = ?1 AND address = ?2",
+            )?;
+            remove.execute(params![signed(day), address]).map(drop)
         })
     }
 

@@ -198,6 +198,13 @@ impl Rows for SqlRows<'_> {
         Ok(self.one(COUNT, [self.domain], read)?.unwrap_or_default())
     }
 
+    fn file_bytes(&self) -> Result<u64, SpaceError> {
+        // Pages that became free are taken before the file grows.
+        let ask = |sql| self.one(sql, [], |row| unsigned(row, 0)).map(Option::unwrap_or_default);
+        let pages = ask("PRAGMA page_count")?.saturating_sub(ask("PRAGMA freelist_count")?);
+        Ok(pages.saturating_mul(ask("PRAGMA page_size")?))
+    }
+
     fn damaged(&self, detail: String) -> SpaceError {
         SpaceError::Damaged { path: self.path.to_owned(), detail }
     }

@@ -12,7 +12,7 @@ use crate::space::SpaceError;
 pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
 
 /// How the file gets from each format to the next; the format's number is how many were applied.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// The oldest format in which a file is read that cannot be brought to the newest one, since it
 /// can only be read: what a migration adds to it is needed for writing alone.
@@ -58,6 +58,13 @@ CREATE TABLE pending(
     domain INTEGER NOT NULL, identity TEXT NOT NULL, purpose TEXT NOT NULL, frame TEXT NOT NULL,
     evolved TEXT NOT NULL, session TEXT, shared INTEGER NOT NULL,
     PRIMARY KEY(domain, identity, purpose)) STRICT;
+";
+
+/// How many identities were new to a server, by day (since 1970) and the address that they came from.
+const V3: &str = "
+CREATE TABLE newcomer(
+    day INTEGER NOT NULL, address TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY(day, address)) STRICT, WITHOUT ROWID;
 ";
 
 /// How long a call waits for another process's write.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::space::tests::world::{World, addr};
-use crate::space::{Space, SpaceExt};
+use crate::space::{Bound, Prepared, PutOpts, Space, SpaceExt};
 
 fn dir() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -232,4 +232,50 @@ fn a_session_is_connected_once() {
     assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
     assert_eq!(ledger.purge_sessions(11).unwrap(), 1);
     assert_eq!(ledger.session(&tjp).unwrap(), None);
+}
+
+#[test]
+fn newcomers_are_counted_by_address_and_forgotten_on_a_later_day() {
+    let (_dir, path) = dir();
+    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
+    for (address, taken) in [("a", true), ("a", true), ("a", false), ("b", true)] {
+        assert_eq!(ledger.add_newcomer(7, address, 2).unwrap(), taken, "{address}");
+    }
+    assert_eq!((ledger.newcomers(7, "a").unwrap(), ledger.newcomers(7, "c").unwrap()), (2, 0));
+    ledger.remove_newcomer(7, "a").unwrap();
+    assert!(ledger.add_newcomer(7, "a", 2).unwrap());
+    assert!(ledger.add_newcomer(8, "a", 2).unwrap());
+    let rows = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
+    assert_eq!(rows("SELECT count(*) FROM newcomer"), Ok(1));
+}
+
+#[test]
+fn a_put_over_a_bound_stores_nothing() {
+    let (_dir, path) = dir();
+    let space = SqliteSpace::create_if_missing(&path, "i").unwrap();
+    let mut world = World::default();
+    world.stone("first");
+    space.put_all(world.all()).unwrap();
+    let (held, from) = (space.count().unwrap(), world.len());
+    for i in 0..100 {
+        world.stone(&format!("{i} {}", "a".repeat(1000)));
+    }
+    let put = |bound: Bound| {
+        let mut batch = world.since(from).iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
+        space.put(&mut batch, &PutOpts { bound, ..PutOpts::default() })
+    };
+    let bytes: u64 = world.since(from).iter().map(|ibgib| ibgib.to_json().len() as u64).sum();
+    let all = held.bytes + bytes;
+    let over = put(Bound { domain: Some(all - 1), file: None }).unwrap_err();
+    assert!(matches!(over, SpaceError::OverQuota { most } if most == all - 1), "{over}");
+    let over = put(Bound { domain: None, file: Some(100_000) }).unwrap_err();
+    assert!(matches!(over, SpaceError::FileBound { most: 100_000 }), "{over}");
+    assert_eq!(space.count().unwrap(), held);
+    put(Bound { domain: Some(all), file: Some(1_000_000) }).unwrap();
+    assert_eq!(space.count().unwrap().bytes, all);
+    // What is there already is within every bound, and another domain has its own count.
+    put(Bound { domain: Some(0), file: Some(0) }).unwrap();
+    let bound = Bound { domain: Some(all), file: None };
+    space.with_domain("j").check_bound(&bound, all).unwrap();
+    assert!(space.check_bound(&bound, 1).is_err());
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::sessions::Sessions;
-use super::{Sealing, Totalling};
+use super::{Sealing, Share, Totalling};
 use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError};
 use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
 use crate::sync::body::{Move, PAGE, Seal};
@@ -33,6 +33,8 @@ pub struct Inflow {
     saga: Totalling,
     offered: u64,
     limits: Limits,
+    /// What it takes of what all sagas may stage at once; none where that is not bounded.
+    share: Option<Share>,
     /// What was asked for.
     roots: HashSet<AddrKey>,
     /// Of graft frames that arrived on a root as their orphan, the newest.
@@ -50,10 +52,16 @@ impl Inflow {
             saga: Totalling::default(),
             offered: 0,
             limits,
+            share: None,
             roots: HashSet::new(),
             grafts: HashMap::new(),
             sessions: Sessions::new(domain),
         })
+    }
+
+    /// The same, staging no more than it can take of what all sagas share.
+    pub fn sharing(self, share: Option<Share>) -> Inflow {
+        Inflow { share, ..self }
     }
 
     /// Notes what may arrive, with all that it relates to.
@@ -86,9 +94,7 @@ impl Inflow {
             let count = self.saga.count + self.turn.count;
             let bytes = self.saga.bytes + self.turn.bytes;
             if count > self.limits.ibgibs || bytes > self.limits.bytes {
-                return Err(SyncError::Limit(format!(
-                    "a saga of {count} ibGibs and {bytes} bytes is more than is taken here at once"
-                )));
+                return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
             }
             let refused = |error: IbGibError| SyncError::Content(error.to_string());
             let mut prepared = Prepared::from_json(text).map_err(refused)?;
@@ -101,8 +107,18 @@ impl Inflow {
             {
                 self.grafts.insert(orphan, prepared.key);
             }
-            self.stage.push(prepared)?;
+            self.push(prepared)?;
         }
+        Ok(())
+    }
+
+    fn push(&mut self, item: Prepared) -> Result<(), SyncError> {
+        if let Some(share) = &mut self.share
+            && !self.stage.contains(&item.key)
+        {
+            share.take(Stage::size_of(&item))?;
+        }
+        self.stage.push(item)?;
         Ok(())
     }
 
@@ -116,9 +132,10 @@ impl Inflow {
     pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
         let prepared = Prepared::new(ibgib)?;
         self.roots.insert(prepared.key);
-        self.stage.push(prepared)?;
-        if self.stage.bytes() > self.limits.bytes {
-            return Err(SyncError::Limit(format!("a saga of {} bytes", self.stage.bytes())));
+        self.push(prepared)?;
+        let (count, bytes) = (self.stage.len() as u64, self.stage.bytes());
+        if bytes > self.limits.bytes {
+            return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
         }
         Ok(())
     }
@@ -169,6 +186,11 @@ impl Inflow {
     /// What arrived in the whole saga.
     pub fn total(&self) -> Seal {
         self.saga.seal()
+    }
+
+    /// Whether any payload arrived.
+    pub fn has_payload(&self) -> bool {
+        self.saga.count + self.turn.count > 0
     }
 
     /// What is staged.

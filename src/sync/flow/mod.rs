@@ -4,9 +4,11 @@ mod chunk;
 mod inn;
 mod out;
 mod sessions;
+mod staging;
 
 pub use inn::{Inflow, Limits};
 pub use out::{Chain, Outflow};
+pub use staging::{Share, Staging};
 
 use sha2::{Digest, Sha256};
 

@@ -72,7 +72,7 @@ impl Receiver<'_> {
 
     /// Stores everything that was staged, and the saga's own ibGibs, in one transaction.
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), SyncError> {
-        let space = self.space;
+        let (space, bound) = (self.space, self.bound()?);
         let domain = self.domain.clone();
         let open = self.open()?;
         open.inflow.expect_sealed()?;
@@ -90,7 +90,7 @@ impl Receiver<'_> {
         let moves = commit.moves.iter().map(tip_move).collect();
         let reach = Some(open.inflow.reach_of(&commit.moves));
         let signed_by = Some(domain);
-        let opts = PutOpts { moves, reach, signed_by, ..PutOpts::default() };
+        let opts = PutOpts { moves, reach, signed_by, bound, ..PutOpts::default() };
         let mut batch = open.inflow.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);

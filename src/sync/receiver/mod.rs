@@ -11,14 +11,15 @@ use super::body::{Body, Scope};
 use super::domain::{self, LiveWatch};
 use super::error::SyncError;
 use super::establish::random_id;
-use super::flow::{Inflow, Limits, Outflow};
+use super::flow::{Inflow, Limits, Outflow, Staging};
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::quota::Quota;
 use super::session::Follower;
 use crate::ibgib::{Addr, AddrKey, IbGib, Moment};
 use crate::keystone;
-use crate::space::{Id, Prepared, PutOpts, Space};
+use crate::space::{Bound, Id, Prepared, PutOpts, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -30,6 +31,10 @@ pub struct ReceiverOpts {
     pub stage_dir: PathBuf,
     /// How much one saga may bring.
     pub limits: Limits,
+    /// What all sagas of the receiver may stage at once; none for any amount.
+    pub staging: Option<Staging>,
+    /// How much is kept.
+    pub quota: Quota,
     /// How long a challenge is good.
     pub challenge_time: Duration,
     /// How many turns one session may take.
@@ -42,6 +47,8 @@ impl ReceiverOpts {
         ReceiverOpts {
             stage_dir,
             limits: Limits::default(),
+            staging: None,
+            quota: Quota::default(),
             challenge_time: Duration::from_secs(30),
             max_turns: 10_000,
         }
@@ -240,11 +247,13 @@ impl<'a> Receiver<'a> {
         self.gate.admit(&session)?;
         let signed_by = Some(self.domain.clone());
         let frame = Prepared::new(frame)?.with_valid_step();
-        let opts = PutOpts { signed_by, ..PutOpts::default() };
+        let bound = self.opts.quota.for_signing();
+        let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
         self.out.push_back(Msg::AuthOk { token: self.gate.token()? });
         let (domain, dir) = (self.domain.clone(), &self.opts.stage_dir);
-        let inflow = Inflow::new(domain, dir, self.opts.limits)?;
+        let share = self.opts.staging.as_ref().map(|staging| staging.share(&domain));
+        let inflow = Inflow::new(domain, dir, self.opts.limits)?.sharing(share);
         self.state = State::Open(Box::new(Open {
             follower,
             saga: Saga::new(saga_id, session),
@@ -271,6 +280,8 @@ impl<'a> Receiver<'a> {
         open.follower.follow(turn)?;
         open.saga.append(turn)?;
         open.inflow.keep(turn)?;
+        let bound = self.bound()?;
+        self.expect_room(bound, 0)?;
         match body {
             Body::Init(init) => self.init(init),
             Body::Delta(delta) => self.delta(&delta),
@@ -287,6 +298,21 @@ impl<'a> Receiver<'a> {
             return Err(SyncError::protocol("a payload out of turn"));
         }
         Ok(open)
+    }
+
+    /// How much there may be once this saga is committed.
+    fn bound(&mut self) -> Result<Bound, SyncError> {
+        let quota = self.opts.quota;
+        Ok(match self.open()?.inflow.has_payload() {
+            true => quota.for_data(),
+            false => quota.for_signing(),
+        })
+    }
+
+    /// Errors where what is staged, and `more` bytes of JSON, would be refused at the commit.
+    fn expect_room(&mut self, bound: Bound, more: u64) -> Result<(), SyncError> {
+        let staged = self.open()?.inflow.stage().bytes();
+        Ok(self.space.check_bound(&bound, staged.saturating_add(more))?)
     }
 
     fn open(&mut self) -> Result<&mut Open, SyncError> {
@@ -316,12 +342,17 @@ impl Machine for Receiver<'_> {
             Msg::AuthProof { keystone } => self.prove(&keystone),
             Msg::Request(turn) => self.request(&turn),
             Msg::Offer { seq, addrs } => {
+                self.receiving()?;
+                self.expect_room(self.opts.quota.for_data(), 0)?;
                 let space = self.space;
                 let lacks = self.receiving()?.inflow.lacks(space, &addrs)?;
                 self.out.push_back(Msg::Need { seq, lacks });
                 Ok(())
             }
             Msg::Payload { ibgibs } => {
+                self.receiving()?;
+                let bytes = ibgibs.iter().map(|text| text.len() as u64).sum();
+                self.expect_room(self.opts.quota.for_data(), bytes)?;
                 let space = self.space;
                 self.receiving()?.inflow.take(space, &ibgibs)
             }

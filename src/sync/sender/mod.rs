@@ -38,6 +38,9 @@ pub enum Direction {
     PushOnly,
 }
 
+/// How many bytes one sync may bring here where nothing else is asked for.
+pub const PULL_BYTES: u64 = 4 << 30;
+
 /// What a sync is about and how it goes.
 #[derive(Debug, Clone)]
 pub struct SenderOpts {
@@ -69,7 +72,7 @@ impl SenderOpts {
             dry_run: false,
             connect_only: false,
             stage_dir,
-            limits: Limits::default(),
+            limits: Limits { bytes: PULL_BYTES, ..Limits::default() },
             max_turns: 10_000,
             retry_for: RETRY_FOR,
         }

@@ -1,0 +1,88 @@
+//! How many identities may be new from one address in a day: a quota for each identity bounds nobody
+//! who can have as many as he likes (docs/protocol.md, section 5, "Quotas").
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use axum::http::StatusCode;
+
+use super::Registration;
+use super::refusals;
+use super::routes::Failure;
+use super::state::Shared;
+use crate::ibgib::{Addr, IbGib, Moment};
+use crate::space::{Pooled, Space};
+use crate::sync::domain;
+use crate::sync::msg::RefusalCode;
+
+const MS_IN_A_DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// Registers the identity `addr`, which comes from an address. One that is registered already, or
+/// that is refused, costs nothing.
+pub(super) fn register(
+    shared: &Shared,
+    space: &Pooled,
+    addr: &Addr,
+    genesis: &IbGib,
+    from: Option<IpAddr>,
+) -> Result<Addr, Failure> {
+    let is_open = matches!(shared.opts.registration, Registration::Open);
+    let most = shared.opts.max_new_identities.filter(|_| is_open);
+    let quota = &shared.opts.quota;
+    let (Some(most), None) = (most, space.find(addr)?) else {
+        return Ok(domain::register(&**space, genesis, quota)?);
+    };
+    let (ledger, from) = (space.ledger(), neighbourhood(from));
+    let day = Moment::now().ms() / MS_IN_A_DAY;
+    // Whoever asks again and again costs neither a write nor the checks of a genesis.
+    if ledger.newcomers(day, &from)? >= u64::from(most) {
+        return Err(too_many(most, &from));
+    }
+    domain::check_genesis(genesis)?;
+    if !ledger.add_newcomer(day, &from, most)? {
+        return Err(too_many(most, &from));
+    }
+    let registered = domain::register(&**space, genesis, quota);
+    if registered.is_err() {
+        ledger.remove_newcomer(day, &from)?;
+    }
+    Ok(registered?)
+}
+
+/// What counts as one address: of IPv6 a whole /64, since that much is given to one customer.
+fn neighbourhood(from: Option<IpAddr>) -> String {
+    match from.map(|ip| ip.to_canonical()) {
+        Some(IpAddr::V4(ip)) => ip.to_string(),
+        Some(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        None => "unknown".to_owned(),
+    }
+}
+
+fn too_many(most: u32, from: &str) -> Failure {
+    let message = format!(
+        "{most} identities were registered from {from} today, and no more are in one day; try \
+         again after midnight (UTC), or have `serve --max-new-identities` raised"
+    );
+    refusals::log(format_args!("request refused: {message}"));
+    Failure::new(StatusCode::TOO_MANY_REQUESTS, RefusalCode::Identities, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_one_of_ipv4_or_a_64_of_ipv6() {
+        for (ip, counted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ] {
+            assert_eq!(neighbourhood(Some(ip.parse().unwrap())), counted);
+        }
+    }
+}
