@@ -103,7 +103,7 @@ fn open_to_write(path: &Path, create_if_missing: bool) -> Result<Connection, Spa
     if connection.is_readonly(MAIN_DB).map_err(|error| fail(path, error))? {
         return Err(disk::not_written(path));
     }
-    identify(&connection, path)?;
+    identify_at_once(&connection, path)?;
     use_wal(&connection).map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
     Ok(connection)
@@ -171,6 +171,13 @@ pub(super) fn identify(connection: &Connection, path: &Path) -> Result<i64, Spac
     Ok(found)
 }
 
+/// The same in one snapshot: another process may be making the file, and what is asked one after the
+/// other would be partly of before and partly of after.
+fn identify_at_once(connection: &Connection, path: &Path) -> Result<i64, SpaceError> {
+    let snapshot = connection.unchecked_transaction().map_err(|error| fail(path, error))?;
+    identify(&snapshot, path)
+}
+
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     // The switch to WAL does not wait for other connections as other statements do.
     let give_up = Instant::now() + BUSY_TIMEOUT;
@@ -195,7 +202,7 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 /// Applies the migrations that the file lacks, in one transaction.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SpaceError> {
     let fail = |error| fail(path, error);
-    if identify(connection, path)? == MIGRATIONS.len() as i64 {
+    if identify_at_once(connection, path)? == MIGRATIONS.len() as i64 {
         return Ok(());
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
