@@ -279,3 +279,20 @@ fn a_put_over_a_bound_stores_nothing() {
     space.with_domain("j").check_bound(&bound, all).unwrap();
     assert!(space.check_bound(&bound, 1).is_err());
 }
+
+#[test]
+fn a_file_of_the_first_format_is_brought_to_the_newest() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let stone = world.stone("old");
+    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
+    drop(old);
+    let space = SqliteSpace::open(&path, "").unwrap();
+    assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
+    assert!(space.ledger().add_newcomer(1, "a", 1).unwrap());
+    let version = Connection::open(&path).unwrap();
+    let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
+    assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
+}

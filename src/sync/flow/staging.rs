@@ -1,6 +1,7 @@
 //! What all sagas of a receiver have staged at once, and who holds how much of it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ibgib::Addr;
@@ -19,7 +20,7 @@ pub struct Staging {
 #[derive(Debug, Default)]
 struct Held {
     all: u64,
-    by: HashMap<Addr, u64>,
+    by: HashMap<Addr, Arc<AtomicU64>>,
 }
 
 impl Staging {
@@ -35,7 +36,8 @@ impl Staging {
 
     /// The share of a saga of `identity`, nothing yet.
     pub fn share(&self, identity: &Addr) -> Share {
-        Share { staging: self.clone(), identity: identity.clone(), bytes: 0 }
+        let of_identity = Arc::clone(self.lock().by.entry(identity.clone()).or_default());
+        Share { staging: self.clone(), identity: identity.clone(), of_identity, bytes: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -48,6 +50,8 @@ impl Staging {
 pub struct Share {
     staging: Staging,
     identity: Addr,
+    /// What all sagas of the identity have staged; changes under the lock only.
+    of_identity: Arc<AtomicU64>,
     bytes: u64,
 }
 
@@ -64,13 +68,13 @@ impl Share {
             )));
         }
         let mut held = self.staging.lock();
-        let mine = held.by.get(&self.identity).copied().unwrap_or(0) + bytes;
+        let mine = self.of_identity.load(Ordering::Relaxed) + bytes;
         let all = held.all + bytes;
         if all > most || mine > most - all {
             return Err(SyncError::Staged { most });
         }
         held.all = all;
-        held.by.insert(self.identity.clone(), mine);
+        self.of_identity.store(mine, Ordering::Relaxed);
         self.bytes += bytes;
         Ok(())
     }
@@ -80,11 +84,10 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut held = self.staging.lock();
         held.all = held.all.saturating_sub(self.bytes);
-        if let Some(mine) = held.by.get_mut(&self.identity) {
-            *mine = mine.saturating_sub(self.bytes);
-            if *mine == 0 {
-                held.by.remove(&self.identity);
-            }
+        self.of_identity.fetch_sub(self.bytes, Ordering::Relaxed);
+        // The map's own, and this one.
+        if Arc::strong_count(&self.of_identity) == 2 {
+            held.by.remove(&self.identity);
         }
     }
 }
