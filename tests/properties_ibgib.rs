@@ -159,7 +159,7 @@ fn ordinarily(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {
     let read = IbGib::from_json(text).ok()?;
     read.validate().ok()?;
     let told = (read.n(), read.is_tjp(), read.is_stone());
-    (read.to_json() == text).then(|| (read.ib, read.gib, told.0, told.1, told.2))
+    (read.to_json() == text).then_some((read.ib, read.gib, told.0, told.1, told.2))
 }
 
 fn quickly(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::schema;
+use super::{guard, schema};
 use crate::space::SpaceError;
 
 /// How often a file is opened anew that somebody else began to write to meanwhile.
@@ -59,8 +59,13 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, SpaceError> {
     for _ in 0..TRIES {
         let way = Way::of(path);
         let Ok(connection) = connect(path, way) else { return Ok(None) };
-        if schema::identify(&connection, path)? < schema::READABLE {
+        let format = schema::identify(&connection, path)?;
+        if format < schema::READABLE {
             return Ok(None);
+        }
+        // An older format is not written anew here, and is not run either: see `harden`.
+        if format == schema::MIGRATIONS.len() as i64 {
+            guard::expect_own_schema(&connection, path)?;
         }
         if Way::of(path) == way {
             return Ok(Some(connection));

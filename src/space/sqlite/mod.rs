@@ -3,6 +3,7 @@
 mod deps;
 mod disk;
 mod frozen;
+mod guard;
 mod ledger;
 mod pool;
 mod rows;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 
-use super::{disk, frozen};
+use super::{disk, frozen, guard};
 use crate::space::SpaceError;
 
 /// What tells a space from other programs' SQLite files: `gib1`.
@@ -106,12 +106,14 @@ fn open_to_write(path: &Path, create_if_missing: bool) -> Result<Connection, Spa
     identify_at_once(&connection, path)?;
     use_wal(&connection).map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
+    guard::expect_own_schema(&connection, path)?;
     Ok(connection)
 }
 
 /// A connection to a file as all of them are set.
 pub(super) fn connect(path: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
+    guard::harden(&connection)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
