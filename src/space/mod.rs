@@ -38,7 +38,9 @@ pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
-pub use sqlite::{Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace};
+pub use sqlite::{
+    Audit, Damaged, Finding, Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace,
+};
 pub use stage::{Overlay, Stage};
 
 use std::collections::HashSet;

@@ -8,7 +8,7 @@ use crate::ibgib::{Addr, AddrKey, IbGib, normal};
 
 use super::place::place;
 use super::rows::{Row, Rows, Stored};
-use super::{Id, KEYSTONE_IB, Prepared, SpaceError};
+use super::{Id, KEYSTONE_IB, Prepared, SpaceError, TimelineKind};
 
 /// Up to how many of a row's relations are held against its text: a frame may list its whole past,
 /// and to look at all of it with each frame would take for ever.
@@ -19,6 +19,13 @@ pub(super) struct Verified {
     pub(super) row: Row,
     pub(super) addr: Addr,
     pub(super) text: Box<str>,
+}
+
+impl Verified {
+    /// Which kind of timeline begins with it, were it a tjp.
+    pub(super) fn kind(&self) -> TimelineKind {
+        TimelineKind::of_ib(self.addr.ib())
+    }
 }
 
 /// A row, of which the text is hashed. Errors with [`SpaceError::Damaged`].
@@ -49,6 +56,13 @@ pub(super) fn verified(rows: &dyn Rows, id: Id) -> Result<(Verified, IbGib), Spa
     let (verified, ibgib, prepared) = read_whole(rows, stored(rows, id)?)?;
     check_relations(rows, &verified, &prepared)?;
     Ok((verified, ibgib))
+}
+
+/// A row and what a put needs of it, of which the text is hashed and nothing else is looked at.
+/// Errors with [`SpaceError::Damaged`].
+pub(super) fn whole(rows: &dyn Rows, id: Id) -> Result<(Verified, Prepared), SpaceError> {
+    let (verified, _, prepared) = read_whole(rows, stored(rows, id)?)?;
+    Ok((verified, prepared))
 }
 
 /// The address of a row.
@@ -138,7 +152,7 @@ fn damaged(rows: &dyn Rows, stored: &Stored, detail: &str) -> SpaceError {
 }
 
 /// The address that a text says it has, whatever else is wrong with it.
-fn said_addr(text: &str) -> Option<Addr> {
+pub(super) fn said_addr(text: &str) -> Option<Addr> {
     let rest = text.strip_prefix("{\"ib\":\"")?;
     let (ib, rest) = rest.split_once("\",\"gib\":\"")?;
     let (gib, _) = rest.split_once('"')?;

@@ -21,6 +21,7 @@ use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
 use reached::Reached;
 use recent::Recent;
 use standing::Standing;
+pub(super) use standing::{is_loose, is_related, link};
 use touched::Touched;
 use waiting::Waiting;
 

@@ -9,6 +9,25 @@ use crate::space::TimelineKind;
 /// How many facts that are written already are remembered, so as not to write them again.
 const REMEMBERED: usize = 65_536;
 
+/// Whether a new row is a stone that a whole sync begins with, as long as nothing relates to it. A
+/// saga's own stones are none, so that no sync takes them for data.
+pub(in crate::space) fn is_loose(row: &Row, kind: TimelineKind) -> bool {
+    row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data
+}
+
+/// Whether a row that something relates to is loose no longer.
+pub(in crate::space) fn is_related(dep: &Row) -> bool {
+    dep.timeline.is_none() && !dep.is_dna
+}
+
+/// Which timelines or stones are linked where a row relates to another. A stone without relations
+/// leads nowhere, so the index leaves it out.
+pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
+    let owner = row.timeline.unwrap_or(row.id);
+    let target = dep.timeline.or(Some(dep.id).filter(|_| !dep.is_leaf));
+    target.filter(|target| *target != owner).map(|target| (owner, target))
+}
+
 /// What a put notes of relations; the stones stay in memory until its end.
 pub(super) struct Standing {
     first_new: Id,
@@ -28,8 +47,7 @@ impl Standing {
         }
     }
 
-    /// Notes a row that was stored and the rows that it relates to. A saga's own stones are never
-    /// loose, so that no sync takes them for data.
+    /// Notes a row that was stored and the rows that it relates to.
     pub(super) fn stored(
         &mut self,
         rows: &mut dyn RowsMut,
@@ -37,17 +55,14 @@ impl Standing {
         deps: &[Row],
         kind: TimelineKind,
     ) -> Result<(), SpaceError> {
-        if row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data {
+        if is_loose(row, kind) {
             self.loose.insert(row.id);
         }
-        let owner = row.timeline.unwrap_or(row.id);
         for dep in deps {
-            if dep.timeline.is_none() && !dep.is_dna {
+            if is_related(dep) {
                 self.relate_to(rows, dep.id)?;
             }
-            // A stone without relations leads nowhere, so the index leaves it out.
-            let target = dep.timeline.or(Some(dep.id).filter(|_| !dep.is_leaf));
-            if let Some(target) = target.filter(|target| *target != owner) {
+            if let Some((owner, target)) = link(row, dep) {
                 self.link(rows, owner, target)?;
             }
         }

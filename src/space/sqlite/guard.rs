@@ -32,16 +32,8 @@ pub(super) fn harden(connection: &Connection) -> rusqlite::Result<()> {
 /// Refuses a file of the newest format that holds another schema than a space's: anything more,
 /// anything less, or anything else under the same name. Errors with [`SpaceError::Damaged`].
 pub(super) fn expect_own_schema(connection: &Connection, path: &Path) -> Result<(), SpaceError> {
-    static OWN: OnceLock<Vec<Part>> = OnceLock::new();
-    let failed = |error| fail(path, error);
-    let own = match OWN.get() {
-        Some(own) => own,
-        None => {
-            let own = own_schema().map_err(failed)?;
-            OWN.get_or_init(|| own)
-        }
-    };
-    let found = parts(connection).map_err(failed)?;
+    let own = own_schema(path)?;
+    let found = parts(connection).map_err(|error| fail(path, error))?;
     let is_statistics = |part: &&Part| STATISTICS.contains(&part.name.as_str());
     let strange = found.iter().find(|part| !own.contains(part) && !is_statistics(part));
     let detail = match (strange, own.iter().find(|part| !found.contains(part))) {
@@ -63,10 +55,25 @@ struct Part {
     sql: Option<String>,
 }
 
-fn own_schema() -> rusqlite::Result<Vec<Part>> {
-    let scratch = Connection::open_in_memory()?;
-    MIGRATIONS.iter().try_for_each(|step| scratch.execute_batch(step))?;
-    parts(&scratch)
+/// The names of a space's indices, and the statements that make them.
+pub(super) fn own_indices(path: &Path) -> Result<Vec<(&'static str, &'static str)>, SpaceError> {
+    let indices = own_schema(path)?.iter().filter(|part| part.kind == "index");
+    Ok(indices.filter_map(|part| Some((part.name.as_str(), part.sql.as_deref()?))).collect())
+}
+
+/// The schema of the newest format.
+fn own_schema(path: &Path) -> Result<&'static [Part], SpaceError> {
+    static OWN: OnceLock<Vec<Part>> = OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(own);
+    }
+    let make = || -> rusqlite::Result<Vec<Part>> {
+        let scratch = Connection::open_in_memory()?;
+        MIGRATIONS.iter().try_for_each(|step| scratch.execute_batch(step))?;
+        parts(&scratch)
+    };
+    let own = make().map_err(|error| fail(path, error))?;
+    Ok(OWN.get_or_init(|| own))
 }
 
 fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {

@@ -1,17 +1,20 @@
 //! A space in one SQLite file, which holds several domains.
 
+mod audit;
 mod deps;
 mod disk;
 mod frozen;
 mod guard;
 mod ledger;
 mod pool;
+mod rebuild;
 mod rows;
 mod schema;
 mod seen;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Damaged, Finding};
 pub use ledger::{Ledger, SessionRow};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
@@ -147,6 +150,14 @@ impl SqliteSpace {
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         };
         run(&self.file.lock()).map_err(|error| self.file.fail(error))
+    }
+
+    /// Reads everything in the file, of all domains, and holds it against itself. It reads the file
+    /// as it stands at one moment; memory does not grow with it.
+    ///
+    /// Damage is no error: errors where the file cannot be read at all.
+    pub fn audit(&self) -> Result<Audit, SpaceError> {
+        audit::audit(&self.file.lock(), &self.file.path)
     }
 
     /// Reads the whole file and checks that it holds together; takes about as long as copying

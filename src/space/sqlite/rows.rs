@@ -68,7 +68,7 @@ pub(super) struct SqlRows<'a> {
 }
 
 impl SqlRows<'_> {
-    fn fail(&self, error: rusqlite::Error) -> SpaceError {
+    pub(super) fn fail(&self, error: rusqlite::Error) -> SpaceError {
         match error {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
@@ -92,7 +92,7 @@ impl SqlRows<'_> {
         found.map_err(|error| self.fail(error))
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -103,7 +103,7 @@ impl SqlRows<'_> {
         found.map_err(|error| self.fail(error))
     }
 
-    fn run(&self, sql: &str, params: impl Params) -> Result<(), SpaceError> {
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<(), SpaceError> {
         self.statement(sql)?.execute(params).map(drop).map_err(|error| self.fail(error))
     }
 }
@@ -324,7 +324,8 @@ fn read_timeline(row: &rusqlite::Row<'_>) -> rusqlite::Result<TimelineRow> {
     Ok(TimelineRow { tjp_id: row.get(0)?, kind, tip_id: row.get(2)?, tip_n: unsigned(row, 3)? })
 }
 
-fn kind_code(kind: TimelineKind) -> i64 {
+/// How a kind stands in the file.
+pub(super) fn kind_code(kind: TimelineKind) -> i64 {
     match kind {
         TimelineKind::Data => 0,
         TimelineKind::Keystone => 1,
