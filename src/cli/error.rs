@@ -209,8 +209,10 @@ impl From<PeerError> for CliError {
             PeerError::Url(_) | PeerError::Tls(_) => CliError::usage(message),
             PeerError::Unreachable { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("is the server running? try again"),
-            PeerError::Stopped { .. } => CliError::new(ErrorCode::Unreachable, message)
-                .hint("nothing is lost: run the command again"),
+            PeerError::Stopped { .. } | PeerError::Late { .. } => {
+                CliError::new(ErrorCode::Unreachable, message)
+                    .hint("nothing is lost: run the command again")
+            }
             PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost: run the command again in a while"),
             PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
@@ -241,9 +243,10 @@ impl From<SyncError> for CliError {
                 RefusalCode::Auth => ErrorCode::IdentityRefused,
                 RefusalCode::Conflict => ErrorCode::Conflict,
                 RefusalCode::NotFound => ErrorCode::NotFound,
-                RefusalCode::Internal | RefusalCode::Busy | RefusalCode::Staged => {
-                    ErrorCode::Unreachable
-                }
+                RefusalCode::Internal
+                | RefusalCode::Busy
+                | RefusalCode::Staged
+                | RefusalCode::Timeout => ErrorCode::Unreachable,
                 RefusalCode::Content
                 | RefusalCode::Limit
                 | RefusalCode::Protocol

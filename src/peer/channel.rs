@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
+use super::pump::Ended;
 use super::{PeerError, wire};
 use crate::sync::Machine;
 use crate::sync::msg::Msg;
@@ -46,7 +47,7 @@ pub type Tracer<'a> = &'a mut dyn FnMut(Way, &Msg);
 pub struct Channel {
     pub(super) url: String,
     pub(super) out: mpsc::Sender<String>,
-    pub(super) inc: mpsc::Receiver<Result<String, String>>,
+    pub(super) inc: mpsc::Receiver<Result<String, Ended>>,
     pub(super) trusted: Arc<AtomicBool>,
 }
 
@@ -142,7 +143,7 @@ impl Channel {
     /// The next message's text, without holding a thread until it comes.
     pub(crate) async fn listen(&mut self) -> Result<String, PeerError> {
         match self.inc.recv().await {
-            Some(text) => text.map_err(|reason| self.stopped(reason)),
+            Some(text) => text.map_err(|ended| self.ended(ended)),
             None => Err(self.closed()),
         }
     }
@@ -152,11 +153,18 @@ impl Channel {
         self.out.send(text).await.map_err(|_| self.closed())
     }
 
-    fn read(&self, text: Option<Result<String, String>>) -> Result<Msg, PeerError> {
+    fn read(&self, text: Option<Result<String, Ended>>) -> Result<Msg, PeerError> {
         match text {
             Some(Ok(text)) => Ok(wire::read(&text)?),
-            Some(Err(reason)) => Err(self.stopped(reason)),
+            Some(Err(ended)) => Err(self.ended(ended)),
             None => Err(self.closed()),
+        }
+    }
+
+    fn ended(&self, ended: Ended) -> PeerError {
+        match ended {
+            Ended::Broken(reason) => self.stopped(reason),
+            Ended::Late(reason) => PeerError::Late { url: self.url.clone(), reason },
         }
     }
 

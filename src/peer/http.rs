@@ -26,13 +26,13 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for a server.
-    pub fn new(endpoint: Endpoint) -> Result<HttpClient, PeerError> {
+    /// A client for a server, whose answers may be silent for so long.
+    pub fn new(endpoint: Endpoint, silence: Duration) -> Result<HttpClient, PeerError> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
-            .read_timeout(Duration::from_secs(60));
+            .read_timeout(silence);
         let tls = match endpoint.tls() {
             Some(tls) => (**tls).clone(),
             // The builder wants a TLS configuration even where none will be used.
@@ -171,6 +171,9 @@ impl HttpClient {
                     None => PeerError::Unreachable { url, reason },
                 })
             }
+            Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
+                Err(self.not_heard(wire::printable(&body.error.message)))
+            }
             Ok(body) => {
                 let message = wire::printable(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
@@ -189,6 +192,12 @@ impl HttpClient {
             }
         }
         Ok(String::from_utf8_lossy(&held).into_owned())
+    }
+
+    /// The server says that it heard nothing of what was sent for too long.
+    pub(super) fn not_heard(&self, message: String) -> PeerError {
+        let reason = format!("it did not hear this side ({message})");
+        PeerError::Late { url: self.endpoint.url().to_owned(), reason }
     }
 
     fn strange(&self, what: &str) -> PeerError {

@@ -51,6 +51,14 @@ pub enum PeerError {
         /// How.
         reason: String,
     },
+    /// The other side was not heard for too long, or did not hear this one.
+    #[error("{url} stopped talking: {reason}")]
+    Late {
+        /// Where.
+        url: String,
+        /// Which time ran out.
+        reason: String,
+    },
     /// The server answered what no server of this kind answers.
     #[error("{url} answered {what}: is it a sync-gib server?")]
     Strange {

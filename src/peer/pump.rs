@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
@@ -32,6 +33,26 @@ impl Default for Patience {
             session: Duration::from_secs(6 * 3600),
         }
     }
+}
+
+/// Why a session ended that its owner did not end.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// A time ran out, which is no fault of what the other side said.
+    Late(String),
+    /// The socket failed or was closed, or what came is no message.
+    Broken(String),
+}
+
+impl From<String> for Ended {
+    fn from(reason: String) -> Ended {
+        Ended::Broken(reason)
+    }
+}
+
+/// The other side's socket is full for too long.
+fn not_taken(_: Elapsed) -> Ended {
+    Ended::Late("it does not take what is sent".to_owned())
 }
 
 /// What a pump needs of a socket.
@@ -62,7 +83,7 @@ pub(crate) fn connect<S: Socket>(
 async fn pump<S: Socket>(
     mut socket: S,
     mut outgoing: mpsc::Receiver<String>,
-    incoming: mpsc::Sender<Result<String, String>>,
+    incoming: mpsc::Sender<Result<String, Ended>>,
     trusted: Arc<AtomicBool>,
     patience: Patience,
 ) {
@@ -92,10 +113,10 @@ async fn last_words<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<Str
 async fn move_texts<S: Socket>(
     socket: &mut S,
     outgoing: &mut mpsc::Receiver<String>,
-    incoming: &mpsc::Sender<Result<String, String>>,
+    incoming: &mpsc::Sender<Result<String, Ended>>,
     trusted: &AtomicBool,
     patience: Patience,
-) -> Result<(), String> {
+) -> Result<(), Ended> {
     let started = Instant::now();
     let mut heard = started;
     let mut beat = interval(patience.idle.div_f32(4.0).max(Duration::from_millis(50)));
@@ -108,7 +129,7 @@ async fn move_texts<S: Socket>(
             text = outgoing.recv() => match text {
                 Some(text) => {
                     let sent = timeout(patience.idle, socket.send(text)).await;
-                    sent.map_err(|_| "it does not take what is sent".to_owned())??;
+                    sent.map_err(not_taken)??;
                 }
                 None => return Ok(()),
             },
@@ -117,31 +138,35 @@ async fn move_texts<S: Socket>(
                 heard = Instant::now();
                 if let Some((permit, text)) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
-                        return Err(format!("{} bytes before an identity was proved", text.len()));
+                        let len = text.len();
+                        return Err(format!("{len} bytes before an identity was proved").into());
                     }
                     permit.send(Ok(text));
                 }
             }
             _ = beat.tick() => {
                 let sent = timeout(patience.idle, socket.ping()).await;
-                sent.map_err(|_| "it does not take what is sent".to_owned())??;
+                sent.map_err(not_taken)??;
             }
             // While its own side is too slow to take what came, the other cannot be heard.
             _ = timeout_at(deadline, std::future::pending::<()>()), if incoming.capacity() > 0 => {
-                return Err(match waits {
+                return Err(Ended::Late(match waits {
                     true => "the time to prove an identity ran out".to_owned(),
+                    false if started.elapsed() >= patience.session => {
+                        format!("a session ends after {} s", patience.session.as_secs())
+                    }
                     false => format!("silent for {} s", heard.elapsed().as_secs()),
-                });
+                }));
             }
         }
     }
 }
 
-type Received<'a> = Option<(mpsc::Permit<'a, Result<String, String>>, String)>;
+type Received<'a> = Option<(mpsc::Permit<'a, Result<String, Ended>>, String)>;
 
 async fn receive<'a, S: Socket>(
     socket: &mut S,
-    incoming: &'a mpsc::Sender<Result<String, String>>,
+    incoming: &'a mpsc::Sender<Result<String, Ended>>,
 ) -> Result<Received<'a>, String> {
     let Ok(permit) = incoming.reserve().await else {
         return std::future::pending().await;

@@ -10,8 +10,8 @@ use super::link::{EachFrame, Link, Watch};
 use super::wire::Latest;
 use super::{Endpoint, Patience, PeerError, ws};
 use crate::ibgib::{Addr, IbGib};
-use crate::sync::Sender;
-use crate::sync::msg::Msg;
+use crate::sync::msg::{Msg, Refusal, RefusalCode};
+use crate::sync::{Sender, SyncError};
 
 /// How long a socket that was closed may take to be gone.
 const GONE: Duration = Duration::from_secs(4);
@@ -31,7 +31,8 @@ impl<'r> Remote<'r> {
         endpoint: Endpoint,
         patience: Patience,
     ) -> Result<Remote<'r>, PeerError> {
-        Ok(Remote { runtime, http: HttpClient::new(endpoint)?, patience })
+        let http = HttpClient::new(endpoint, patience.idle)?;
+        Ok(Remote { runtime, http, patience })
     }
 
     /// Where the server is.
@@ -80,7 +81,14 @@ impl Link for Remote<'_> {
                 let _ = pump.await;
             }
         });
-        ended
+        ended.map_err(|error| match error {
+            // It heard nothing of what was sent: that is the line's fault.
+            PeerError::Sync(SyncError::Refused(Refusal {
+                code: RefusalCode::Timeout,
+                message,
+            })) => self.http.not_heard(message),
+            error => error,
+        })
     }
 
     fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {

@@ -399,6 +399,16 @@ mod tests {
     }
 
     #[test]
+    fn a_code_of_a_later_version_counts_as_protocol() {
+        for (code, read_as) in [("timeout", RefusalCode::Timeout), ("later", RefusalCode::Protocol)]
+        {
+            let text = format!(r#"{{"type":"sync_error","code":"{code}","message":"m"}}"#);
+            let Msg::SyncError(refusal) = read(&text).unwrap() else { panic!("no refusal") };
+            assert_eq!(refusal.code, read_as);
+        }
+    }
+
+    #[test]
     fn a_refusal_is_fit_for_a_terminal() {
         let text = r#"{"type":"sync_error","code":"content","message":"a\u001b[31mb\n\u202ec"}"#;
         let Msg::SyncError(refusal) = read(text).unwrap() else { panic!("no refusal") };

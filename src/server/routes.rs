@@ -130,6 +130,7 @@ impl From<SyncError> for Failure {
             RefusalCode::Busy | RefusalCode::Staged => StatusCode::SERVICE_UNAVAILABLE,
             RefusalCode::Quota | RefusalCode::File => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Identities => StatusCode::TOO_MANY_REQUESTS,
+            RefusalCode::Timeout => StatusCode::REQUEST_TIMEOUT,
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -335,7 +336,7 @@ async fn body(request: Request, patience: Duration) -> Result<String, Failure> {
     };
     let late = |_| {
         let message = "the body did not arrive in time";
-        Failure::new(StatusCode::REQUEST_TIMEOUT, RefusalCode::Limit, message)
+        Failure::new(StatusCode::REQUEST_TIMEOUT, RefusalCode::Timeout, message)
     };
     // What says that it is too large is not read first.
     let stated = request.headers().get(header::CONTENT_LENGTH);

@@ -207,6 +207,10 @@ impl Talk {
                 info!(reason, "session ended");
                 self.refuse(Refusal { code: RefusalCode::Protocol, message: reason }).await;
             }
+            Err(PeerError::Late { reason, .. }) => {
+                info!(reason, "session ended");
+                self.refuse(Refusal { code: RefusalCode::Timeout, message: reason }).await;
+            }
             Err(error) => info!(%error, "session ended"),
         }
     }

@@ -40,6 +40,8 @@ pub enum RefusalCode {
     Limit,
     /// Too much is going on at the moment: the same again may work in a while.
     Busy,
+    /// A time ran out: the other side was not heard for too long. What came before was right.
+    Timeout,
     /// What was asked for is not there.
     NotFound,
     /// The other side's own fault, such as a full disk.

@@ -324,10 +324,10 @@ fn needs_that_answer_no_offer() {
 #[test]
 fn silence_ends() {
     let victim = Victim::new();
-    let stopped = |error: PeerError| {
-        assert!(matches!(error, PeerError::Stopped { .. }), "{error:?}");
+    let late = |error: PeerError| {
+        assert!(matches!(error, PeerError::Late { .. }), "{error:?}");
     };
-    stopped(victim.sync(|fake: &mut Fake, msg| match msg {
+    late(victim.sync(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) => vec![],
         msg => fake.auth(&msg),
     }));

@@ -1,6 +1,9 @@
 //! Homes and servers as processes of their own, for the tests of the program over a network.
 #![allow(dead_code)]
 
+pub mod relay;
+pub mod scene;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
