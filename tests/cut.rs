@@ -7,6 +7,8 @@ mod net_common;
 
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use net_common::relay::{Act, Cut, Event, Way};
 use net_common::scene::*;
 use sync_gib::cli::error::CliError;
@@ -28,7 +30,7 @@ fn cut_after_each(kind: Kind, cut: Cut) {
         let place = format!("{kind:?} cut by {cut:?} after {message}");
         let last = messages.len();
         match told["exit"].as_u64() {
-            None => assert_eq!(stage.tips(), stage.new_tips(), "{place}: what was told is so"),
+            None => stage.is_done(&place),
             Some(3) => {
                 assert!(message.seq < last, "{place}: all was through");
                 assert_eq!(told["error"]["code"], "unreachable", "{place}");
@@ -46,6 +48,31 @@ fn cut_after_each(kind: Kind, cut: Cut) {
 fn at_message(stage: &Stage<'_>, message: &Event, act: Act) {
     let at = message.seq;
     stage.relay.act(move |event| if event.seq == at { act } else { Act::Pass });
+}
+
+#[test]
+fn a_session_that_the_server_took_and_forgot_is_made_anew_without_waiting() {
+    let template = Template::new(Kind::Push);
+    let messages = template.messages();
+    let taken = messages.iter().position(|message| message.name == "POST evolution").unwrap();
+    let mut stage = template.stage();
+    at_message(&stage, &messages[taken + 1], Act::Lose(Cut::Fin));
+    stage.relay.after({
+        let server = stage.serve().pid();
+        let answer = messages[taken + 1].seq;
+        move |event| {
+            if event.seq == answer {
+                let pid = Pid::from_raw(i32::try_from(server).unwrap()).unwrap();
+                kill_process(pid, Signal::KILL).unwrap();
+            }
+        }
+    });
+    assert_eq!(stage.told()["exit"], 3);
+    stage.restart();
+    let file = rusqlite::Connection::open(stage.server_file()).unwrap();
+    assert_eq!(file.execute("DELETE FROM session WHERE connected_ms IS NULL", []).unwrap(), 1);
+    drop(file);
+    stage.finishes("the ledger was lost");
 }
 
 /// How many syncs wait at once for a time to run out.

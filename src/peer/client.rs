@@ -80,6 +80,7 @@ fn sync_once<L: Link>(
     watch: &mut dyn Watch,
     retries: &mut Retries,
 ) -> Result<Result<Synced, (PeerError, Plan)>, PeerError> {
+    let mut is_renewed = false;
     loop {
         let Opened { made, is_resumed } = signing::open_session(space, link, identity, retries)?;
         let Established { saga_id, session, identity: step, signer } = made;
@@ -93,10 +94,14 @@ fn sync_once<L: Link>(
             return Ok(Ok(Synced { summary, plan, token, session, tries: retries.tries() }));
         };
         let refused = !sender.is_connected() && has_code(&error, RefusalCode::Auth);
-        // A session is entered once. Where somebody else of this home may have entered it, the next
-        // one is signed on top of it.
+        // A session is entered once. Where somebody else of this home may have entered it, or the
+        // receiver was killed before it noted it, the next one is signed on top of it. That much is
+        // no race, and takes none of the time for those.
         if refused && (is_resumed || signing::is_shared(space, &identity.domain, &step)?) {
-            retries.again(error)?;
+            if is_renewed {
+                retries.again(error)?;
+            }
+            is_renewed = true;
             continue;
         }
         return Ok(Err((error, plan)));

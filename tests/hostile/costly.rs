@@ -3,7 +3,7 @@
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
 use sync_gib::peer::{Link, NoWatch, PeerError, client};
-use sync_gib::space::{Space, SpaceExt, chain};
+use sync_gib::space::{Space, chain};
 use sync_gib::sync::msg::RefusalCode;
 use sync_gib::sync::{SenderOpts, SyncError};
 

@@ -52,6 +52,8 @@ pub enum Act {
     Pass,
     /// It passes, and then the line is cut.
     Cut(Cut),
+    /// It vanishes, and the line is cut.
+    Lose(Cut),
     /// It vanishes, and so does all that follows it this way, on every line.
     Swallow,
     /// Its first half passes; the other half vanishes, and so does all that follows it this way.
@@ -121,7 +123,7 @@ impl Relay {
         self.state.lock().unwrap().script = Box::new(script);
     }
 
-    /// Calls `after` once a message is through; nothing else passes meanwhile.
+    /// Calls `after` once a message is through, or has vanished; nothing else passes meanwhile.
     pub fn after(&self, after: impl FnMut(&Event) + Send + 'static) {
         self.state.lock().unwrap().after = Box::new(after);
     }
@@ -234,11 +236,13 @@ fn pass(
     if matches!(act, Act::Swallow | Act::Tear) {
         state.swallows[way as usize] = true;
     }
-    if state.swallows[way as usize] || line.is_cut.load(Ordering::SeqCst) {
+    if line.is_cut.load(Ordering::SeqCst) {
         return;
     }
-    let _ = to.write_all(bytes);
-    if let Act::Cut(cut) = act {
+    if !state.swallows[way as usize] && !matches!(act, Act::Lose(_)) {
+        let _ = to.write_all(bytes);
+    }
+    if let Act::Cut(cut) | Act::Lose(cut) = act {
         line.cut(cut);
     }
     if let Some(event) = event {

@@ -2,8 +2,8 @@
 //! relay between them.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -13,25 +13,46 @@ use sync_gib::space::{Space, SpaceError, SqliteSpace, TimelineKind, dependency_g
 use super::relay::{Event, Relay};
 use super::{Serve, World};
 
-/// What the disturbed sync does.
+/// What is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A sync that pushes X.
     Push,
+    /// A sync that pulls X.
     Pull,
+    /// A sync that merges X.
     Merge,
+    /// The setup of a new identity.
+    Setup,
+    /// The setup of a device that joins an identity.
+    Join,
+    /// The import of a timeline.
+    Put,
 }
 
-/// Both sides before the sync, to be copied, and X's tips.
+impl Kind {
+    fn syncs(self) -> bool {
+        matches!(self, Kind::Push | Kind::Pull | Kind::Merge)
+    }
+}
+
+/// Both sides before, to be copied, and the tips of a timeline, which is X but for [`Kind::Put`].
 pub struct Template {
     world: World,
+    kind: Kind,
     domain: Addr,
     tjp: Addr,
-    /// The client's and the server's tip before, and that of both after.
-    before: [Addr; 2],
+    /// The client's and the server's tip before.
+    before: [Option<Addr>; 2],
+    /// The tip of both, after.
     after: Addr,
+    /// Goes to every `serve`.
     more: Vec<String>,
     stages: AtomicUsize,
 }
+
+/// What is put.
+const IMPORT: &str = "import.ndjson";
 
 /// Writes down where a home's server is.
 pub fn configure(home: &Path, url: &str) {
@@ -44,9 +65,29 @@ fn copy_file(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
 }
 
-fn tip_at(path: &Path, domain: &str, tjp: &Addr) -> Addr {
-    let space = SqliteSpace::open(path, domain).unwrap();
-    space.tip(tjp).unwrap().unwrap().addr
+fn tip_at(path: &Path, domain: &str, tjp: &Addr) -> Option<Addr> {
+    let space = SqliteSpace::open(path, domain).ok()?;
+    space.tip(tjp).unwrap().map(|tip| tip.addr)
+}
+
+/// Edits X a few times.
+fn edit(world: &World, home: &str, what: &str) {
+    for at in 0..3 {
+        world.ok(home, &["mut8", "X", "--set", &format!("{what}{at}=1")]);
+    }
+}
+
+/// Writes a timeline of another home to [`IMPORT`]; returns the addresses of its tjp and its tip.
+fn import(world: &World) -> [Addr; 2] {
+    let made = world.json("c", &["new", "--ib", "big"]);
+    let mut tip = made["addr"].as_str().unwrap().to_owned();
+    for at in 0..20 {
+        let set = format!("t={at}{}", "a".repeat(60_000));
+        tip = world.json("c", &["mut8", &tip, "--set", &set])["addr"].as_str().unwrap().to_owned();
+    }
+    let all = world.ok("c", &["graph", &tip, "--live", "--format", "ndjson"]);
+    fs::write(world.path(IMPORT), all).unwrap();
+    [made["tjp"].as_str().unwrap(), &tip].map(|addr| Addr::parse(addr).unwrap())
 }
 
 impl Template {
@@ -63,47 +104,47 @@ impl Template {
         let identity = setup["identity"].as_str().unwrap();
         world.ok("b", &["setup", "--server", &serve.url, "--raw-secret", "--join", identity]);
         world.ok("b", &["sync"]);
-        let edit = |home: &str, what: &str| {
-            for at in 0..3 {
-                world.ok(home, &["mut8", "X", "--set", &format!("{what}{at}=1")]);
-            }
-        };
-        // Both have heard of each other's frames of the identity.
-        world.ok("a", &["sync"]);
-        if kind != Kind::Push {
-            edit("b", "theirs");
+        if matches!(kind, Kind::Pull | Kind::Merge) {
+            edit(&world, "b", "theirs");
             world.ok("b", &["sync"]);
         }
-        if kind != Kind::Pull {
-            edit("a", "mine");
+        if matches!(kind, Kind::Push | Kind::Merge) {
+            edit(&world, "a", "mine");
         }
         assert_eq!(serve.signal("-TERM"), Some(0));
-        let space = SqliteSpace::open(&world.path("a/space.db"), "").unwrap();
-        let tjp = space.name("X").unwrap().unwrap();
-        drop(space);
+        let x = |space: &SqliteSpace| space.name("X").unwrap().unwrap();
+        let x = x(&SqliteSpace::open(&world.path("a/space.db"), "").unwrap());
+        let [tjp, after] = match kind {
+            Kind::Put => import(&world),
+            _ => [x.clone(), x],
+        };
         let domain = Addr::parse(identity).unwrap();
-        let before = [
-            tip_at(&world.path("a/space.db"), "", &tjp),
-            tip_at(&world.path("server.db"), domain.as_str(), &tjp),
-        ];
         let more = more.iter().map(|arg| (*arg).to_owned()).collect();
-        let (after, stages) = (tjp.clone(), AtomicUsize::new(0));
-        let mut template = Template { world, domain, tjp, before, after, more, stages };
-        // A merge is the same frames wherever and whenever it is made.
+        let (before, stages) = ([None, None], AtomicUsize::new(0));
+        let mut template = Template { world, kind, domain, tjp, before, after, more, stages };
         let stage = template.stage();
-        assert_eq!(stage.sync(), 0);
-        let after = stage.tips()[0].clone();
-        assert_eq!(stage.tips(), [after.clone(), after.clone()]);
-        assert_ne!(template.before, stage.tips());
-        drop(stage);
-        template.after = after;
+        let before = stage.tips();
+        if kind.syncs() {
+            // A merge is the same frames wherever and whenever it is made.
+            assert_eq!(stage.told()["ok"], true);
+            let tips = stage.tips();
+            assert!(tips[0] == tips[1] && tips != before, "{tips:?}");
+            let after = tips[0].clone().unwrap();
+            drop(stage);
+            template.after = after;
+        }
+        template.before = before;
         template
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The messages of the sync when it is not disturbed.
     pub fn messages(&self) -> Vec<Event> {
         let stage = self.stage();
-        assert_eq!(stage.sync(), 0);
+        assert_eq!(stage.told()["ok"], true);
         stage.relay.events()
     }
 
@@ -111,21 +152,22 @@ impl Template {
     pub fn stage(&self) -> Stage<'_> {
         let name = format!("stage{}", self.stages.fetch_add(1, Ordering::SeqCst));
         let dir = self.world.path(&name);
-        copy_file(&self.world.path("a/space.db"), &dir.join("home/space.db"));
-        copy_file(&self.world.path("server.db"), &dir.join("server.db"));
-        let mut stage = Stage {
-            template: self,
-            name,
-            serve: None,
-            relay: Relay::to(([127, 0, 0, 1], 1).into()),
-        };
-        configure(&dir.join("home"), &stage.relay.url);
-        stage.start();
+        fs::create_dir(&dir).unwrap();
+        let relay = Relay::to(([127, 0, 0, 1], 1).into());
+        if self.kind != Kind::Setup {
+            copy_file(&self.world.path("server.db"), &dir.join("server.db"));
+        }
+        if self.kind.syncs() || self.kind == Kind::Put {
+            copy_file(&self.world.path("a/space.db"), &dir.join("home/space.db"));
+            configure(&dir.join("home"), &relay.url);
+        }
+        let mut stage = Stage { template: self, name, serve: None, relay };
+        stage.restart();
         stage
     }
 }
 
-/// One disturbed sync.
+/// One disturbed command.
 pub struct Stage<'t> {
     template: &'t Template,
     name: String,
@@ -134,21 +176,11 @@ pub struct Stage<'t> {
 }
 
 impl Stage<'_> {
-    /// The client's home.
-    pub fn home_dir(&self) -> std::path::PathBuf {
-        self.template.world.path(&self.home())
-    }
-
-    /// The tjp address of the identity.
-    pub fn domain(&self) -> &Addr {
-        &self.template.domain
-    }
-
-    /// Starts the server, where none runs, and lets all pass the relay.
-    pub fn start(&mut self) {
+    /// Ends the server, starts it again, and lets all pass the relay.
+    pub fn restart(&mut self) {
+        self.serve = None;
         let more: Vec<&str> = self.template.more.iter().map(String::as_str).collect();
-        let path = self.template.world.path(&self.name).join("server.db");
-        let serve = Serve::start(&path, "127.0.0.1:0", &more);
+        let serve = Serve::start(&self.server_file(), "127.0.0.1:0", &more);
         self.relay.lead_to(serve.addr());
         self.serve = Some(serve);
     }
@@ -157,55 +189,96 @@ impl Stage<'_> {
         self.serve.as_ref().unwrap()
     }
 
+    pub fn server_file(&self) -> PathBuf {
+        self.template.world.path(&self.name).join("server.db")
+    }
+
     fn home(&self) -> String {
         format!("{}/home", self.name)
     }
 
-    /// A sync through the relay, not yet started.
-    pub fn sync_command(&self) -> Command {
-        self.template.world.command(&self.home(), &["sync", "--retry-for", "0", "--json"])
+    /// The client's home.
+    pub fn home_dir(&self) -> PathBuf {
+        self.template.world.path(&self.home())
     }
 
-    /// Syncs through the relay; what the client exits with.
-    pub fn sync(&self) -> i32 {
-        self.sync_command().output().unwrap().status.code().unwrap()
+    fn client_file(&self) -> PathBuf {
+        self.home_dir().join("space.db")
     }
 
-    /// Syncs through the relay; the object that it prints.
+    /// The tjp address of the identity.
+    pub fn domain(&self) -> &Addr {
+        &self.template.domain
+    }
+
+    /// What is disturbed, not yet started; it says nothing.
+    pub fn command(&self) -> Command {
+        let Template { world, kind, domain, .. } = self.template;
+        let setup = ["setup", "--json", "--raw-secret", "--server", &self.relay.url];
+        let home = self.home();
+        let mut command = match kind {
+            Kind::Setup => world.command(&home, &setup),
+            Kind::Join => {
+                world.command(&home, &[&setup[..], &["--join", domain.as_str()]].concat())
+            }
+            Kind::Put => world.command(&home, &["put", "--json"]),
+            _ => world.command(&home, &["sync", "--retry-for", "0", "--json"]),
+        };
+        if *kind == Kind::Put {
+            command.stdin(fs::File::open(world.path(IMPORT)).unwrap());
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Runs it; the object that it prints.
     pub fn told(&self) -> Value {
-        serde_json::from_slice(&self.sync_command().output().unwrap().stdout).unwrap()
+        let output = self.command().stdout(Stdio::piped()).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// X's tips, of the client and of the server.
-    pub fn tips(&self) -> [Addr; 2] {
-        let dir = self.template.world.path(&self.name);
-        let domain = self.template.domain.as_str();
-        [
-            tip_at(&dir.join("home/space.db"), "", &self.template.tjp),
-            tip_at(&dir.join("server.db"), domain, &self.template.tjp),
-        ]
+    /// The tips of the client and of the server.
+    pub fn tips(&self) -> [Option<Addr>; 2] {
+        let Template { domain, tjp, .. } = self.template;
+        [tip_at(&self.client_file(), "", tjp), tip_at(&self.server_file(), domain.as_str(), tjp)]
     }
 
-    pub fn new_tips(&self) -> [Addr; 2] {
-        [self.template.after.clone(), self.template.after.clone()]
+    /// That what was told as done is so.
+    pub fn is_done(&self, place: &str) {
+        let Template { kind, after, .. } = self.template;
+        let tips = self.tips();
+        match kind {
+            Kind::Setup | Kind::Join => {
+                let home = SqliteSpace::open(&self.client_file(), "").unwrap();
+                let identity = home.name("I").unwrap().expect("an identity");
+                let there = tip_at(&self.server_file(), identity.as_str(), &identity);
+                assert!(there.is_some(), "{place}: it is not registered");
+            }
+            Kind::Put => assert_eq!(tips[0].as_ref(), Some(after), "{place}"),
+            _ => assert!(tips.iter().all(|tip| tip.as_ref() == Some(after)), "{place}: {tips:?}"),
+        }
     }
 
     /// That each side is whole, and old or new.
     pub fn old_or_new(&self, place: &str) {
-        let dir = self.template.world.path(&self.name);
-        whole(&dir.join("home/space.db"), "");
-        whole(&dir.join("server.db"), self.template.domain.as_str());
+        whole(&self.client_file(), "");
+        whole(&self.server_file(), self.template.domain.as_str());
         for (tip, before) in self.tips().iter().zip(&self.template.before) {
-            assert!([before, &self.template.after].contains(&tip), "{place}: {tip}");
+            let is_new = tip.as_ref() == Some(&self.template.after);
+            assert!(is_new || tip == before, "{place}: {tip:?}");
         }
     }
 
     /// That a rerun finishes, and that both sides are then the same by the program's own check.
     pub fn finishes(&self, place: &str) {
-        let Template { world, .. } = self.template;
-        let told = world.json(&self.home(), &["sync"]);
+        let Template { world, kind, .. } = self.template;
+        let told = self.told();
         assert_eq!(told["ok"], true, "{place}: {told}");
-        assert_eq!(self.tips(), self.new_tips(), "{place}");
+        self.is_done(place);
+        if !kind.syncs() {
+            let told = world.json(&self.home(), &["sync"]);
+            assert_eq!(told["ok"], true, "{place}: {told}");
+        }
         let check = world.json(&self.home(), &["check"]);
         assert_eq!(check["ok"], true, "{place}: {check}");
         self.relay.one_proof_a_frame();
@@ -214,7 +287,10 @@ impl Stage<'_> {
 
 /// That a space's file holds together, and that all its graphs are closed.
 pub fn whole(path: &Path, domain: &str) {
-    let space = SqliteSpace::open(path, domain).unwrap();
+    let space = match SqliteSpace::open(path, domain) {
+        Err(SpaceError::NoFile(_)) => return,
+        space => space.unwrap(),
+    };
     space.check_file().unwrap();
     for kind in [TimelineKind::Data, TimelineKind::Keystone, TimelineKind::Saga] {
         for timeline in space.timelines(kind, None, 10_000).unwrap() {

@@ -1,13 +1,8 @@
 //! Either side is killed in the middle of a push or a pull: each then holds the old state or the
 //! new one, whole, and a rerun finishes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod hostile_common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use hostile_common::*;
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::peer::channel::Way;
@@ -17,11 +12,18 @@ use sync_gib::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
 use sync_gib::sync::SenderOpts;
 use sync_gib::sync::msg::Msg;
 
+use crate::hostile_common::*;
+
 const FRAMES: usize = 1500;
 const ROLE: &str = "SYNC_GIB_TEST_KILLED";
-/// After how many of the 27 messages a side is killed: in the negotiation, in the payload, at its
-/// end, and at the commit.
-const AFTER: [usize; 4] = [6, 15, 25, 26];
+/// After which messages a side is killed, and the how manieth of that name: in the negotiation, in
+/// the payload, at its end, and at the commit.
+const AFTER: [(&str, usize); 4] = [
+    ("sync_frame_response", 1),
+    ("payload", 3),
+    ("sync_frame_response", 2),
+    ("sync_frame_request", 3),
+];
 
 fn say(line: &str) {
     println!("\n{line}");
@@ -29,12 +31,11 @@ fn say(line: &str) {
 }
 
 /// Tells of each message that passes; may do something at one of them.
-struct Told<F: FnMut(usize)>(usize, F);
+struct Told<F: FnMut(&'static str)>(F);
 
-impl<F: FnMut(usize)> Watch for Told<F> {
-    fn message(&mut self, _: Way, _: &Msg) {
-        self.0 += 1;
-        self.1(self.0);
+impl<F: FnMut(&'static str)> Watch for Told<F> {
+    fn message(&mut self, _: Way, msg: &Msg) {
+        self.0(msg.name());
     }
     fn step(&mut self, _: u64, _: u64) {}
 }
@@ -43,14 +44,14 @@ fn sync(
     space: &SqliteSpace,
     url: &str,
     domain: &Addr,
-    each: impl FnMut(usize),
+    each: impl FnMut(&'static str),
 ) -> Result<(), PeerError> {
     let runtime = runtime();
     let link =
         Remote::new(&runtime, Endpoint::new(url, None, false).unwrap(), Patience::default())?;
     let identity = Identity { domain: domain.clone(), secret: secret_of("a") };
     let opts = SenderOpts::new(space.path().parent().unwrap().to_owned());
-    client::sync(space, &link, &identity, &opts, &mut Told(0, each)).map(drop)
+    client::sync(space, &link, &identity, &opts, &mut Told(each)).map(drop)
 }
 
 #[test]
@@ -69,8 +70,8 @@ fn a_side() {
         }
         ["client", path, url, domain] => {
             let space = SqliteSpace::open(path.as_ref(), "").unwrap();
-            let each = |_| {
-                say("message");
+            let each = |name| {
+                say(&format!("message {name}"));
                 // The one who counts may be slower than the messages.
                 std::thread::sleep(std::time::Duration::from_millis(5));
             };
@@ -86,7 +87,7 @@ struct Side(Child, std::io::Lines<BufReader<ChildStdout>>);
 impl Side {
     fn start(role: &str) -> Side {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_side", "--ignored", "--nocapture"])
+            .args(["--exact", "sides::a_side", "--ignored", "--nocapture"])
             .env(ROLE, role)
             .stdout(Stdio::piped())
             .spawn()
@@ -187,16 +188,19 @@ fn frames() -> Vec<IbGib> {
 
 fn kill_the_server(pushes: bool) {
     let frames = frames();
-    for after in AFTER {
+    for (name, nth) in AFTER {
         let world = World::new(&frames, pushes);
+        let mut count = 0;
         let (mut side, url) = Side::server(&world.dir);
         let link_domain = world.person.domain();
         let space = &world.person.space;
-        let _ = sync(space, &url, link_domain, |n| {
-            if n == after {
+        let _ = sync(space, &url, link_domain, |passed| {
+            count += usize::from(passed == name);
+            if passed == name && count == nth {
                 side.kill();
             }
         });
+        assert!(count >= nth, "no {name} number {nth} passed");
         drop(side);
         world.rerun();
     }
@@ -204,16 +208,17 @@ fn kill_the_server(pushes: bool) {
 
 fn kill_the_client(pushes: bool) {
     let frames = frames();
-    for after in AFTER {
+    for (name, nth) in AFTER {
         let world = World::new(&frames, pushes);
         let (server, url) = Side::server(&world.dir);
         let path = world.person.space.path().display();
         let role = format!("client\n{path}\n{url}\n{}", world.person.domain());
         let mut client = Side::start(&role);
-        let told = client.1.by_ref().map_while(Result::ok).filter(|line| line == "message");
-        let count = told.take(after).count();
+        let message = format!("message {name}");
+        let told = client.1.by_ref().map_while(Result::ok).filter(|line| *line == message);
+        let count = told.take(nth).count();
         client.kill();
-        assert!(count > 0, "the client ran");
+        assert_eq!(count, nth, "so many {name} passed");
         drop(server);
         world.rerun();
     }
