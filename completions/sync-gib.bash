@@ -451,6 +451,10 @@ _sync__gib() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --trusted-proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --max-sockets)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -150,7 +150,8 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-origin -d 'An origin whose web pages may ask, such as https://example.org; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-host -d 'A name, besides loopback\'s own, under which it may be asked on loopback; repeatable' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l trusted-proxy -d 'A proxy (an address or a network) whose X-Forwarded-For says for whom it asks; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time that proved an identity' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-turns -d 'Most turns in one session' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-saga-bytes -d 'Most bytes that one sync may bring' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-staged-bytes -d 'Most bytes that all syncs together may have staged at once' -r

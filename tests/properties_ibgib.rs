@@ -154,15 +154,18 @@ proptest! {
     }
 }
 
+/// The ib and gib of an ibGib, its n, and whether it is a tjp and a stone.
+type Told = (String, String, Option<u64>, bool, bool);
+
 /// What reading and validating in the ordinary way says of a text in normal form.
-fn ordinarily(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {
+fn ordinarily(text: &str) -> Option<Told> {
     let read = IbGib::from_json(text).ok()?;
     read.validate().ok()?;
     let told = (read.n(), read.is_tjp(), read.is_stone());
     (read.to_json() == text).then_some((read.ib, read.gib, told.0, told.1, told.2))
 }
 
-fn quickly(text: &str) -> Option<(String, String, Option<u64>, bool, bool)> {
+fn quickly(text: &str) -> Option<Told> {
     let read = normal::read(text)?;
     Some((read.ib.to_owned(), read.gib.to_owned(), read.n, read.is_tjp, read.is_stone))
 }

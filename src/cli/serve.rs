@@ -13,7 +13,7 @@ use super::interrupt;
 use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
 use crate::peer::Patience;
-use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles};
+use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles, TrustedProxy};
 use crate::sync::Quota;
 use crate::sync::flow::Limits;
 
@@ -51,12 +51,15 @@ pub struct ServeArgs {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// An origin whose web pages may ask, such as https://example.org; repeatable
+    /// An origin whose web pages may ask, such as `https://example.org`; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
     /// A name, besides loopback's own, under which it may be asked on loopback; repeatable
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<HostName>,
+    /// A proxy (an address or a network) whose X-Forwarded-For says for whom it asks; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<TrustedProxy>,
     /// What one peer may take up.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -78,7 +81,7 @@ pub enum Registration {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Most sockets open at a time
+    /// Most sockets open at a time that proved an identity
     #[arg(long, value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_sockets: u32,
@@ -126,6 +129,7 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     logging::start(tracing::Level::INFO, ctx.global.verbose, args.log_format);
     let opts = options(args, ctx)?;
     warn_of_strangers(&opts);
+    raise_file_limit(&opts);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -143,6 +147,22 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         server.stop().await?;
         Ok(())
     })
+}
+
+/// Has as many files be open as are needed, or says what is lacking.
+fn raise_file_limit(opts: &ServerOpts) {
+    let needed = server::files_needed(opts);
+    if let Err(limit) = server::raise_file_limit(needed) {
+        let max_sockets = opts.max_sockets;
+        tracing::warn!(
+            limit,
+            needed,
+            max_sockets,
+            "too few files may be open for all sockets and \
+            connections: some would be refused; raise the limit (ulimit -n), or lower \
+            --max-sockets"
+        );
+    }
 }
 
 /// Says at the start what a server lets strangers do that other machines reach.
@@ -180,6 +200,7 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
         tls: tls.map(|(cert, key)| TlsFiles { cert, key }),
         allow_origins: args.allow_origin.clone(),
         allow_hosts: args.allow_host.clone(),
+        trusted_proxies: args.trusted_proxy.clone(),
         max_sockets: limits.max_sockets as usize,
         max_turns: u64::from(limits.max_turns),
         limits: Limits { bytes: limits.max_saga_bytes, ..Limits::default() },

@@ -28,6 +28,8 @@ pub(crate) enum Went {
     Listens,
     /// The channel is full; this text is next.
     Full(String),
+    /// This came next, and is large.
+    Heard(String),
 }
 
 /// Which way a traced message went.
@@ -107,11 +109,12 @@ impl Channel {
     }
 
     /// Drives a state machine, which `said` is for, as far as it goes without waiting for the
-    /// other side.
+    /// other side, and without reading a message of `large` bytes.
     pub(crate) fn drive<M: Machine>(
         &mut self,
         machine: &mut M,
         mut said: Option<Msg>,
+        large: usize,
     ) -> Result<Went, PeerError> {
         let began = Instant::now();
         loop {
@@ -133,6 +136,7 @@ impl Channel {
                 return Ok(Went::Listens);
             }
             said = match self.inc.try_recv() {
+                Ok(Ok(text)) if text.len() >= large => return Ok(Went::Heard(text)),
                 Ok(text) => Some(self.read(Some(text))?),
                 Err(TryRecvError::Empty) => return Ok(Went::Listens),
                 Err(TryRecvError::Disconnected) => return Err(self.closed()),

@@ -17,6 +17,8 @@ pub const MAX_UNTRUSTED: usize = 1 << 20;
 pub const MAX_BATCH: usize = 4096;
 /// How many bytes the body of a request may be.
 pub const MAX_BODY: usize = 8 << 20;
+/// How many JSON values it may hold: as many as frames that are full of challenges do.
+pub const MAX_BODY_VALUES: usize = 1 << 18;
 
 /// Where a genesis keystone is posted.
 pub const PATH_KEYSTONES: &str = "/v1/keystones";
@@ -51,7 +53,7 @@ pub struct EvolutionBody<'a> {
 
 /// Reads the body of a post to [`PATH_EVOLUTION`].
 pub fn read_evolution(text: &str) -> Result<(Vec<IbGib>, IbGib), SyncError> {
-    let mut map = object(text)?;
+    let mut map = body(text)?;
     Ok((frames(&mut map)?, ibgib(take(&mut map, "session"))?))
 }
 
@@ -64,7 +66,11 @@ pub struct RevocationBody<'a> {
 
 /// Reads the body of a post to [`PATH_REVOCATION`].
 pub fn read_revocation(text: &str) -> Result<Vec<IbGib>, SyncError> {
-    frames(&mut object(text)?)
+    frames(&mut body(text)?)
+}
+
+fn body(text: &str) -> Result<Map<String, Value>, SyncError> {
+    as_object(js::parse_few(text, MAX_BODY_VALUES))
 }
 
 fn frames(map: &mut Map<String, Value>) -> Result<Vec<IbGib>, SyncError> {
@@ -281,7 +287,11 @@ pub fn printable(text: &str) -> String {
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
-    match js::parse(text) {
+    as_object(js::parse(text))
+}
+
+fn as_object(parsed: Result<Value, js::JsonError>) -> Result<Map<String, Value>, SyncError> {
+    match parsed {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(malformed("message")),
         Err(error) => Err(SyncError::Protocol(error.to_string())),

@@ -4,11 +4,12 @@ use std::future::{Ready, ready};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::Request;
 use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,11 +17,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 
+use super::places::{Place, Places};
+use super::whence::{TrustedProxy, Whence, is_proxy};
+
 /// What a request's handlers know of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     local: SocketAddr,
-    peer: SocketAddr,
+    peer: IpAddr,
+    meter: Arc<Meter>,
+    place: Arc<Mutex<Option<Place<Option<Whence>>>>>,
 }
 
 impl Connection {
@@ -28,16 +34,59 @@ impl Connection {
     pub(super) fn on_loopback(&self) -> bool {
         self.local.ip().to_canonical().is_loopback()
     }
+
+    /// Whom it came from.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// What may still arrive on it.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Gives its place back: as a WebSocket it takes another kind.
+    pub(super) fn give_place_back(&self) {
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
-/// The address that a request comes from; none where its connection is not known.
-pub(super) fn client_address(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<Connection>().map(|connection| connection.peer.ip())
+/// Bounds how many bytes may still arrive on a connection, so that whatever a library gathers of
+/// them before it hands them out is bounded as well.
+#[derive(Debug)]
+pub(super) struct Meter(AtomicU64);
+
+impl Meter {
+    const UNBOUND: u64 = u64::MAX;
+
+    /// From now on so many may arrive.
+    pub(super) fn bound(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// From now on any number may.
+    pub(super) fn lift(&self) {
+        self.0.store(Meter::UNBOUND, Ordering::Relaxed);
+    }
+
+    fn count(&self, bytes: usize) -> io::Result<()> {
+        let spend = |left: u64| match left {
+            Meter::UNBOUND => Some(left),
+            left => left.checked_sub(bytes as u64),
+        };
+        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+        let too_much = |_| io::Error::other("too many bytes before an identity was proved");
+        spent.map(drop).map_err(too_much)
+    }
 }
 
 /// Takes connections in.
 #[derive(Debug, Clone)]
 pub(super) struct Door {
+    /// Places for connections; those of a trusted proxy have no share.
+    pub(super) places: Arc<Places<Option<Whence>>>,
+    /// Proxies that many clients come through.
+    pub(super) trusted: Arc<[TrustedProxy]>,
     /// How long the other side may take nothing of what is sent.
     pub(super) patience: Duration,
 }
@@ -50,10 +99,16 @@ impl<S> Accept<TcpStream, S> for Door {
     fn accept(&self, tcp: TcpStream, service: S) -> Self::Future {
         let enter = || {
             tcp.set_nodelay(true)?;
-            Ok(Connection { local: tcp.local_addr()?, peer: tcp.peer_addr()? })
+            let (local, peer) = (tcp.local_addr()?, tcp.peer_addr()?.ip());
+            let who = (!is_proxy(peer, &self.trusted)).then(|| Whence::of(peer));
+            let full = || io::Error::other("too many connections");
+            let place = self.places.take(&who, 1).ok_or_else(full)?;
+            let meter = Arc::new(Meter(AtomicU64::new(Meter::UNBOUND)));
+            Ok(Connection { local, peer, meter, place: Arc::new(Mutex::new(Some(place))) })
         };
         ready(enter().map(|connection| {
-            let stream = Stream { tcp, patience: self.patience, stalled: None };
+            let (patience, connected) = (self.patience, connection.clone());
+            let stream = Stream { tcp, patience, stalled: None, connected };
             (stream, Extension(connection).layer(service))
         }))
     }
@@ -66,6 +121,7 @@ pub(super) struct Stream {
     tcp: TcpStream,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    connected: Connection,
 }
 
 impl Stream {
@@ -92,7 +148,9 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        Poll::Ready(self.connected.meter.count(buf.filled().len() - before))
     }
 }
 

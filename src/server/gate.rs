@@ -1,5 +1,8 @@
 //! What a session may do, by the server's ledger.
 
+use std::sync::{Mutex, PoisonError};
+
+use super::sockets::Seat;
 use super::state::{Shared, token_hash};
 use crate::ibgib::addr::lower_hex;
 use crate::ibgib::{Addr, Moment};
@@ -12,6 +15,7 @@ pub(super) struct LedgerGate<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
     pub(super) domain: Addr,
+    pub(super) seat: &'a Mutex<Seat>,
 }
 
 impl Gate for LedgerGate<'_> {
@@ -26,6 +30,8 @@ impl Gate for LedgerGate<'_> {
         if age > self.shared.opts.session_time.as_millis() {
             return Err(refused("has expired"));
         }
+        // Before the session counts as connected: without a place it comes again.
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain)?;
         if !self.ledger.connect_session(session, now)? {
             return Err(refused("was connected before"));
         }

@@ -1,22 +1,26 @@
 //! The receiver as a server: HTTP and WebSocket on one port, over one SQLite file.
 
+mod body;
 mod connection;
+mod files;
 mod gate;
 mod newcomers;
 mod origin;
+mod places;
 mod queue;
 mod refusals;
 mod routes;
 mod socket;
+mod sockets;
 mod state;
 mod stream;
 mod tls;
+mod whence;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum_server::Handle;
@@ -28,8 +32,10 @@ use crate::space::SpaceError;
 use crate::sync::Quota;
 use crate::sync::flow::{Limits, Staging};
 use connection::Door;
+pub use files::{files_needed, raise_file_limit};
 pub use origin::{HostName, Origin};
 use state::Shared;
+pub use whence::TrustedProxy;
 
 /// Who may register an identity.
 #[derive(Debug, Clone)]
@@ -64,8 +70,14 @@ pub struct ServerOpts {
     pub allow_origins: Vec<Origin>,
     /// The names, besides loopback's own, under which it may be asked on loopback.
     pub allow_hosts: Vec<HostName>,
-    /// How many WebSockets may be open at once.
+    /// Proxies whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// How many connections may be open at once that are no WebSockets.
+    pub max_connections: usize,
+    /// How many WebSockets may be open at once that proved an identity.
     pub max_sockets: usize,
+    /// How many may be that did not yet.
+    pub max_unproved: usize,
     /// How much one saga may bring.
     pub limits: Limits,
     /// How many bytes all sagas together may stage at once; none for any amount.
@@ -77,13 +89,13 @@ pub struct ServerOpts {
     pub max_new_identities: Option<u32>,
     /// How many turns one session may take.
     pub max_turns: u64,
-    /// How many answers may be streamed at once; each takes a thread.
+    /// How many answers may be streamed at once.
     pub max_streams: usize,
     /// How long an established session may wait for its connection.
     pub session_time: Duration,
     /// How long a token is good.
     pub token_time: Duration,
-    /// How patient its sockets are; `idle` also limits how long the head of a request, its body
+    /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
     pub patience: Patience,
 }
@@ -98,7 +110,10 @@ impl ServerOpts {
             tls: None,
             allow_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            max_connections: 1024,
             max_sockets: 256,
+            max_unproved: 512,
             limits: Limits::default(),
             max_staged_bytes: None,
             quota: Quota::default(),
@@ -134,12 +149,19 @@ pub enum ServerError {
     Failed(std::io::Error),
 }
 
-/// Closes connections that say nothing for too long, before their first request and after.
+/// How long the head of a request may take at most, the silence before it included.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How many bytes of a request, and of an answer, a connection holds; so long may a head be.
+const BUFFER: usize = 64 << 10;
+
+/// Closes connections that say nothing for too long, before their first request and after, and
+/// bounds what they hold.
 fn bound_silence<Acceptor>(
     mut server: axum_server::Server<SocketAddr, Acceptor>,
     silence: Duration,
 ) -> axum_server::Server<SocketAddr, Acceptor> {
-    server.http_builder().http1().header_read_timeout(silence);
+    let silence = silence.min(HEAD_TIME);
+    server.http_builder().http1().header_read_timeout(silence).max_buf_size(BUFFER);
     server.first_request_timeout(silence)
 }
 
@@ -165,9 +187,13 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let handle = Handle::new();
+        let door = Door {
+            places: Arc::clone(&shared.connections),
+            trusted: shared.opts.trusted_proxies.clone().into(),
+            patience: silence,
+        };
         let service = routes::router(Arc::clone(&shared)).into_make_service();
         let secure = tls.is_some();
-        let door = Door { patience: silence };
         let task = match tls {
             None => {
                 let server =
@@ -198,7 +224,7 @@ impl Server {
 
     /// How many WebSockets are open.
     pub fn open_sockets(&self) -> usize {
-        self.shared.open_sockets.load(Ordering::SeqCst)
+        self.shared.sockets.open()
     }
 
     /// How many bytes are staged; none where that is not bounded.
@@ -213,7 +239,7 @@ impl Server {
         let ended = self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         // A commit is one transaction: it is done or it is not, but it is not cut off for haste.
         for _ in 0..600 {
-            if self.shared.open_sockets.load(Ordering::SeqCst) == 0 {
+            if self.shared.sockets.open() == 0 {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,14 +1,13 @@
 //! How many identities may be new from one address in a day: a quota for each identity bounds nobody
 //! who can have as many as he likes (docs/protocol.md, section 5, "Quotas").
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use axum::http::StatusCode;
 
 use super::Registration;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
+use super::whence::Whence;
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::space::{Pooled, Space};
 use crate::sync::domain;
@@ -23,7 +22,7 @@ pub(super) fn register(
     space: &Pooled,
     addr: &Addr,
     genesis: &IbGib,
-    from: Option<IpAddr>,
+    from: Whence,
 ) -> Result<Addr, Failure> {
     let is_open = matches!(shared.opts.registration, Registration::Open);
     let most = shared.opts.max_new_identities.filter(|_| is_open);
@@ -31,7 +30,7 @@ pub(super) fn register(
     let (Some(most), None) = (most, space.find(addr)?) else {
         return Ok(domain::register(&**space, genesis, quota)?);
     };
-    let (ledger, from) = (space.ledger(), neighbourhood(from));
+    let (ledger, from) = (space.ledger(), from.to_string());
     let day = Moment::now().ms() / MS_IN_A_DAY;
     // Whoever asks again and again costs neither a write nor the checks of a genesis.
     if ledger.newcomers(day, &from)? >= u64::from(most) {
@@ -48,18 +47,6 @@ pub(super) fn register(
     Ok(registered?)
 }
 
-/// What counts as one address: of IPv6 a whole /64, since that much is given to one customer.
-fn neighbourhood(from: Option<IpAddr>) -> String {
-    match from.map(|ip| ip.to_canonical()) {
-        Some(IpAddr::V4(ip)) => ip.to_string(),
-        Some(IpAddr::V6(ip)) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        None => "unknown".to_owned(),
-    }
-}
-
 fn too_many(most: u32, from: &str) -> Failure {
     let message = format!(
         "{most} identities were registered from {from} today, and no more are in one day; try \
@@ -67,22 +54,4 @@ fn too_many(most: u32, from: &str) -> Failure {
     );
     refusals::log(format_args!("request refused: {message}"));
     Failure::new(StatusCode::TOO_MANY_REQUESTS, RefusalCode::Identities, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_is_one_of_ipv4_or_a_64_of_ipv6() {
-        for (ip, counted) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
-        ] {
-            assert_eq!(neighbourhood(Some(ip.parse().unwrap())), counted);
-        }
-    }
 }

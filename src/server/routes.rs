@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tracing::info;
 
-use super::connection::client_address;
+use super::connection::Connection;
 use super::state::{Shared, token_hash};
-use super::{newcomers, origin, refusals, socket, stream};
-use crate::ibgib::{Addr, IbGib, Moment};
-use crate::keystone::{KEYSTONE, StepsOnly};
+use super::{body, newcomers, origin, refusals, socket, stream};
+use crate::ibgib::{Addr, Moment};
+use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES, StepsOnly};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
 use crate::sync::domain::{Evolution, IdentityFrames, LiveWatch};
@@ -159,13 +158,14 @@ async fn health() -> Response {
 
 async fn register(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let from = client_address(&request);
-    let text = body(request, shared.opts.patience.idle).await?;
-    let at = Arc::clone(&shared);
+    let from = shared.whence(&connection, request.headers());
+    let text = read_body(&shared, &connection, request, MAX_FRAME_BYTES).await?;
+    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, move || {
-        let genesis = IbGib::from_json(&text).map_err(SyncError::from)?;
+        let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
         if !shared.may_register(&addr) {
             let message = format!("{addr} may not register here: it is not on the server's list");
@@ -181,18 +181,20 @@ async fn register(
 
 async fn evolve(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
-    let text = body(request, shared.opts.patience.idle).await?;
+    if !shared.may_register(&identity) {
+        body::refuse(request.into_body()).await;
+        return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
+    }
+    let text = read_body(&shared, &connection, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let at = Arc::clone(&shared);
+    let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     let (session, is_new) = blocking(&at, move || {
         let (frames, session) = wire::read_evolution(&text)?;
-        if !shared.may_register(&identity) {
-            return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
-        }
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
         let evolution = Evolution::check(&*space, &identity, &frames, &session, quota)?;
@@ -211,6 +213,7 @@ async fn evolve(
         Ok((tjp, is_new))
     })
     .await?;
+    drop(turn);
     // Who posts the same again has waited, or is the one that others wait for.
     if is_new {
         queues.wait(&of, &session).await;
@@ -220,12 +223,13 @@ async fn evolve(
 
 async fn revoke(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
-    let text = body(request, shared.opts.patience.idle).await?;
-    let at = Arc::clone(&shared);
+    let text = read_body(&shared, &connection, request, MAX_BODY).await?;
+    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
@@ -239,9 +243,12 @@ async fn revoke(
 
 async fn identity(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    let whence = shared.whence(&connection, &headers);
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
@@ -251,7 +258,7 @@ async fn identity(
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
         let mut left = MAX_IDENTITY;
-        stream::answer(&shared, &identity, &space, move |space| {
+        stream::answer(&shared, whence, &identity, &space, move |space| {
             if left == 0 {
                 return Ok(None);
             }
@@ -282,12 +289,14 @@ async fn latest(
 
 async fn ibgibs(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let addr = parse(query.get("addr").map_or("", String::as_str))?;
     let is_set = |key: &str| query.get(key).is_some_and(|value| value == "true");
+    let whence = shared.whence(&connection, &headers);
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
@@ -301,7 +310,7 @@ async fn ibgibs(
         }
         let mut ids = graph_ids(&*space, &[id], live)?.into_iter();
         let (of, mut watch) = (identity.clone(), LiveWatch::default());
-        stream::answer(&shared, &identity, &space, move |space| {
+        stream::answer(&shared, whence, &identity, &space, move |space| {
             watch.check(space, &of)?;
             Ok(ids.next().map(|id| space.text_to_send(id)).transpose()?)
         })
@@ -329,27 +338,18 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
     Ok(space)
 }
 
-async fn body(request: Request, patience: Duration) -> Result<String, Failure> {
-    let too_large = || {
-        let message = format!("a body holds at most {MAX_BODY} bytes");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, RefusalCode::Limit, message)
-    };
-    let late = |_| {
-        let message = "the body did not arrive in time";
-        Failure::new(StatusCode::REQUEST_TIMEOUT, RefusalCode::Timeout, message)
-    };
-    // What says that it is too large is not read first.
-    let stated = request.headers().get(header::CONTENT_LENGTH);
-    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large());
-    }
-    let bytes = tokio::time::timeout(patience, to_bytes(request.into_body(), MAX_BODY)).await;
-    let bytes = bytes.map_err(late)?.map_err(|_| too_large())?;
-    String::from_utf8(bytes.into()).map_err(|_| bad_request("the body is not UTF-8"))
+async fn read_body(
+    shared: &Shared,
+    connection: &Connection,
+    request: Request,
+    most: usize,
+) -> Result<String, Failure> {
+    let (head, body) = request.into_parts();
+    let whence = shared.whence(connection, &head.headers);
+    body::read(shared, whence, &head.headers, body, most).await
 }
 
-fn bad_request(message: &str) -> Failure {
+pub(super) fn bad_request(message: &str) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, RefusalCode::Protocol, message)
 }
 

@@ -1,18 +1,22 @@
 //! The receiver's end of the WebSocket.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tracing::info;
 
+use super::connection::Connection;
 use super::gate::LedgerGate;
 use super::routes::Failure;
-use super::state::{Shared, SocketPlace};
+use super::sockets::Seat;
+use super::state::{LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::Addr;
 use crate::peer::channel::{Channel, Went};
@@ -26,22 +30,31 @@ use crate::sync::{Paused, ReceiverOpts, SyncError};
 /// How many bytes of new ibGibs leave the writing back of SQLite's log to the next request.
 const LITTLE: u64 = 4 << 20;
 
+/// How many bytes a socket reads at once; it holds as many while it waits.
+const READ_BUFFER: usize = 32 << 10;
+
 /// Opens a WebSocket where there is a place for one.
 pub(super) async fn upgrade(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let Some(place) = shared.take_socket() else {
+    let whence = shared.whence(&connection, &headers);
+    let Some(seat) = shared.sockets.take(whence, connection.meter()) else {
         return Failure::busy("too many open sessions; try again in a moment").into_response();
     };
+    connection.give_place_back();
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| serve(shared, socket, place))
+        .read_buffer_size(READ_BUFFER)
+        .on_upgrade(move |socket| serve(shared, socket, seat))
 }
 
-async fn serve(shared: Arc<Shared>, socket: WebSocket, place: SocketPlace) {
+async fn serve(shared: Arc<Shared>, socket: WebSocket, seat: Seat) {
+    let seat = Arc::new(Mutex::new(seat));
     let patience: Patience = shared.opts.patience;
     let (channel, pump) = pump::connect(ServerSocket(socket), "the client".into(), patience);
     let stopping = Arc::clone(&shared);
@@ -53,14 +66,14 @@ async fn serve(shared: Arc<Shared>, socket: WebSocket, place: SocketPlace) {
             () = stopping.stopped() => {}
         }
     };
-    tokio::join!(pump, session(shared, channel));
-    drop(place);
+    tokio::join!(pump, session(shared, channel, Arc::clone(&seat)));
+    drop(seat);
 }
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
 /// effort, and the channel is dropped, which closes the socket.
-async fn session(shared: Arc<Shared>, channel: Channel) {
-    let mut talk = Talk { shared: Arc::clone(&shared), channel, begun: None };
+async fn session(shared: Arc<Shared>, channel: Channel, seat: Arc<Mutex<Seat>>) {
+    let mut talk = Talk { shared: Arc::clone(&shared), channel, seat, begun: None };
     let mut revoked = shared.revocations();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
@@ -78,6 +91,7 @@ async fn session(shared: Arc<Shared>, channel: Channel) {
                 return talk.end(Err(error)).await;
             }
             let text = said.take();
+            let large = shared.large(text.as_ref().map_or(0, String::len)).await;
             let stepped = shared.work(move || {
                 let went = talk.step(text);
                 (talk, went)
@@ -86,8 +100,10 @@ async fn session(shared: Arc<Shared>, channel: Channel) {
                 tracing::error!("a session failed");
                 return;
             };
+            drop(large);
             talk = stepped.0;
             match stepped.1 {
+                Ok(Went::Heard(text)) => said = Some(text),
                 Ok(Went::Done) => return talk.end(Ok(())).await,
                 Err(error) => return talk.end(Err(error)).await,
                 other => went = Some(other),
@@ -122,6 +138,7 @@ async fn unless_revoked<T>(
 struct Talk {
     shared: Arc<Shared>,
     channel: Channel,
+    seat: Arc<Mutex<Seat>>,
     begun: Option<Begun>,
 }
 
@@ -153,10 +170,10 @@ impl Talk {
         let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
         let (shared, ledger) = (&*self.shared, space.ledger());
-        let gate = LedgerGate { shared, ledger, domain: domain.clone() };
+        let gate = LedgerGate { shared, ledger, domain: domain.clone(), seat: &self.seat };
         let paused = receiver.take().ok_or_else(silent)?;
         let mut resumed = paused.resume(&*space, &gate);
-        let went = self.channel.drive(&mut resumed, said);
+        let went = self.channel.drive(&mut resumed, said, LARGE);
         *receiver = Some(resumed.pause());
         if matches!(went, Ok(Went::Done)) {
             // The answer is out already. What is little is left to the next request that writes.

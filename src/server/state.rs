@@ -2,19 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+use super::connection::Connection;
+use super::places::Places;
 use super::queue::Queues;
+use super::sockets::Sockets;
+use super::whence::Whence;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Pool, Pooled, SpaceError};
 use crate::sync::flow::Staging;
 
 /// How much may wait for the disk at the same time.
-const WORKERS: usize = 32;
+pub(super) const WORKERS: usize = 32;
+/// How many bytes of bodies are held, beyond what each may hold that is small.
+const BODY_BYTES: usize = 64 << 20;
+/// What is larger is read alone.
+pub(super) const LARGE: usize = 384 << 10;
 /// How many connections to the file are kept while nobody needs them.
 const IDLE_CONNECTIONS: usize = 8;
 
@@ -25,8 +33,11 @@ const REVOKED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) opts: ServerOpts,
-    pub(super) open_sockets: AtomicUsize,
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) connections: Arc<Places<Option<Whence>>>,
+    pub(super) sockets: Arc<Sockets>,
+    pub(super) streams: Arc<Places<Whence>>,
+    /// Bytes of bodies in flight.
+    pub(super) bytes: Arc<Places<Whence>>,
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
     pub(super) staging: Option<Staging>,
@@ -35,6 +46,8 @@ pub(super) struct Shared {
     spaces: Arc<Pool>,
     /// Places for what waits for the disk, each of which takes a thread and a connection.
     workers: Arc<Semaphore>,
+    /// What is large is read one at a time.
+    large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
     revoked: broadcast::Sender<Addr>,
 }
@@ -47,23 +60,27 @@ impl Shared {
         let now = Moment::now().ms();
         space.ledger().purge_tokens(now)?;
         space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
-        let streams = Arc::new(Semaphore::new(opts.max_streams));
-        let (open_sockets, stopping) = (AtomicUsize::new(0), watch::Sender::new(false));
-        let (queues, revoked) = (Arc::default(), broadcast::Sender::new(REVOKED));
-        let workers = Arc::new(Semaphore::new(WORKERS));
+        // One address takes no more than a part, so that some is left for everybody else.
+        let half = |most: usize| Places::new(most, most.div_ceil(2));
+        let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
+        let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
+        let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
+        let (workers, large) = (Semaphore::new(WORKERS), Semaphore::new(1));
         let staging = opts.max_staged_bytes.map(Staging::new);
-        let shared = Shared {
+        Ok(Shared {
             opts,
-            open_sockets,
+            connections,
+            sockets,
             streams,
-            queues,
+            bytes,
+            queues: Arc::default(),
             staging,
             spaces,
-            workers,
-            stopping,
-            revoked,
-        };
-        Ok(shared)
+            workers: Arc::new(workers),
+            large: Arc::new(large),
+            stopping: watch::Sender::new(false),
+            revoked: broadcast::Sender::new(REVOKED),
+        })
     }
 
     /// The space of a domain, on a connection that is given back when it is dropped.
@@ -133,28 +150,22 @@ impl Shared {
         self.revoked.subscribe()
     }
 
-    /// Takes one of the places for sockets; none when all are taken.
-    pub(super) fn take_socket(self: &Arc<Self>) -> Option<SocketPlace> {
-        let most = self.opts.max_sockets;
-        let taken = self.open_sockets.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
-            (open < most).then_some(open + 1)
-        });
-        taken.ok().map(|_| SocketPlace(Arc::clone(self)))
+    /// Of whom a request is.
+    pub(super) fn whence(&self, connection: &Connection, headers: &HeaderMap) -> Whence {
+        Whence::of_request(connection.peer(), headers, &self.opts.trusted_proxies)
+    }
+
+    /// Waits for the turn of something large: read, it takes many times its bytes of memory.
+    pub(super) async fn large(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        if bytes < LARGE {
+            return None;
+        }
+        Arc::clone(&self.large).acquire_owned().await.ok()
     }
 }
 
 fn session_ms(opts: &ServerOpts) -> u64 {
     u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A place for a socket, given back when dropped.
-#[derive(Debug)]
-pub(super) struct SocketPlace(Arc<Shared>);
-
-impl Drop for SocketPlace {
-    fn drop(&mut self) {
-        self.0.open_sockets.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// How a token stands in the ledger: hashed, so that the file gives nobody access.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::places::Place;
 use super::routes::Failure;
 use super::state::Shared;
+use super::whence::Whence;
 use crate::ibgib::Addr;
 use crate::space::SqliteSpace;
 use crate::sync::SyncError;
@@ -33,6 +34,7 @@ impl<F> NextLine for F where
 /// where the first piece cannot be read.
 pub(super) fn answer(
     shared: &Arc<Shared>,
+    whence: Whence,
     domain: &Addr,
     space: &SqliteSpace,
     mut next: impl NextLine,
@@ -42,8 +44,8 @@ pub(super) fn answer(
     if is_whole {
         return Ok((kind, first).into_response());
     }
-    let place = Arc::clone(&shared.streams).try_acquire_owned();
-    let place = place.map_err(|_| Failure::busy("too many readers; try again in a moment"))?;
+    let full = || Failure::busy("too many readers; try again in a moment");
+    let place = shared.streams.take(&whence, 1).ok_or_else(full)?;
     let rest = Rest { shared: Arc::clone(shared), domain: domain.clone(), next, _place: place };
     let rest = futures_util::stream::unfold(Some((Some(first), rest)), |rest| async {
         match rest? {
@@ -59,7 +61,7 @@ struct Rest<N> {
     shared: Arc<Shared>,
     domain: Addr,
     next: N,
-    _place: OwnedSemaphorePermit,
+    _place: Place<Whence>,
 }
 
 /// A piece, and how it goes on after it.

@@ -147,7 +147,7 @@ fn too_much_and_too_slow_is_refused() {
 #[test]
 fn there_is_place_for_so_many() {
     let host = Host::with(|opts| {
-        opts.max_sockets = 2;
+        opts.max_unproved = 2;
         opts.max_streams = 1;
         opts.patience.idle = Duration::from_millis(1500);
     });
