@@ -59,6 +59,11 @@ pub(super) struct Meter(AtomicU64);
 impl Meter {
     const UNBOUND: u64 = u64::MAX;
 
+    /// Any number may arrive.
+    pub(super) fn new() -> Arc<Meter> {
+        Arc::new(Meter(AtomicU64::new(Meter::UNBOUND)))
+    }
+
     /// From now on so many may arrive.
     pub(super) fn bound(&self, bytes: u64) {
         self.0.store(bytes, Ordering::Relaxed);
@@ -103,7 +108,7 @@ impl<S> Accept<TcpStream, S> for Door {
             let who = (!is_proxy(peer, &self.trusted)).then(|| Whence::of(peer));
             let full = || io::Error::other("too many connections");
             let place = self.places.take(&who, 1).ok_or_else(full)?;
-            let meter = Arc::new(Meter(AtomicU64::new(Meter::UNBOUND)));
+            let meter = Meter::new();
             Ok(Connection { local, peer, meter, place: Arc::new(Mutex::new(Some(place))) })
         };
         ready(enter().map(|connection| {

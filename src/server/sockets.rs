@@ -85,3 +85,44 @@ impl Drop for Seat {
         self.sockets.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(name: &str) -> Addr {
+        let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
+        Addr::parse(&format!("{name}^{hash}")).unwrap()
+    }
+
+    fn whence(last: u8) -> Whence {
+        Whence::of([10, 0, 0, last].into())
+    }
+
+    #[test]
+    fn one_address_and_one_identity_have_a_share_each() {
+        let sockets = Sockets::new(400, 400);
+        let take = |last| sockets.take(whence(last), &Meter::new());
+        let mut held: Vec<Seat> = std::iter::from_fn(|| take(1)).collect();
+        assert_eq!(held.len(), 100, "a quarter of the places before the proof");
+        let mut proved = 0;
+        let mut last = 2;
+        loop {
+            let mut seat = take(last).unwrap();
+            last = last % 200 + 2;
+            if let Err(error) = seat.prove(&identity("a")) {
+                assert_eq!(error.refusal().code, RefusalCode::Busy);
+                break;
+            }
+            proved += 1;
+            held.push(seat);
+        }
+        assert_eq!(proved, 100, "a quarter of the places after it");
+        let mut other = take(1).is_none().then(|| take(2)).flatten().unwrap();
+        other.prove(&identity("b")).unwrap();
+        assert_eq!(sockets.open(), held.len() + 1);
+        drop((held, other));
+        assert_eq!(sockets.open(), 0);
+        assert!(take(1).unwrap().prove(&identity("a")).is_ok(), "all was given back");
+    }
+}
