@@ -210,6 +210,17 @@ fn a_disk_that_can_only_be_read_is_read() {
 }
 
 #[test]
+fn a_server_does_not_start_on_a_file_that_can_only_be_read() {
+    let Some(disk) = Disk::mount(8 << 10) else { return };
+    let world = world();
+    let space = disk.path().join("server.db");
+    fs::copy(world.path("a/receiver.db"), &space).unwrap();
+    disk.make_read_only();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--space", space.to_str().unwrap()];
+    world.fails_as("a", &args, "read_only", 4);
+}
+
+#[test]
 fn a_file_that_may_not_be_read_is_no_damaged_one() {
     let world = world();
     copy_home(&world, &[""]);

@@ -70,10 +70,11 @@ fn tip_at(path: &Path, domain: &str, tjp: &Addr) -> Option<Addr> {
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }
 
-/// Edits X a few times.
-fn edit(world: &World, home: &str, what: &str) {
+/// Edits X a few times; `size` says how much the edits weigh.
+fn edit(world: &World, home: &str, what: &str, size: usize) {
     for at in 0..3 {
-        world.ok(home, &["mut8", "X", "--set", &format!("{what}{at}=1")]);
+        let text = "a".repeat(if at == 0 { size } else { 1 });
+        world.ok(home, &["mut8", "X", "--set", &format!("{what}{at}={text}")]);
     }
 }
 
@@ -104,12 +105,14 @@ impl Template {
         let identity = setup["identity"].as_str().unwrap();
         world.ok("b", &["setup", "--server", &serve.url, "--raw-secret", "--join", identity]);
         world.ok("b", &["sync"]);
+        // What goes one way takes several messages.
+        let size = if kind == Kind::Merge { 1 } else { 120_000 };
         if matches!(kind, Kind::Pull | Kind::Merge) {
-            edit(&world, "b", "theirs");
+            edit(&world, "b", "theirs", size);
             world.ok("b", &["sync"]);
         }
         if matches!(kind, Kind::Push | Kind::Merge) {
-            edit(&world, "a", "mine");
+            edit(&world, "a", "mine", size);
         }
         assert_eq!(serve.signal("-TERM"), Some(0));
         let x = |space: &SqliteSpace| space.name("X").unwrap().unwrap();
