@@ -135,3 +135,30 @@ fn a_server_cannot_start_on_a_full_disk_and_says_why() {
     let space = space.to_str().unwrap();
     world.fails_as("a", &["serve", "--listen", "127.0.0.1:0", "--space", space], "disk_full", 4);
 }
+
+#[test]
+fn a_full_disk_is_this_machines_own_where_the_receiver_is_embedded() {
+    let Some(disk) = Disk::mount(16 << 10) else { return };
+    let world = World::new();
+    let home = disk.path().join("home");
+    let home = home.to_str().unwrap();
+    world.ok(home, &["setup", "--raw-secret"]);
+    world.ok(home, &["sync"]);
+    grow(&world, home, 1000);
+    let mut full = 0;
+    for left in LEFT {
+        disk.fill_but(left);
+        let told = world.json(home, &["sync", "--retry-for", "0"]);
+        disk.free();
+        if told["ok"] == true {
+            world.ok(home, &["mut8", "X", "--set", &format!("t={left}{}", text(100))]);
+            continue;
+        }
+        full += 1;
+        assert_eq!(told["error"]["code"], "disk_full", "{left} KiB left: {told}");
+        assert_eq!(told["exit"], 4, "{left} KiB left: {told}");
+    }
+    assert!(full >= 4, "the disk was full {full} times only");
+    world.ok(home, &["sync"]);
+    world.ok(home, &["check"]);
+}

@@ -119,7 +119,7 @@ fn a_sender_whose_handshake_fails_closes() {
                     |_| vec![],
                     |url| converse(host, &person, made, url),
                 );
-                assert!(matches!(failed, Err(PeerError::Stopped { .. })), "{failed:?}");
+                assert!(matches!(failed, Err(PeerError::Late { .. })), "{failed:?}");
             });
         },
     );

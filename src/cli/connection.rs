@@ -1,7 +1,7 @@
 //! The way to the server: the configured one, or the receiver embedded in this program.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use super::home::{Config, Home, Lasting};
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret};
-use crate::peer::{Endpoint, Identity, Link, NoWatch, Patience, Remote, client};
+use crate::peer::{Endpoint, Identity, Link, NoWatch, Patience, PeerError, Remote, client};
 use crate::server::{Server, ServerOpts};
-use crate::space::{Space, SpaceExt, SqliteSpace};
+use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
 use crate::sync::msg::Token;
+use crate::sync::{DISK_FULL, SyncError};
 
 /// The name under which a space keeps the identity.
 pub const NAME_IDENTITY: &str = "I";
@@ -30,6 +31,7 @@ pub struct Connection {
     runtime: Runtime,
     endpoint: Endpoint,
     embedded: Option<Server>,
+    receiver: PathBuf,
     name: String,
 }
 
@@ -55,12 +57,25 @@ impl Connection {
             }
         };
         let endpoint = Endpoint::new(&url, config.ca_cert.as_deref(), config.allow_plaintext)?;
-        Ok(Connection { runtime, endpoint, embedded, name })
+        Ok(Connection { runtime, endpoint, embedded, receiver: home.receiver_path(), name })
     }
 
     /// A link to the server.
     pub fn link(&self) -> Result<Remote<'_>, CliError> {
         Ok(Remote::new(&self.runtime, self.endpoint.clone(), Patience::default())?)
+    }
+
+    /// What went wrong with the server, as a command ends with it: an embedded one's full disk is
+    /// this machine's.
+    pub fn explain(&self, error: PeerError) -> CliError {
+        match error {
+            PeerError::Sync(SyncError::Refused(refusal))
+                if self.embedded.is_some() && refusal.message == DISK_FULL =>
+            {
+                SpaceError::Full(self.receiver.clone()).into()
+            }
+            error => error.into(),
+        }
     }
 
     /// The server as people read it.
@@ -166,7 +181,8 @@ pub fn token(
         return Ok(kept.token.value);
     }
     let identity = identity(space, secret)?;
-    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)?;
+    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)
+        .map_err(|error| connection.explain(error))?;
     keep_token(home, connection, &domain, token.as_ref());
     let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");
     token.map(|token| token.value).ok_or_else(none)

@@ -252,7 +252,8 @@ fn register(
     let genesis = space.get(domain)?.ok_or_else(absent)?;
     link.register(&genesis).map_err(|error| {
         ctx.out.note("everything is made here; only the registration is missing");
-        let error = CliError::from(error)
+        let error = connection
+            .explain(error)
             .at(format_args!("the identity could not be registered with {}", connection.name()));
         error.hint("run `sync-gib setup` again to finish")
     })

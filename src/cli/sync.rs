@@ -84,7 +84,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let mut observer = Observer::new(progress, args.trace.as_deref())?;
     let synced = client::sync(&space, &link, &identity, &opts, &mut observer);
     observer.finish()?;
-    let synced = synced.map_err(|error| explain(error.into(), &space))?;
+    let synced = synced.map_err(|error| explain(connection.explain(error), &space))?;
     connection::keep_token(&home, &connection, &identity.domain, synced.token.as_ref());
     name_x(&space, &synced)?;
     match args.dry_run {

@@ -8,6 +8,9 @@ use crate::space::SpaceError;
 /// What can be done where a bound for good is reached.
 const AT_A_BOUND: &str = "nothing of this was stored. `sync --pull-only` works while the reserve \
     for signing on lasts, revoking always; whoever runs the server can raise";
+/// What a refusal says where the disk of the one who refuses is full.
+pub const DISK_FULL: &str =
+    "the server's disk is full; nothing is lost, and the same again works once it has room";
 
 /// Why a session or a saga ended before its commit.
 #[derive(Debug, thiserror::Error)]
@@ -95,11 +98,7 @@ impl SyncError {
             SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
         };
         let message = match code {
-            RefusalCode::Internal if self.is_full_disk() => {
-                "the server's disk is full; nothing is lost, and the same again works once it has \
-                 room"
-                    .to_owned()
-            }
+            RefusalCode::Internal if self.is_full_disk() => DISK_FULL.to_owned(),
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
             RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),

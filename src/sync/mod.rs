@@ -16,7 +16,7 @@ pub mod receiver;
 pub mod sender;
 pub mod session;
 
-pub use error::SyncError;
+pub use error::{DISK_FULL, SyncError};
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};
 pub use quota::Quota;
