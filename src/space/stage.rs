@@ -423,6 +423,17 @@ mod tests {
         assert_eq!(stage.iter().map(Result::unwrap).collect::<Vec<_>>(), items);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_as_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = File::options().read(true).write(true).open("/dev/full").unwrap();
+        let mut stage = Stage::in_file(full, dir.path());
+        stage.push(Prepared::new(&World::default().stone("a")).unwrap()).unwrap();
+        let error = stage.flush().unwrap_err();
+        assert!(matches!(error, SpaceError::Full(_)), "{error:?}");
+    }
+
     #[test]
     fn an_overlay_shows_both() {
         let (_dir, mut stage) = stage();

@@ -374,3 +374,27 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
     assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
 }
+
+#[test]
+fn a_put_for_which_there_is_no_room_changes_nothing_and_can_be_done_again() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let x = world.timeline("x");
+    let first = world.all().to_vec();
+    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    space.put_all(&first).unwrap();
+    let before = space.count().unwrap();
+    world.edit(x, json!({ "text": "a".repeat(1 << 20) }));
+    let limit = |pages: &str| {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        space.file.lock().query_row(&pragma, [], |_| Ok(())).unwrap();
+    };
+    limit("100");
+    let full = space.put_all(world.all()).unwrap_err();
+    assert!(matches!(full, SpaceError::Full(_)), "{full:?}");
+    assert_eq!(space.count().unwrap(), before);
+    limit("1000000");
+    space.put_all(world.all()).unwrap();
+    assert!(space.find(&addr(world.tip(x))).unwrap().is_some());
+    space.check_file().unwrap();
+}
