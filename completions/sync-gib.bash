@@ -49,6 +49,9 @@ _sync__gib() {
             sync__gib,rel8)
                 cmd="sync__gib__subcmd__rel8"
                 ;;
+            sync__gib,repair)
+                cmd="sync__gib__subcmd__repair"
+                ;;
             sync__gib,serve)
                 cmd="sync__gib__subcmd__serve"
                 ;;
@@ -77,7 +80,7 @@ _sync__gib() {
 
     case "${cmd}" in
         sync__gib)
-            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check graph new mut8 rel8 get put log serve verify hash transform keystone generate"
+            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 get put log serve verify hash transform keystone generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -95,7 +98,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__check)
-            opts="-q -v -h --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --local --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -408,8 +411,34 @@ _sync__gib() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sync__subcmd__gib__subcmd__repair)
+            opts="-q -v -h --secret-file --secret-fd --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sync__subcmd__gib__subcmd__serve)
-            opts="-q -v -h --listen --space --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --max-sockets --max-turns --max-saga-bytes --max-staged-bytes --quota --max-file-bytes --max-new-identities --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
+            opts="-q -v -h --listen --space --check --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --trusted-proxy --max-sockets --max-turns --max-saga-bytes --max-staged-bytes --quota --max-file-bytes --max-new-identities --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

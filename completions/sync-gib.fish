@@ -33,6 +33,7 @@ complete -c sync-gib -n "__fish_sync_gib_needs_command" -s V -l version -d 'Prin
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "setup" -d 'Make the identity, register it with the server, and make a first timeline X'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "sync" -d 'Bring the local space and the server to the same state'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "check" -d 'Check that both sides hold the same, trusting nothing the server says'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "repair" -d 'Mend what is damaged in the space, with what the server has'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "graph" -d 'Show the dependency graph of an ibGib'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "new" -d 'Make a timeline, or a stone, from JSON'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "mut8" -d 'Change the data of a timeline: one more frame'
@@ -77,10 +78,18 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s h -l help -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l local -d 'Read everything in the local space and hold it against itself; asks no server'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l format -d 'The form to print it in' -r -f -a "tree\t'Indented lines; a timeline\'s frames one under the other'
 ndjson\t'One ibGib a line, dependencies first'
 json\t'One object with all ibGibs'
@@ -148,7 +157,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-file -d 'More of them, one a line' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 'The certificate chain (PEM), to speak https and wss' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-origin -d 'An origin whose web pages may ask, such as https://example.org; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-origin -d 'An origin whose web pages may ask, such as `https://example.org`; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-host -d 'A name, besides loopback\'s own, under which it may be asked on loopback; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l trusted-proxy -d 'A proxy (an address or a network) whose X-Forwarded-For says for whom it asks; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l max-sockets -d 'Most sockets open at a time that proved an identity' -r
@@ -165,6 +174,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l token-ttl -d
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l log-format -d 'The form of the log on standard error' -r -f -a "text\t'A line for people'
 json\t'A JSON object'"
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l check -d 'Read everything in the server\'s space, say whether it is damaged, and serve nobody'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -s v -l verbose -d 'Log more to standard error; twice for still more'

@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::keystone::KeystoneCommand;
 
 use super::{
-    check, generate, get, graph, hash, keystone, log, mut8, new, put, rel8, serve, setup, sync,
-    transform, verify,
+    check, generate, get, graph, hash, keystone, log, mut8, new, put, rel8, repair, serve, setup,
+    sync, transform, verify,
 };
 
 /// The whole command line.
@@ -65,6 +65,7 @@ pub enum Command {
     Setup(setup::SetupArgs),
     Sync(sync::SyncArgs),
     Check(check::CheckArgs),
+    Repair(repair::RepairArgs),
     Graph(graph::GraphArgs),
     New(new::NewArgs),
     Mut8(mut8::Mut8Args),
@@ -88,6 +89,7 @@ impl Command {
             Command::Setup(_) => "setup",
             Command::Sync(_) => "sync",
             Command::Check(_) => "check",
+            Command::Repair(_) => "repair",
             Command::Graph(_) => "graph",
             Command::New(_) => "new",
             Command::Mut8(_) => "mut8",

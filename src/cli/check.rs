@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::Ctx;
+use super::audit;
 use super::connection::{self, Connection, NAME_X};
 use super::error::{CliError, ErrorCode};
 use super::output::printable;
@@ -29,11 +30,18 @@ const RELEASE_EVERY: u64 = 256;
 ///
 /// Fetches the graphs of X, S and I from the server, computes every gib again, and compares them
 /// with the local ones. Exits with 1 where an assertion does not hold, and names the address.
+///
+/// With --local it asks no server and no secret: everything in the space is read, hashed and held
+/// against itself. Exits with 4 where anything is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib check\n  \
+    sync-gib check --local\n  \
     sync-gib check --json | jq '.assertions[] | select(.ok | not)'")]
 pub struct CheckArgs {
+    /// Read everything in the local space and hold it against itself; asks no server
+    #[arg(long)]
+    pub local: bool,
     /// Where the secret comes from.
     #[command(flatten)]
     pub secret: SecretArgs,
@@ -41,6 +49,9 @@ pub struct CheckArgs {
 
 /// Checks.
 pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    if args.local {
+        return audit::check_client(ctx);
+    }
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let named = |name: &str, hint: &str| -> Result<Addr, CliError> {

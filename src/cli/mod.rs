@@ -4,6 +4,7 @@
 //! decides the exit code. What it prints goes through [`output::Output`] only.
 
 pub mod args;
+pub mod audit;
 pub mod check;
 pub mod connection;
 pub mod edit;
@@ -25,6 +26,7 @@ pub mod output;
 pub mod progress;
 pub mod put;
 pub mod rel8;
+pub mod repair;
 pub mod secret;
 pub mod serve;
 pub mod setup;
@@ -130,6 +132,7 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Setup(args) => setup::run(args, ctx),
         Command::Sync(args) => sync::run(args, ctx),
         Command::Check(args) => check::run(args, ctx),
+        Command::Repair(args) => repair::run(args, ctx),
         Command::Graph(args) => graph::run(args, ctx),
         Command::New(args) => new::run(args, ctx),
         Command::Mut8(args) => mut8::run(args, ctx),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Ctx;
+use super::audit;
 use super::error::CliError;
 use super::interrupt;
 use super::logging::{self, LogFormat};
@@ -27,6 +28,7 @@ const STRANGERS_QUOTA: u64 = 10 << 30;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib serve --listen 127.0.0.1:8787 --space server.db\n  \
+    sync-gib serve --check --space server.db\n  \
     sync-gib serve --listen 0.0.0.0:8787 --tls-cert cert.pem --tls-key key.pem \\\n    \
     --registration closed --allow 'keystone^E887FC…'")]
 pub struct ServeArgs {
@@ -36,6 +38,9 @@ pub struct ServeArgs {
     /// The server's space, made where it is absent; else server.db in the home folder
     #[arg(long, value_name = "FILE")]
     pub space: Option<PathBuf>,
+    /// Read everything in the server's space, say whether it is damaged, and serve nobody
+    #[arg(long)]
+    pub check: bool,
     /// Who may register an identity
     #[arg(long, value_enum, default_value = "open")]
     pub registration: Registration,
@@ -127,6 +132,9 @@ pub struct LimitArgs {
 /// Serves until a signal ends it.
 pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     logging::start(tracing::Level::INFO, ctx.global.verbose, args.log_format);
+    if args.check {
+        return audit::check_server(&space_path(args, ctx)?, ctx);
+    }
     let opts = options(args, ctx)?;
     warn_of_strangers(&opts);
     raise_file_limit(&opts);
@@ -182,14 +190,10 @@ fn warn_of_strangers(opts: &ServerOpts) {
 }
 
 fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
-    let space = match &args.space {
-        Some(path) => path.clone(),
-        None => {
-            let home = ctx.home()?;
-            home.create()?;
-            home.dir().join("server.db")
-        }
-    };
+    if args.space.is_none() {
+        ctx.home()?.create()?;
+    }
+    let space = space_path(args, ctx)?;
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let limits = &args.limits;
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
@@ -220,6 +224,13 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
         },
         ..ServerOpts::new(args.listen, space)
     })
+}
+
+fn space_path(args: &ServeArgs, ctx: &Ctx) -> Result<PathBuf, CliError> {
+    match &args.space {
+        Some(path) => Ok(path.clone()),
+        None => Ok(ctx.home()?.dir().join("server.db")),
+    }
 }
 
 fn registration(args: &ServeArgs) -> Result<server::Registration, CliError> {

@@ -119,6 +119,23 @@ impl HttpClient {
         }
     }
 
+    /// One ibGib's JSON; none where the server does not have it. Nothing is validated here.
+    pub async fn ibgib(
+        &self,
+        domain: &Addr,
+        addr: &Addr,
+        token: &str,
+    ) -> Result<Option<String>, PeerError> {
+        let path = wire::domain_path(wire::PATH_IBGIBS, domain);
+        let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
+        let request = request.query(&[("addr", addr.as_str())]);
+        match self.answer(request).await {
+            Ok(response) => self.body(response, MAX_IBGIB_BYTES).await.map(Some),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads an ibGib's dependency graph, dependencies first, one JSON text after the other.
     /// Returns whether the server has it. Nothing is validated here.
     pub async fn graph(
@@ -183,11 +200,16 @@ impl HttpClient {
     }
 
     /// A short body; a long one is not what was asked for.
-    async fn text(&self, mut response: Response) -> Result<String, PeerError> {
+    async fn text(&self, response: Response) -> Result<String, PeerError> {
+        self.body(response, MAX_SHORT_BODY).await
+    }
+
+    /// A body of at most `most` bytes.
+    async fn body(&self, mut response: Response, most: usize) -> Result<String, PeerError> {
         let mut held: Vec<u8> = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
             held.extend_from_slice(&chunk);
-            if held.len() > MAX_SHORT_BODY {
+            if held.len() > most {
                 return Err(self.strange("a body that does not end"));
             }
         }

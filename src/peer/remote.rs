@@ -35,6 +35,16 @@ impl<'r> Remote<'r> {
         Ok(Remote { runtime, http, patience })
     }
 
+    /// One ibGib's JSON as the server has it; none where it does not. Nothing is validated here.
+    pub fn ibgib(
+        &self,
+        domain: &Addr,
+        addr: &Addr,
+        token: &str,
+    ) -> Result<Option<String>, PeerError> {
+        self.runtime.block_on(self.http.ibgib(domain, addr, token))
+    }
+
     /// Where the server is.
     pub fn endpoint(&self) -> &Endpoint {
         self.http.endpoint()

@@ -4,7 +4,7 @@
 //! Where a text is shown, built on, merged or signed on, the row's other columns are held against it
 //! too. What is sent is hashed alone: the other side looks for itself what it relates to.
 
-use crate::ibgib::{Addr, AddrKey, IbGib, normal};
+use crate::ibgib::{Addr, AddrKey, IbGib, json, normal};
 
 use super::place::place;
 use super::rows::{Row, Rows, Stored};
@@ -92,9 +92,11 @@ fn read_whole(rows: &dyn Rows, stored: Stored) -> Result<(Verified, IbGib, Prepa
     if prepared.key != stored.key {
         return Err(damaged(rows, &stored, &misplaced(&prepared.addr)));
     }
-    // A field that is none of the four is dropped in reading, and hashed by nobody.
-    if prepared.text.len() != stored.text.len() {
-        return Err(damaged(rows, &stored, "its text holds more than an ibGib"));
+    // A field that is none of the four is dropped in reading, and hashed by nobody; a gib that is
+    // not there is made.
+    let head = format!("{{\"ib\":{},\"gib\":\"{}\"", json::stringify(&ibgib.ib), ibgib.gib);
+    if prepared.text.len() != stored.text.len() || !stored.text.starts_with(&head) {
+        return Err(damaged(rows, &stored, "its text is not that of an ibGib"));
     }
     let (row, text) = (stored.row, stored.text);
     Ok((Verified { row, addr: prepared.addr.clone(), text }, ibgib, prepared))

@@ -1,0 +1,264 @@
+//! `repair`: what is damaged in the space, fetched from the server.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use super::Ctx;
+use super::audit::assertions;
+use super::connection::{self, Connection};
+use super::error::{CliError, ErrorCode};
+use super::output::printable;
+use super::secret::SecretArgs;
+use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::peer::{Link, Remote};
+use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace};
+use crate::sync::SyncError;
+
+/// How many bytes of what is gone are fetched at once.
+const MAX_GONE: usize = 64 << 20;
+/// How many ibGibs that cannot be had are listed.
+const LISTED: usize = 100;
+
+/// Mend what is damaged in the space, with what the server has.
+///
+/// Reads everything, as `check --local` does. What is damaged is looked for here (a single bit that
+/// flipped is found by the hash) and then on the server; the hash of what comes proves it. What
+/// follows from the ibGibs, such as indices and counts, is made anew. Whatever cannot be had is
+/// listed, and left as it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib repair\n  \
+    sync-gib check --local || sync-gib repair")]
+pub struct RepairArgs {
+    /// Where the secret comes from; it is asked for where the server is.
+    #[command(flatten)]
+    pub secret: SecretArgs,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Done {
+    restored: u64,
+    fetched: u64,
+    is_rebuilt: bool,
+}
+
+/// Mends.
+pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let space = ctx.open_space()?;
+    let mut done = Done::default();
+    let mut audit = space.audit()?;
+    let mut gone: Vec<Prepared> = Vec::new();
+    while !audit.is_good() {
+        let (before, had) = (done.restored + done.fetched, gone.len());
+        done.restored += restore(&space, &mut audit.damaged, |damaged| space.unflipped(damaged))?;
+        audit.missing.retain(|addr| gone.iter().all(|had| had.addr != *addr));
+        if !audit.damaged.is_empty() || !audit.missing.is_empty() {
+            gone.extend(from_server(&space, &mut audit, args, ctx, &mut done)?);
+        }
+        if (done.restored + done.fetched, gone.len()) == (before, had) {
+            break;
+        }
+        // What is mended may tell the address of what is not yet.
+        audit = space.audit()?;
+    }
+    done.fetched += gone.len() as u64;
+    if !audit.is_good() && audit.damaged.is_empty() {
+        match space.rebuild(gone, ctx.home()?.dir()) {
+            Ok(()) => done.is_rebuilt = true,
+            Err(error @ (SpaceError::Busy(_) | SpaceError::Io { .. })) => return Err(error.into()),
+            Err(error) => ctx.out.note(format_args!("not made anew: {error}")),
+        }
+        audit = space.audit()?;
+    }
+    print(&space, &audit, &done, ctx)
+}
+
+/// Gives damaged ibGibs back what `find` finds for them, and takes them off the list.
+fn restore(
+    space: &SqliteSpace,
+    damaged: &mut Vec<Damaged>,
+    mut find: impl FnMut(&Damaged) -> Result<Option<Prepared>, SpaceError>,
+) -> Result<u64, SpaceError> {
+    let (mut found, mut left) = (Vec::new(), Vec::new());
+    for one in damaged.drain(..) {
+        match find(&one)? {
+            Some(prepared) => found.push((one, prepared)),
+            None => left.push(one),
+        }
+    }
+    *damaged = left;
+    if found.is_empty() { Ok(0) } else { space.restore(&found) }
+}
+
+/// Restores from the server what is damaged, I's own frames first: the secret signs on them. Returns
+/// what was gone.
+fn from_server(
+    space: &SqliteSpace,
+    audit: &mut Audit,
+    args: &RepairArgs,
+    ctx: &Ctx,
+    done: &mut Done,
+) -> Result<Vec<Prepared>, CliError> {
+    let home = ctx.home()?;
+    let domain = connection::domain_of(space)?;
+    let connection = Connection::open(&home, &home.config()?)?;
+    let link = connection.link()?;
+    let mut frames = identity_frames(space, &link, &domain, &audit.damaged)?;
+    let fetched = restore(space, &mut audit.damaged, |one| Ok(frames.remove(&one.key)))?;
+    done.fetched += fetched;
+    let gone: Vec<Addr> = audit.missing.drain(..).collect();
+    if audit.damaged.is_empty() && gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let token = connection::token(&home, &connection, &link, space, &args.secret)?;
+    let ask = |addr: &Addr| -> Result<Option<(IbGib, Prepared)>, CliError> {
+        let text = link.ibgib(&domain, addr, &token)?;
+        let read = text.map(|text| {
+            let ibgib = IbGib::from_json(&text)?;
+            let prepared = Prepared::new(&ibgib)?;
+            Ok::<_, crate::ibgib::IbGibError>((ibgib, prepared))
+        });
+        // What is not what was asked for is not taken.
+        Ok(read.and_then(Result::ok).filter(|(_, prepared)| prepared.addr == *addr))
+    };
+    let mut texts = HashMap::new();
+    for one in &audit.damaged {
+        let addr = match &one.addr {
+            Some(addr) => Some(addr.clone()),
+            None => tip_there(space, &link, &domain, one, &token)?,
+        };
+        if let Some((_, prepared)) = addr.map(|addr| ask(&addr)).transpose()?.flatten() {
+            texts.insert(one.key, prepared);
+        }
+    }
+    done.fetched += restore(space, &mut audit.damaged, |one| Ok(texts.remove(&one.key)))?;
+    fetch_gone(space, gone, ask)
+}
+
+/// The frames of I that are damaged here, as the server's public route gives them.
+fn identity_frames(
+    space: &SqliteSpace,
+    link: &Remote<'_>,
+    domain: &Addr,
+    damaged: &[Damaged],
+) -> Result<HashMap<AddrKey, Prepared>, CliError> {
+    let tjp_id = space.find(domain)?;
+    let mut wanted: HashSet<AddrKey> = damaged
+        .iter()
+        .filter(|one| one.timeline.is_some() && one.timeline == tjp_id)
+        .map(|one| one.key)
+        .collect();
+    let mut found = HashMap::new();
+    // A server may give out frames for ever; those that are here are not more than this.
+    let mut left = space.count()?.ibgibs;
+    let mut after: Option<Addr> = None;
+    while !wanted.is_empty() && left > 0 {
+        let before = after.clone();
+        link.identity(domain, before.as_ref(), &mut |frame| {
+            let prepared = Prepared::new(&frame).map_err(SyncError::from)?;
+            after = Some(prepared.addr.clone());
+            left = left.saturating_sub(1);
+            if wanted.remove(&prepared.key) {
+                found.insert(prepared.key, prepared);
+            }
+            let is_done = wanted.is_empty() || left == 0;
+            Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if after == before {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The address of a damaged ibGib that nothing here tells, where it is its timeline's tip on the
+/// server.
+fn tip_there(
+    space: &SqliteSpace,
+    link: &Remote<'_>,
+    domain: &Addr,
+    damaged: &Damaged,
+    token: &str,
+) -> Result<Option<Addr>, CliError> {
+    let Some(tjp) = damaged.timeline.filter(|tjp_id| *tjp_id != damaged.id) else {
+        return Ok(None);
+    };
+    let Ok(tjp) = space.addr(tjp) else { return Ok(None) };
+    let latest = link.latest(domain, &tjp, token)?.map(|latest| latest.tip);
+    Ok(latest.filter(|tip| tip.key() == damaged.key))
+}
+
+/// What is gone, with what it relates to that is not here either.
+fn fetch_gone(
+    space: &SqliteSpace,
+    mut wanted: Vec<Addr>,
+    ask: impl Fn(&Addr) -> Result<Option<(IbGib, Prepared)>, CliError>,
+) -> Result<Vec<Prepared>, CliError> {
+    let (mut fetched, mut bytes) = (Vec::new(), 0);
+    let mut asked: HashSet<Addr> = HashSet::new();
+    while let Some(addr) = wanted.pop() {
+        if !asked.insert(addr.clone()) || bytes > MAX_GONE {
+            continue;
+        }
+        let Some((ibgib, prepared)) = ask(&addr)? else { continue };
+        for rel8d in ibgib.rel8ds().filter_map(|rel8d| Addr::parse(rel8d).ok()) {
+            if !rel8d.is_primitive() && space.find(&rel8d)?.is_none() {
+                wanted.push(rel8d);
+            }
+        }
+        bytes += prepared.text.len();
+        fetched.push(prepared);
+    }
+    Ok(fetched)
+}
+
+fn print(space: &SqliteSpace, audit: &Audit, done: &Done, ctx: &mut Ctx) -> Result<(), CliError> {
+    let Done { restored, fetched, is_rebuilt } = *done;
+    if audit.is_good() {
+        ctx.out.line(match (restored + fetched, is_rebuilt) {
+            (0, false) => "nothing is damaged".to_owned(),
+            (0, true) => "made anew: rows, indices and counts".to_owned(),
+            (_, false) => format!("mended: {restored} found here, {fetched} fetched"),
+            (_, true) => {
+                format!("mended: {restored} found here, {fetched} fetched; indices made anew")
+            }
+        })?;
+        let counts = json!({ "restored": restored, "fetched": fetched, "rebuilt": is_rebuilt });
+        return ctx.out.done(counts);
+    }
+    let names = |one: &Damaged| {
+        one.addr.as_ref().map_or_else(|| format!("ibGib number {}", one.id), ToString::to_string)
+    };
+    let left: Vec<String> = audit
+        .damaged
+        .iter()
+        .map(names)
+        .chain(audit.missing.iter().map(ToString::to_string))
+        .take(LISTED)
+        .collect();
+    for one in &left {
+        ctx.out.line(printable(one))?;
+    }
+    let path = space.path().display();
+    let count = audit.damaged.len() + audit.missing.len();
+    let message = match count {
+        0 => format!("{path} is still damaged"),
+        _ => format!("{count} ibGibs of {path} cannot be had, here or on the server"),
+    };
+    let hint = match count {
+        0 => "`sync-gib check --local` says what is wrong; restore the file from a copy",
+        _ => {
+            "sync from a device that has them, then repair again; nothing that is good was changed"
+        }
+    };
+    Err(CliError::new(ErrorCode::NotFound, printable(&message))
+        .hint(hint)
+        .detail("restored", restored)
+        .detail("fetched", fetched)
+        .detail("rebuilt", is_rebuilt)
+        .detail("left", left)
+        .detail("assertions", assertions(audit)))
+}

@@ -1,0 +1,177 @@
+//! `check --local`, `repair` and `serve --check` on files that were damaged.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod damaged_common;
+
+use std::path::Path;
+use std::process::Command;
+
+use damaged_common::{BIN, GRAPH, LOG, Original, damage, run, shown, tip_of};
+use serde_json::Value;
+
+fn exit(home: &Path, original: &Original, args: &[&str], code: i32) -> Value {
+    let mut all = args.to_vec();
+    all.push("--json");
+    let output = run(home, original.dir.path(), &all);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", shown(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn change(file: &Path, sql: &str) {
+    assert!(rusqlite::Connection::open(file).unwrap().execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+/// A home of which everything is on the server.
+fn synced() -> Original {
+    let original = Original::make();
+    let home = original.dir.path().join("home");
+    let output = run(&home, original.dir.path(), &["sync"]);
+    assert!(output.status.success(), "{}", shown(&output));
+    original
+}
+
+#[test]
+fn check_local_needs_neither_server_nor_secret_and_names_what_is_damaged() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    std::fs::remove_file(home.join("receiver.db")).unwrap();
+    let good = exit(&home, &original, &["check", "--local"], 0);
+    assert_eq!(good["assertions"].as_array().unwrap().len(), 7);
+    assert!(good["assertions"].as_array().unwrap().iter().all(|one| one["ok"] == true));
+    assert!(good["ibGibs"].as_u64().unwrap() > 20, "{good}");
+    let people = run(&home, original.dir.path(), &["check", "--local"]);
+    assert!(shown(&people).contains("all of these hold"), "{}", shown(&people));
+
+    let x = tip_of(&original, &home, "X");
+    damage(&home.join("space.db"), &x, "\"done\":false", "\"done\":faLse");
+    let bad = exit(&home, &original, &["check", "--local"], 4);
+    assert_eq!(bad["error"]["code"], "damaged");
+    assert!(bad["error"]["hint"].as_str().unwrap().contains("sync-gib repair"));
+    let failed: Vec<&Value> =
+        bad["assertions"].as_array().unwrap().iter().filter(|one| one["ok"] == false).collect();
+    assert_eq!(failed.len(), 1, "{bad}");
+    assert!(failed[0]["problems"][0].as_str().unwrap().contains(&x), "{bad}");
+    assert!(!home.join("receiver.db").exists());
+}
+
+#[test]
+fn repair_fetches_what_is_damaged_and_the_hash_proves_it() {
+    let original = synced();
+    let here = original.dir.path();
+    let home = here.join("home");
+    let space = home.join("space.db");
+    let _ = std::fs::remove_file(home.join("token.json"));
+    let nothing = exit(&home, &original, &["repair"], 0);
+    assert_eq!((&nothing["restored"], &nothing["fetched"]), (&0.into(), &0.into()));
+
+    let (x, i, s) = (
+        tip_of(&original, &home, "X"),
+        tip_of(&original, &home, "I"),
+        tip_of(&original, &home, "S"),
+    );
+    // More than a bit in each, the address included: only the server can tell what it was.
+    damage(&space, &x, "\"gib\":\"", "\"gob\":\"");
+    damage(&space, &i, "\"challengePools\"", "\"chapters\"");
+    damage(&space, &s, "\"challengePools\"", "\"chapters\"");
+    let note = original.texts.keys().find(|addr| addr.starts_with("note^")).unwrap();
+    damage(&space, note, "rel8ns", "relens");
+    // And one of which a single bit flipped.
+    let dna = original.texts.keys().find(|addr| addr.starts_with("mut8^")).unwrap();
+    damage(&space, dna, "\"ib\":\"mut8", "\"ib\":\"mut9");
+    exit(&home, &original, &["sync"], 4);
+    let repaired = exit(&home, &original, &["repair"], 0);
+    assert_eq!((&repaired["restored"], &repaired["fetched"]), (&1.into(), &4.into()), "{repaired}");
+    exit(&home, &original, &["check", "--local"], 0);
+    for (args, told) in [(GRAPH, &original.graph), (LOG, &original.log)] {
+        let output = run(&home, here, args);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), told, "{args:?}");
+    }
+    exit(&home, &original, &["sync"], 0);
+    exit(&home, &original, &["check"], 0);
+}
+
+#[test]
+fn repair_makes_indices_counts_and_rows_anew_and_brings_back_what_is_gone() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    let space = home.join("space.db");
+    for sql in [
+        "DELETE FROM link",
+        "UPDATE domain SET ibgibs = 1",
+        "UPDATE timeline SET tip_n = 0 WHERE kind = 0",
+        "UPDATE ibgib SET n = 99 WHERE id = (SELECT max(id) FROM ibgib)",
+        "DELETE FROM ibgib WHERE json LIKE '{\"ib\":\"note\"%' AND json LIKE '%\"n\":1,%'",
+    ] {
+        change(&space, sql);
+    }
+    exit(&home, &original, &["check", "--local"], 4);
+    let repaired = exit(&home, &original, &["repair"], 0);
+    assert_eq!(repaired["rebuilt"], true, "{repaired}");
+    assert_eq!(repaired["fetched"], 1, "{repaired}");
+    exit(&home, &original, &["check", "--local"], 0);
+    // The same, in an order that may be another one.
+    let output = run(&home, original.dir.path(), GRAPH);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let graph = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(sorted(&graph), sorted(&original.graph));
+    exit(&home, &original, &["sync"], 0);
+    exit(&home, &original, &["check"], 0);
+}
+
+#[test]
+fn what_cannot_be_had_is_listed_and_nothing_good_is_lost() {
+    let original = Original::make();
+    let home = original.dir.path().join("home");
+    let space = home.join("space.db");
+    // The newest frame of X was never synced.
+    let x = tip_of(&original, &home, "X");
+    let i = tip_of(&original, &home, "I");
+    damage(&space, &x, "\"title\"", "\"totle\"");
+    damage(&space, &x, "\"done\":false", "\"dono\":false");
+    damage(&space, &i, "\"challengePools\"", "\"chapters\"");
+    let before = damaged_common::texts_of(&space);
+    let left = exit(&home, &original, &["repair"], 1);
+    assert_eq!(left["left"], serde_json::json!([x]), "{left}");
+    assert_eq!(left["fetched"], 1, "{left}");
+    let after = damaged_common::texts_of(&space);
+    // Signing on for a token left a frame of I and a session.
+    assert!(after.len() >= before.len());
+    let lost: Vec<&String> = before.iter().filter(|text| !after.contains(text)).collect();
+    assert_eq!(lost.len(), 1, "only the damaged text of I was replaced: {lost:?}");
+    let bad = exit(&home, &original, &["check", "--local"], 4);
+    assert_eq!(bad["assertions"][1]["count"], 1, "{bad}");
+}
+
+#[test]
+fn serve_check_reads_every_domain_and_serves_nobody() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    let file = home.join("receiver.db");
+    let check = |code: i32| -> Value {
+        let output = Command::new(BIN)
+            .args(["serve", "--check", "--json", "--space"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let good = check(0);
+    assert!(good["ibGibs"].as_u64().unwrap() > 20, "{good}");
+    assert!(good.get("url").is_none());
+    let x = tip_of(&original, &home, "X");
+    damage(&file, &x, "\"done\":false", "\"done\":faLse");
+    let bad = check(4);
+    let problem = bad["assertions"][1]["problems"][0].as_str().unwrap();
+    assert!(problem.contains(&x) && problem.starts_with("keystone^"), "{problem}");
+
+    let absent = home.join("absent.db");
+    let output =
+        Command::new(BIN).args(["serve", "--check", "--space"]).arg(&absent).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
+    assert!(!absent.exists());
+}
