@@ -1,0 +1,35 @@
+//! What the fuzz targets run. `tests/corpus.rs` includes this file, so that an ordinary test
+//! replays the corpora by the very same functions.
+
+mod bodies;
+mod dialogue;
+mod edit;
+mod fixtures;
+mod input;
+mod keystone;
+mod space_file;
+mod stage;
+mod texts;
+
+pub use bodies::bodies;
+pub use dialogue::dialogue;
+pub use keystone::keystone;
+pub use space_file::space_file;
+pub use stage::stage;
+pub use texts::{ibgib, merge_text, transform, wire};
+
+/// A target: takes any bytes, and panics where a rule is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also that of its corpus.
+pub const TARGETS: [(&str, Target); 9] = [
+    ("bodies", bodies),
+    ("dialogue", dialogue),
+    ("ibgib", ibgib),
+    ("keystone", keystone),
+    ("merge_text", merge_text),
+    ("space_file", space_file),
+    ("stage", stage),
+    ("transform", transform),
+    ("wire", wire),
+];
