@@ -52,6 +52,8 @@ fn converse(
         };
         for (to, msg) in line.carry(msg, from) {
             match to {
+                // Who is through has left.
+                Role::Sender if sender.is_done() => {}
                 Role::Sender => sender.handle(msg)?,
                 Role::Receiver => {
                     receiver.handle(msg).map_err(|error| SyncError::Refused(error.refusal()))?;

@@ -1,5 +1,6 @@
 //! What the targets start from: made once, and the same in every run.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -9,6 +10,7 @@ use sync_gib::ibgib::transform::{Kind, Opts, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
 use sync_gib::keystone::MasterSecret;
 use sync_gib::space::Prepared;
+use sync_gib::sync::merge::merge;
 
 /// An identity and one session of it.
 pub(crate) struct Keystones {
@@ -51,10 +53,16 @@ impl Keystones {
 pub(crate) struct Data {
     /// A timeline X.
     pub(crate) x: Vec<IbGib>,
-    /// Two edits of X, made here.
+    /// Two edits of X, made here; the second without dna.
     pub(crate) x_here: Vec<IbGib>,
     /// Two edits of X, made there; the second relates it to a new timeline.
     pub(crate) x_there: Vec<IbGib>,
+    /// One more edit there.
+    pub(crate) x_late: Vec<IbGib>,
+    /// Both merged, those of there replayed, and an edit of that.
+    pub(crate) x_merged: Vec<IbGib>,
+    /// Both merged, those of here replayed.
+    pub(crate) x_merged_there: Vec<IbGib>,
     /// A timeline that relates to X's first frame.
     pub(crate) y: Vec<IbGib>,
     /// A timeline of which no frame carries a count.
@@ -74,10 +82,11 @@ impl Data {
             let tip = x[x.len() - 1].clone();
             let mut x_here = vec![tip.clone()];
             clock.mut8(&mut x_here, next(), json!({ "text": "zero one two three\nfour\n" }));
+            let without_dna = Opts::new().linked(&["past"]).set("nCounter", true);
             clock.mut8(
                 &mut x_here,
-                next(),
-                json!({ "title": "here", "list": [{ "b": 2, "a": 1 }] }),
+                without_dna.set("dataToRemove", json!({ "title": "" })),
+                json!({ "list": [{ "b": 2, "a": 1 }] }),
             );
             let mut x_there = vec![tip];
             clock.mut8(
@@ -93,15 +102,24 @@ impl Data {
             let mut uncounted = vec![clock.tjp("uncounted", json!({}))];
             clock.mut8(&mut uncounted, Opts::new().set("dna", true), json!({ "a": 1 }));
             let (part, whole) = stones();
+            let [mut x_merged, x_merged_there] = merged(&x, &x_here, &x_there);
+            clock.mut8(&mut x_merged, next(), json!({ "title": "merged" }));
+            let mut x_late = vec![x_there[x_there.len() - 1].clone()];
+            clock.mut8(&mut x_late, next(), json!({ "text": "late" }));
             x_here.remove(0);
             x_there.remove(1);
-            Data { x, x_here, x_there, y, uncounted, stones: vec![part, whole] }
+            x_late.remove(0);
+            let stones = vec![part, whole];
+            Data { x, x_here, x_there, x_late, x_merged, x_merged_there, y, uncounted, stones }
         })
     }
 
     /// Every list.
-    pub(crate) fn all(&self) -> [&[IbGib]; 6] {
-        [&self.x, &self.x_here, &self.x_there, &self.y, &self.uncounted, &self.stones]
+    pub(crate) fn all(&self) -> [&[IbGib]; 9] {
+        let [here, there, late] = [&self.x_here, &self.x_there, &self.x_late];
+        let [merged, merged_there] = [&self.x_merged, &self.x_merged_there];
+        let [y, uncounted, stones] = [&self.y, &self.uncounted, &self.stones];
+        [&self.x, here, there, late, merged, merged_there, y, uncounted, stones]
     }
 }
 
@@ -138,6 +156,16 @@ impl Clock {
         let made = transform(kind, tip, &opts.build(), self.now()).unwrap();
         frames.extend(made.into_all());
     }
+}
+
+/// What merging two branches makes, with the one kept and with the other.
+fn merged(base: &[IbGib], here: &[IbGib], there: &[IbGib]) -> [Vec<IbGib>; 2] {
+    let all = [base, here, there].into_iter().flatten();
+    let held: HashMap<Addr, IbGib> =
+        all.map(|ibgib| (ibgib.addr().unwrap(), ibgib.clone())).collect();
+    let [base, here, there] = [base, here, there].map(|list| list[list.len() - 1].addr().unwrap());
+    [(&here, &there), (&there, &here)]
+        .map(|(kept, replayed)| merge(&held, &base, kept, replayed).unwrap().new)
 }
 
 fn stones() -> (IbGib, IbGib) {

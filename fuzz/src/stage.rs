@@ -1,5 +1,6 @@
 //! The file in which what arrives is staged.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::OnceLock;
@@ -79,5 +80,10 @@ fn read(file: &mut File) -> Vec<u8> {
 
 fn items() -> &'static [Prepared] {
     static ITEMS: OnceLock<Vec<Prepared>> = OnceLock::new();
-    ITEMS.get_or_init(|| Data::get().all().into_iter().flat_map(prepared).collect())
+    ITEMS.get_or_init(|| {
+        let items = Data::get().all().into_iter().flat_map(prepared);
+        // Merges replay edits by the dna that others hold too.
+        let mut seen = HashSet::new();
+        items.filter(|item| seen.insert(item.key)).collect()
+    })
 }

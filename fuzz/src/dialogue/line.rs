@@ -342,7 +342,8 @@ impl<'i, 'd> Line<'i, 'd> {
             4 => Msg::SyncError(refusal),
             5 => Msg::AuthFail(refusal),
             6 => {
-                let all = data.all()[input.below(6)];
+                let all = data.all();
+                let all = all[input.below(all.len())];
                 let addrs: Vec<Addr> = all.iter().map(|ibgib| ibgib.addr().unwrap()).collect();
                 Msg::Offer { seq, addrs }
             }

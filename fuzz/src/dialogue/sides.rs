@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::space::{
     Id, MemorySpace, Prepared, PutOpts, Space, SpaceExt, Timeline, TimelineKind,
 };
@@ -121,10 +121,13 @@ impl Side {
         if has(0) || has(1) || has(2) || has(3) {
             put(&stock.x);
         }
-        match (has(1), has(2)) {
-            (true, false) => put(&stock.x_here),
-            (false, true) => put(&stock.x_there),
-            _ => {}
+        match (has(1), has(2), has(7)) {
+            (true, false, _) => put(&stock.x_here),
+            (false, true, false) => put(&stock.x_there),
+            (false, true, true) => put(&stock.x_late),
+            (true, true, false) => put(&stock.x_merged),
+            (true, true, true) => put(&stock.x_merged_there),
+            (false, false, _) => {}
         }
         if has(3) {
             put(&stock.y);
@@ -175,6 +178,9 @@ struct Stock {
     x: Vec<Prepared>,
     x_here: Vec<Prepared>,
     x_there: Vec<Prepared>,
+    x_late: Vec<Prepared>,
+    x_merged: Vec<Prepared>,
+    x_merged_there: Vec<Prepared>,
     y: Vec<Prepared>,
     uncounted: Vec<Prepared>,
     stones: Vec<Prepared>,
@@ -187,11 +193,16 @@ impl Stock {
             let (data, keystones) = (Data::get(), Keystones::get());
             let mut held = prepared(&keystones.identity[..2]);
             held.extend(prepared(&keystones.session[..1]));
+            let both = [&data.x_here[..], &data.x_there].concat();
+            let after = |before: &[IbGib], list: &[IbGib]| prepared(&[before, list].concat());
             Stock {
                 keystones: held,
                 x: prepared(&data.x),
                 x_here: prepared(&data.x_here),
                 x_there: prepared(&data.x_there),
+                x_late: after(&data.x_there, &data.x_late),
+                x_merged: after(&both, &data.x_merged),
+                x_merged_there: after(&both, &data.x_merged_there),
                 y: prepared(&data.y),
                 uncounted: prepared(&data.uncounted),
                 stones: prepared(&data.stones),
