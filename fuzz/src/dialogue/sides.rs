@@ -3,9 +3,7 @@
 use std::sync::OnceLock;
 
 use sync_gib::ibgib::{Addr, IbGib};
-use sync_gib::space::{
-    Id, MemorySpace, Prepared, PutOpts, Space, SpaceExt, Timeline, TimelineKind,
-};
+use sync_gib::space::{Id, MemorySpace, Prepared, PutOpts, Space, Timeline, TimelineKind};
 use sync_gib::sync::session::Signer;
 use sync_gib::sync::{Direction, Gate, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError};
 
