@@ -283,6 +283,8 @@ impl From<ServerError> for CliError {
     fn from(error: ServerError) -> CliError {
         let message = error.to_string();
         match error {
+            ServerError::Space(error @ SpaceError::Damaged { .. }) => CliError::from(error)
+                .hint("`sync-gib serve --check` lists what is damaged; restore it from a copy"),
             ServerError::Space(error) => error.into(),
             ServerError::Tls(_) => CliError::usage(message),
             ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
@@ -332,7 +334,7 @@ impl From<SpaceError> for CliError {
         match (&error, code) {
             (SpaceError::Damaged { .. }, _) => told.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
-                 from the server",
+                 from the server; else restore the file from a copy",
             ),
             (_, ErrorCode::DiskFull) => told.hint(ROOM),
             (_, ErrorCode::ReadOnly) => {

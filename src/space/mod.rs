@@ -194,7 +194,7 @@ pub struct SpaceCount {
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
 /// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's. No call gives
-/// out a text, or an address, that was not hashed and held against what it is stored under.
+/// out a text that was not hashed and held against what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
     fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
@@ -212,7 +212,8 @@ pub trait Space: Send + Sync {
     /// since the other side looks at them itself.
     fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
-    /// The ibGib's address, which costs less than [`Space::node`].
+    /// The address that the ibGib is stored under. Its text is not hashed for it: whoever wants that
+    /// reads it by another call.
     fn addr(&self, id: Id) -> Result<Addr, SpaceError>;
 
     /// Address, place and relations, without the data.

@@ -8,7 +8,6 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use crate::space::verified::expect_key;
 use crate::space::{Id, SpaceCount, SpaceError, TimelineKind};
 
 use super::{deps, schema, signed, unsigned};
@@ -17,10 +16,9 @@ const DNA: i64 = 1;
 const LEAF: i64 = 2;
 const KEYSTONE: i64 = 4;
 
-/// The key comes from the row and not from the index, so that one can be held against the other.
-const FIND: &str = "SELECT row.id, row.timeline, row.n, row.prev, row.orphan, row.aside, \
-     row.flags, row.key, found.id FROM ibgib AS found LEFT JOIN ibgib AS row ON row.id = found.id \
-     WHERE found.domain = ?1 AND found.key = ?2";
+/// The index alone is asked: the row is read by its number, so that one can be held against the
+/// other. A join would do both, and SQLite would prepare it anew for each key.
+const FIND: &str = "SELECT id FROM ibgib WHERE domain = ?1 AND key = ?2";
 const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
      WHERE id = ?2 AND domain = ?1";
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
@@ -110,13 +108,12 @@ impl SqlRows<'_> {
 
 impl Rows for SqlRows<'_> {
     fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
-        let found = self.one(FIND, params![self.domain, key.0], |row| {
-            let gone = row.get::<_, Option<Id>>(0)?.is_none();
-            if gone { Ok(Err(row.get::<_, Id>(8)?)) } else { Ok(Ok(read_keyed(row)?)) }
-        })?;
-        match found.transpose() {
-            Ok(found) => expect_key(self, found, key),
-            Err(gone) => Err(self.damaged(format!("ibGib number {gone} is gone"))),
+        let found: Option<Id> = self.one(FIND, params![self.domain, key.0], first)?;
+        let Some(id) = found else { return Ok(None) };
+        match self.keyed(id)? {
+            Some((row, held)) if held == *key => Ok(Some(row)),
+            Some(_) => Err(self.damaged(format!("ibGib number {id} is found under another's key"))),
+            None => Err(self.damaged(format!("ibGib number {id} is gone"))),
         }
     }
 
