@@ -140,6 +140,7 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     raise_file_limit(&opts);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(server::MAX_THREADS)
         .build()
         .map_err(|error| CliError::io("cannot start", &error))?;
     runtime.block_on(async {

@@ -34,6 +34,7 @@ use crate::sync::flow::{Limits, Staging};
 use connection::Door;
 pub use files::{files_needed, raise_file_limit};
 pub use origin::{HostName, Origin};
+pub use state::MAX_THREADS;
 use state::Shared;
 pub use whence::TrustedProxy;
 

@@ -23,6 +23,9 @@ pub(super) const WORKERS: usize = 32;
 const BODY_BYTES: usize = 64 << 20;
 /// What is larger is read alone.
 pub(super) const LARGE: usize = 384 << 10;
+/// How many threads that may wait a runtime needs for a server: one whose work is done may not yet
+/// be free when the next one begins.
+pub const MAX_THREADS: usize = 2 * WORKERS;
 /// How many connections to the file are kept while nobody needs them.
 const IDLE_CONNECTIONS: usize = 8;
 

@@ -42,6 +42,7 @@ impl Ledger {
         &self,
         f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, SpaceError> {
+        let _turn = self.file.turn()?;
         self.with(|connection| {
             connection.execute_batch("PRAGMA synchronous = NORMAL")?;
             let written = f(connection);

@@ -22,6 +22,7 @@ pub use seen::SeenOnDisk;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -52,18 +53,20 @@ pub struct SqliteSpace {
 struct File {
     path: PathBuf,
     connection: Mutex<Connection>,
-    /// Whether it is one of many: then it keeps few pages in memory while it does not write.
-    is_pooled: bool,
+    /// The turn to write, where it is one of many connections of a pool: it is waited for without
+    /// the pauses in which SQLite looks whether the file is free. One of a pool also keeps few
+    /// pages in memory while it does not write.
+    turn: Option<Arc<Mutex<()>>>,
     defers_checkpoints: AtomicBool,
 }
 
 impl File {
-    fn open(path: &Path, create: bool, is_pooled: bool) -> Result<File, SpaceError> {
+    fn open(path: &Path, create: bool, turn: Option<Arc<Mutex<()>>>) -> Result<File, SpaceError> {
         let connection = schema::open(path, create)?;
         let file = File {
             path: path.to_owned(),
             connection: Mutex::new(connection),
-            is_pooled,
+            turn,
             defers_checkpoints: AtomicBool::new(false),
         };
         file.cache(&file.lock(), POOLED_CACHE).map_err(|error| file.fail(error))?;
@@ -72,9 +75,21 @@ impl File {
 
     /// Sets how much of the file a connection of a pool keeps in memory.
     fn cache(&self, connection: &Connection, kib: u32) -> rusqlite::Result<()> {
-        match self.is_pooled {
-            true => connection.execute_batch(&format!("PRAGMA cache_size = -{kib}")),
-            false => Ok(()),
+        match self.turn {
+            Some(_) => connection.execute_batch(&format!("PRAGMA cache_size = -{kib}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the turn to write. Errors with [`SpaceError::Busy`] where that took as long as
+    /// SQLite waits: who had it before waited for another process.
+    fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, SpaceError> {
+        let Some(turn) = &self.turn else { return Ok(None) };
+        let began = Instant::now();
+        let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match began.elapsed() < schema::BUSY_TIMEOUT {
+            true => Ok(Some(turn)),
+            false => Err(SpaceError::Busy(self.path.clone())),
         }
     }
 
@@ -110,7 +125,7 @@ impl SqliteSpace {
     }
 
     fn open_with(path: &Path, domain: &str, create: bool) -> Result<SqliteSpace, SpaceError> {
-        Ok(SqliteSpace::on(Arc::new(File::open(path, create, false)?), domain))
+        Ok(SqliteSpace::on(Arc::new(File::open(path, create, None)?), domain))
     }
 
     fn on(file: Arc<File>, domain: &str) -> SqliteSpace {
@@ -238,6 +253,7 @@ impl Backend for SqliteSpace {
         &self,
         f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
+        let _turn = self.file.turn()?;
         let connection = self.file.lock();
         let fail = |error| self.file.fail(error);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);

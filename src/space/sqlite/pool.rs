@@ -17,15 +17,17 @@ pub struct Pool {
     path: PathBuf,
     most_idle: usize,
     idle: Mutex<Vec<Arc<File>>>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Pool {
     /// Opens a file, or makes it where it is missing. Up to `most_idle` connections wait for the
     /// next user, one always. Errors as [`SqliteSpace::create_if_missing`] does.
     pub fn create_if_missing(path: &Path, most_idle: usize) -> Result<Arc<Pool>, SpaceError> {
-        let first = Arc::new(File::open(path, true, true)?);
+        let turn = Arc::<Mutex<()>>::default();
+        let first = Arc::new(File::open(path, true, Some(Arc::clone(&turn)))?);
         let (path, idle) = (path.to_owned(), Mutex::new(vec![first]));
-        Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle }))
+        Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle, turn }))
     }
 
     /// The space of the domain `domain`, on a connection of its own until it is dropped. Errors
@@ -34,7 +36,7 @@ impl Pool {
         let waiting = self.idle().pop();
         let file = match waiting {
             Some(file) => file,
-            None => Arc::new(File::open(&self.path, false, true)?),
+            None => Arc::new(File::open(&self.path, false, Some(Arc::clone(&self.turn)))?),
         };
         Ok(Pooled { space: SqliteSpace::on(file, domain), pool: Arc::clone(self) })
     }

@@ -68,7 +68,7 @@ CREATE TABLE newcomer(
 ";
 
 /// How long a call waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 64;
 
