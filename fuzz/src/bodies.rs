@@ -94,11 +94,11 @@ fn read(text: &str) {
 fn post(text: &str) {
     let keystones = Keystones::get();
     let (space, identity) = (MemorySpace::new(), keystones.domain());
-    domain::register(&space, &keystones.identity[0], &Quota::default())
-        .expect("the genesis is good");
+    let quota = Quota::default();
+    domain::register(&space, &keystones.identity[0], &quota).expect("the genesis is good");
     let held = || space.count().unwrap().ibgibs;
     if let Ok((frames, session)) = wire::read_evolution(text) {
-        match domain::evolve(&space, &identity, &frames, &session, &Quota::default()) {
+        match domain::evolve(&space, &identity, &frames, &session, &quota) {
             Ok(()) => claimed(&space, &identity, &session),
             Err(_) => assert_eq!(held(), 1, "a refused evolution left something"),
         }
@@ -112,7 +112,7 @@ fn post(text: &str) {
         return;
     }
     if let Ok(genesis) = IbGib::from_json(text) {
-        let taken = domain::register(&space, &genesis, &Quota::default());
+        let taken = domain::register(&space, &genesis, &quota);
         assert_eq!(held(), 1 + u64::from(taken.is_ok_and(|addr| addr != identity)));
     }
 }

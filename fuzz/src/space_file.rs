@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::space::{
     Id, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
     dependency_graph, graph_ids, graph_stats,
@@ -12,20 +12,34 @@ use sync_gib::space::{
 use super::fixtures::{Data, Keystones, scratch};
 use super::input::Input;
 
-/// Whatever a file holds, opening it, reading it and writing to it end, with an error at worst.
+/// Whatever a file holds, opening it, reading it, writing to it and mending it end, with an error at
+/// worst; what is given out of it was hashed, and a file that an audit finds good is good.
 ///
-/// The input is changes to a file that is good: bytes, cuts, and copies of a part over another.
+/// The input says whether the file is audited and mended, and then changes to a file that is good:
+/// bytes, cuts, and copies of a part over another.
 pub fn space_file(data: &[u8]) {
     let base = base();
     let mut bytes = base.bytes.clone();
-    change(&mut bytes, &mut Input::new(data));
+    let input = &mut Input::new(data);
+    let acts = input.byte();
+    change(&mut bytes, input);
+    let is_same = bytes == base.bytes;
     let dir = tempfile::tempdir_in(scratch()).unwrap();
     let path = dir.path().join("space.db");
     std::fs::write(&path, &bytes).unwrap();
-    let Ok(space) = SqliteSpace::open(&path, "") else { return };
-    let _ = space.check_file();
-    let ids = by_address(&space, &base.addrs);
-    let is_same = bytes == base.bytes;
+    let space = match SqliteSpace::open(&path, "") {
+        Ok(space) => space,
+        Err(error) => {
+            assert!(!is_same, "an unchanged file is not opened: {error}");
+            return;
+        }
+    };
+    let is_good = is_same || acts & 1 != 0 && audit(&space, acts);
+    if acts & 2 != 0 {
+        rebuild(&space);
+        return;
+    }
+    let ids = by_address(&space, &base.addrs, is_good);
     assert!(!is_same || ids.len() == base.addrs.len(), "an unchanged file is not read");
     for id in -1..=base.addrs.len() as Id + 1 {
         let _ = by_number(&space, id);
@@ -35,7 +49,42 @@ pub fn space_file(data: &[u8]) {
     let _ = ledger(&space, &base.addrs[0]);
     let put = space.put_all(&Data::get().x_here);
     assert!(!is_same || put.is_ok(), "an unchanged file is not written: {put:?}");
+    assert!(!is_good || !is_damage(&put), "a good file is damaged: {put:?}");
     let _ = space.set_name("X", &base.addrs[0]);
+}
+
+fn is_damage<T>(result: &Result<T, SpaceError>) -> bool {
+    matches!(result, Err(SpaceError::Damaged { .. }))
+}
+
+/// Audits a file, and gives a damaged text back; whether everything holds.
+fn audit(space: &SqliteSpace, acts: u8) -> bool {
+    let _ = space.check_file();
+    let Ok(audit) = space.audit() else { return false };
+    if acts & 4 != 0
+        && let Some(damaged) = audit.damaged.first()
+        && let Ok(Some(found)) = space.unflipped(damaged)
+    {
+        assert_eq!(found.key, damaged.key);
+        let _ = space.restore(&[(damaged.clone(), found)]);
+    }
+    audit.is_good()
+}
+
+/// Where SQLite's own check stands among what an audit tells.
+const FILE: usize = 0;
+/// Where what follows from the texts does.
+const FROM_TEXTS: std::ops::Range<usize> = 1..5;
+
+/// Makes a file anew from its texts, after which what follows from them holds.
+fn rebuild(space: &SqliteSpace) {
+    if space.rebuild(Vec::new(), scratch()).is_ok()
+        && let Ok(audit) = space.audit()
+        && audit.findings[FILE].count == 0
+    {
+        let wrong = audit.findings[FROM_TEXTS].iter().find(|finding| finding.count > 0);
+        assert!(wrong.is_none(), "it was made anew: {wrong:?}");
+    }
 }
 
 /// Changes a file's bytes.
@@ -103,12 +152,21 @@ fn base() -> &'static Base {
 }
 
 /// Reads all that is asked for by address; returns the rows that are found.
-fn by_address(space: &SqliteSpace, addrs: &[Addr]) -> Vec<Id> {
+fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
     let _ = space.has_many(addrs);
     let mut ids = Vec::new();
     for addr in addrs {
-        let _ = space.get(addr);
-        let _ = space.tip(addr);
+        let got = space.get(addr);
+        assert!(!is_good || !is_damage(&got), "a good file is damaged: {got:?}");
+        if let Ok(Some(ibgib)) = got {
+            let found = ibgib.validate().expect("what is given out is an ibGib");
+            assert_eq!(found, *addr, "another ibGib than was asked for");
+        }
+        if let Ok(Some(tip)) = space.tip(addr)
+            && let Ok(tip_addr) = space.addr(tip.id)
+        {
+            assert_eq!(tip.addr, tip_addr);
+        }
         ids.extend(space.find(addr).ok().flatten());
     }
     ids
@@ -116,7 +174,15 @@ fn by_address(space: &SqliteSpace, addrs: &[Addr]) -> Vec<Id> {
 
 /// Reads all that is asked for by number.
 fn by_number(space: &SqliteSpace, id: Id) -> Result<(), SpaceError> {
-    let _ = (space.text(id), space.node(id), space.deps(id), space.get_id(id));
+    let _ = (space.deps(id), space.get_id(id));
+    for text in [space.text(id), space.text_to_send(id)].into_iter().flatten() {
+        let addr = IbGib::from_json(&text).and_then(|ibgib| ibgib.validate());
+        let addr = addr.expect("what is given out is an ibGib");
+        assert_eq!(space.addr(id)?, addr);
+    }
+    if let Ok(node) = space.node(id) {
+        assert_eq!(node.addr, space.addr(id)?);
+    }
     let _ = (space.timeline_of(id), space.frame_at(id, 1), space.frame_at(id, u64::MAX));
     let row = space.row(id)?;
     for other in [row.prev, row.orphan, row.timeline].into_iter().flatten() {

@@ -2,16 +2,18 @@
 
 use serde_json::Value;
 use sync_gib::ibgib::transform::{Kind, transform as make};
-use sync_gib::ibgib::{IbGib, Moment, json};
+use sync_gib::ibgib::{IbGib, Moment, json, normal};
 use sync_gib::peer::wire as peer_wire;
 use sync_gib::sync::merge::merge_text as merge;
 
 use super::input::texts;
 
-/// What is read as an ibGib reads back the same, with the same gib.
+/// What is read as an ibGib reads back the same, with the same gib; and what is told of a text
+/// without building its values is what reading all of it tells.
 pub fn ibgib(data: &[u8]) {
     let Some([text]) = texts(data) else { return };
-    let Ok(first) = IbGib::from_json(text) else { return };
+    tell_quickly(text);
+    let Ok(mut first) = IbGib::from_json(text) else { return };
     let printed = first.to_json();
     let second = IbGib::from_json(&printed).expect("what was printed is read");
     assert_eq!(printed, second.to_json());
@@ -19,6 +21,30 @@ pub fn ibgib(data: &[u8]) {
     if let Ok(addr) = first.validate() {
         assert_eq!(second.validate().expect("it is as valid as it was"), addr);
     }
+    if let Ok(gib) = first.computed_gib() {
+        tell_quickly(&with_gib(text, &gib));
+        first.gib = gib;
+        tell_quickly(&first.to_json());
+    }
+}
+
+fn tell_quickly(text: &str) {
+    let Some(quick) = normal::read(text) else { return };
+    let read = IbGib::from_json(text).expect("what is told of is read");
+    read.validate().expect("its gib is right");
+    assert_eq!(read.to_json(), text, "it is in normal form");
+    assert_eq!((read.ib.as_str(), read.gib.as_str()), (quick.ib, quick.gib));
+    let told = (read.n(), read.is_tjp(), read.is_stone());
+    assert_eq!(told, (quick.n, quick.is_tjp, quick.is_stone));
+}
+
+/// A text with another gib, everything else as it is.
+fn with_gib(text: &str, gib: &str) -> String {
+    const NAME: &str = "\"gib\":\"";
+    let parts =
+        text.split_once(NAME).and_then(|(head, rest)| Some((head, rest.split_once('"')?.1)));
+    let Some((head, tail)) = parts else { return text.to_owned() };
+    format!("{head}{NAME}{gib}\"{tail}")
 }
 
 /// What is read as a message is written and read back the same.
