@@ -9,6 +9,7 @@ use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::peer::{Link, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
+use sync_gib::sync::SenderOpts;
 
 #[test]
 fn a_timeline_goes_up_once() {
@@ -74,6 +75,29 @@ fn two_branches_merge() {
     assert_eq!(tip.datum("a"), Some(&json!(1)));
     assert_eq!(tip.datum("b"), Some(&json!(2)));
     assert_eq!(tip.rel8d("graftorphan").next(), Some(orphan.as_str()));
+}
+
+#[test]
+fn a_root_that_is_not_here_yet_takes_along_what_it_leads_to_here() {
+    let one = Device::new();
+    let (_dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let x = one.new_timeline("x", json!({"hello": "world"}));
+    one.sync(&link).unwrap();
+    let two = Device::with(one.genesis.clone());
+    two.sync(&link).unwrap();
+    let y = two.new_timeline("y", json!({}));
+    two.relate(&y, "other", &x);
+    two.sync(&link).unwrap();
+
+    let z = one.new_timeline("z", json!({}));
+    one.relate(&x, "other", &z);
+    let opts = SenderOpts { roots: vec![y.clone()], ..one.opts() };
+    one.sync_with(&link, &opts).unwrap();
+    for tjp in [x, y, z] {
+        let there = link.dest().tip(&tjp).unwrap().unwrap();
+        assert_eq!(one.space.tip(&tjp).unwrap().unwrap().addr, there.addr);
+    }
 }
 
 #[test]

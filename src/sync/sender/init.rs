@@ -20,6 +20,8 @@ pub(super) struct Stating {
     scope: Scope,
     /// Rows of timelines still to be stated, where they are listed and not paged.
     listed: VecDeque<Id>,
+    /// All that were ever listed.
+    seen: HashSet<Id>,
     after_timeline: Option<Id>,
     timelines_done: bool,
     after_stone: Option<Id>,
@@ -46,6 +48,7 @@ impl Sender<'_> {
         let mut stating = Stating {
             scope: Scope::All,
             listed: VecDeque::new(),
+            seen: HashSet::new(),
             after_timeline: None,
             timelines_done: false,
             after_stone: None,
@@ -67,12 +70,22 @@ impl Sender<'_> {
                     }
                 }
             }
-            stating.listed = self.space.live_timelines(&ids)?.into();
             stating.timelines_done = true;
             stating.stones_done = true;
             stating.scope = Scope::Roots(self.opts.roots.clone());
+            self.list(&mut stating, ids)?;
         }
         self.state_page(stating)
+    }
+
+    /// Lists timelines; of roots with all that they lead to, where all is in scope it is paged anyway.
+    fn list(&self, stating: &mut Stating, mut ids: Vec<Id>) -> Result<(), SyncError> {
+        if let Scope::Roots(_) = stating.scope {
+            ids = self.space.live_timelines(&ids)?;
+        }
+        let Stating { listed, seen, .. } = stating;
+        listed.extend(ids.into_iter().filter(|id| seen.insert(*id)));
+        Ok(())
     }
 
     /// Sends the next page of what is here, or the next probes, or goes on to the transfer.
@@ -235,10 +248,10 @@ impl Sender<'_> {
         if stating.offered.len() > MAX_OFFERED {
             return Err(SyncError::Limit(format!("more than {MAX_OFFERED} timelines and stones")));
         }
+        let mut known = Vec::new();
         for offer in ack.offers {
-            // A timeline that is here but was not in the roots' live graph is compared like any.
             if let Some((tjp_id, _)) = negotiate::data_timeline(self.space, &offer.tjp)? {
-                stating.listed.push_back(tjp_id);
+                known.push(tjp_id);
             } else if pulls {
                 let theirs = crate::sync::body::Sample { addr: offer.tip, n: offer.n };
                 let tjp = offer.tjp;
@@ -247,6 +260,8 @@ impl Sender<'_> {
                 self.plan.left.push(offer.tjp);
             }
         }
+        // What is here but was not in the roots' live graph is compared like any.
+        self.list(stating, known)?;
         let had = self.space.has_many(&ack.offered_stones)?;
         for (addr, had) in ack.offered_stones.into_iter().zip(had) {
             match (had, pulls) {
