@@ -55,6 +55,8 @@ fn converse(
                 // Who is through has left.
                 Role::Sender if sender.is_done() => {}
                 Role::Sender => sender.handle(msg)?,
+                // Nor does it hear of a refusal.
+                Role::Receiver if sender.is_done() => drop(receiver.handle(msg)),
                 Role::Receiver => {
                     receiver.handle(msg).map_err(|error| SyncError::Refused(error.refusal()))?;
                 }
