@@ -13,8 +13,9 @@ use sync_gib::sync::{SenderOpts, SyncError};
 use crate::hostile_common::fake::{Heard, SILENCE, answering};
 use crate::hostile_common::*;
 
-/// Short, so that a client that goes on does not do so for long.
-const BUDGET: std::time::Duration = std::time::Duration::from_millis(300);
+/// Short, so that a client that goes on does not do so for long; long enough for a second try on a
+/// machine that is busy.
+const BUDGET: std::time::Duration = std::time::Duration::from_secs(4);
 
 fn refusal(code: &str) -> String {
     json!({ "error": { "code": code, "message": "no" } }).to_string()
