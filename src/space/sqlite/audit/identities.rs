@@ -49,7 +49,7 @@ impl Auditor<'_> {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             let page: Vec<(Id, i64)> = self.all(page, [tjp_id, after, PAGE], read)?;
             let Some((_, last)) = page.last() else { return Ok(()) };
-            after = *last;
+            after = self.ascending(after, *last)?;
             for (id, _) in page {
                 let (found, frame) = verified(&rows, id)?;
                 let broken = push(frame)?;

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
 use crate::ibgib::{Addr, AddrKey};
+use crate::space::rows::Rows;
 use crate::space::{Id, SpaceCount, SpaceError};
 
 /// How many problems of a kind are listed.
@@ -186,6 +187,14 @@ impl<'a> Auditor<'a> {
 
     fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), SpaceError> {
         self.of(NO_DOMAIN).run(sql, params)
+    }
+
+    /// Where the next page of rows begins. A damaged file may give them in no order, again and again.
+    fn ascending(&self, after: i64, last: i64) -> Result<i64, SpaceError> {
+        match last > after {
+            true => Ok(last),
+            false => Err(self.of(NO_DOMAIN).damaged(format!("number {last} comes after {after}"))),
+        }
     }
 
     fn add(&mut self, part: Part, domain: i64, what: String) {

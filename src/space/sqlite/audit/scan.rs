@@ -25,7 +25,7 @@ impl Auditor<'_> {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             let page: Vec<(Id, i64)> = self.all(page, [after, PAGE], read)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            after = *last;
+            after = self.ascending(after, *last)?;
             for (id, domain) in page {
                 if !self.domains.contains_key(&domain) {
                     self.add(Part::Rows, domain, format!("ibGib number {id} is of no domain"));

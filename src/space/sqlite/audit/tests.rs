@@ -206,3 +206,31 @@ fn an_index_that_lost_entries_is_found_and_made_anew() {
         assert_eq!(space.get(&addr(ibgib)).unwrap().as_ref(), Some(ibgib));
     }
 }
+
+#[test]
+fn an_audit_of_rows_that_stand_in_no_order_ends() {
+    let (_dir, path, _) = file();
+    let file = Connection::open(&path).unwrap();
+    let ask = "SELECT rootpage FROM sqlite_schema WHERE name = 'ibgib'";
+    let root: u32 = file.query_row(ask, [], |row| row.get(0)).unwrap();
+    let size: u32 = file.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+    drop(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let begin = |page: u32| usize::try_from((page - 1) * size).unwrap();
+    let mut at = begin(root);
+    while bytes[at] == 5 {
+        let rightmost = bytes[at + 8..at + 12].try_into().unwrap();
+        at = begin(u32::from_be_bytes(rightmost));
+    }
+    // The last row gets the number of one far before it; the length of its payload comes first.
+    let cells = usize::from(u16::from_be_bytes([bytes[at + 3], bytes[at + 4]]));
+    let place = at + 8 + 2 * (cells - 1);
+    let mut cell = at + usize::from(u16::from_be_bytes([bytes[place], bytes[place + 1]]));
+    while bytes[cell] & 0x80 != 0 {
+        cell += 1;
+    }
+    bytes[cell + 1] = 3;
+    std::fs::write(&path, bytes).unwrap();
+    let space = SqliteSpace::open(&path, "").unwrap();
+    assert!(wrong(&space).contains(&name(Part::File)));
+}
