@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use super::{Prepared, Space, SpaceError, SpaceExt};
 const BUFFER: usize = 256 << 10;
 /// The bytes of a record before its relations: its length, its checksum, its key, flags, `n`,
 /// three places of relations, and three lengths.
-const HEAD: usize = 4 + 8 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
+const HEAD: usize = 4 + 4 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
 
 const IS_TJP: u8 = 1;
 const IS_DNA: u8 = 2;
@@ -224,11 +223,11 @@ impl Iterator for Reader<'_> {
 
 /// What a record says after its length and checksum, and where it stands, as a number: an error of
 /// the disk is noticed by it. It keeps nobody out, nor need it: the file has no name.
-fn checksum(place: u64, said: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(place);
-    hasher.write(said);
-    hasher.finish()
+fn checksum(place: u64, said: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&place.to_le_bytes());
+    hasher.update(said);
+    hasher.finalize()
 }
 
 fn record_len(item: &Prepared) -> usize {
@@ -244,7 +243,7 @@ fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
     out.reserve(len);
     let from = out.len();
     out.extend(word(len));
-    out.extend([0; 8]);
+    out.extend([0; 4]);
     out.extend(item.key.0);
     out.push(
         flag(item.is_tjp, IS_TJP)
@@ -264,8 +263,8 @@ fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
     }
     out.extend(addr.as_bytes());
     out.extend(item.text.as_bytes());
-    let checksum = checksum(place, &out[from + 12..]);
-    out[from + 4..from + 12].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = checksum(place, &out[from + 8..]);
+    out[from + 4..from + 8].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Bytes that are taken off from the front.
@@ -299,7 +298,7 @@ impl<'a> Fields<'a> {
 fn decode(record: &[u8], place: u64) -> Option<Prepared> {
     let mut fields = Fields(record);
     fields.len()?;
-    if fields.array().map(u64::from_le_bytes)? != checksum(place, fields.0) {
+    if fields.array().map(u32::from_le_bytes)? != checksum(place, fields.0) {
         return None;
     }
     let key = AddrKey(fields.array()?);
