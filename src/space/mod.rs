@@ -190,6 +190,25 @@ pub struct SpaceCount {
     pub bytes: u64,
 }
 
+/// Ends what [`Space::snapshot`] began when it is dropped.
+#[must_use = "a snapshot ends when it is dropped"]
+pub struct Snapshot<'a>(Option<Box<dyn FnOnce() + 'a>>);
+
+impl<'a> Snapshot<'a> {
+    /// A snapshot that `end` ends.
+    fn ended_by(end: impl FnOnce() + 'a) -> Snapshot<'a> {
+        Snapshot(Some(Box::new(end)))
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            end();
+        }
+    }
+}
+
 /// A place where closed graphs of ibGibs are kept, for one domain.
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
@@ -296,6 +315,10 @@ pub trait Space: Send + Sync {
     /// Gives back memory that is held for speed alone, for walks through what is long and not
     /// looked at again.
     fn release(&self) -> Result<(), SpaceError>;
+
+    /// Lets what is read be seen as it stands now, until what is returned is dropped: many small
+    /// reads cost much less so. Nothing may be written on this space meanwhile.
+    fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError>;
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;

@@ -7,8 +7,8 @@ use crate::ibgib::{Addr, IbGib};
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
-    Bound, Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Space, SpaceCount, SpaceError,
-    Timeline, TimelineKind, Tip, head, pending, put,
+    Bound, Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Snapshot, Space, SpaceCount,
+    SpaceError, Timeline, TimelineKind, Tip, head, pending, put,
 };
 
 /// Below every row's number.
@@ -130,6 +130,10 @@ impl<B: Backend> Space for B {
 
     fn release(&self) -> Result<(), SpaceError> {
         Backend::release(self)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError> {
+        Backend::snapshot(self)
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {

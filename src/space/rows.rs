@@ -3,7 +3,7 @@
 use crate::ibgib::{Addr, AddrKey};
 
 use super::pending::{PendingRow, Purpose};
-use super::{Id, SpaceCount, SpaceError, TimelineKind};
+use super::{Id, Snapshot, SpaceCount, SpaceError, TimelineKind};
 
 /// What is known of an ibGib without reading its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,11 @@ pub(super) trait Backend: Send + Sync {
     /// Gives back memory that is held for speed alone.
     fn release(&self) -> Result<(), SpaceError> {
         Ok(())
+    }
+
+    /// Lets what is read be seen as it stands now, until what is returned is dropped.
+    fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError> {
+        Ok(Snapshot::ended_by(|| {}))
     }
 
     /// Runs `f` on the rows as they stand.

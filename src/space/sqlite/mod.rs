@@ -26,8 +26,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::SpaceError;
 use super::rows::{Backend, Rows, RowsMut};
+use super::{Snapshot, SpaceError};
 use rows::SqlRows;
 
 /// After how many pages in its log SQLite writes the log back, unless told otherwise.
@@ -237,6 +237,17 @@ impl Backend for SqliteSpace {
     fn release(&self) -> Result<(), SpaceError> {
         let shrink = self.file.lock().execute_batch("PRAGMA shrink_memory");
         shrink.map_err(|error| self.file.fail(error))
+    }
+
+    fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError> {
+        // Without a transaction SQLite locks the file for each statement and lets go of it again.
+        let begin = self.file.lock().execute_batch("BEGIN");
+        begin.map_err(|error| self.file.fail(error))?;
+        Ok(Snapshot::ended_by(|| {
+            if let Err(error) = self.file.lock().execute_batch("COMMIT") {
+                tracing::warn!(%error, "a snapshot did not end");
+            }
+        }))
     }
 
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {

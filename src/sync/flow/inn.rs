@@ -82,6 +82,7 @@ impl Inflow {
         if self.offered > self.limits.ibgibs {
             return Err(SyncError::Limit(format!("{} addresses were offered", self.offered)));
         }
+        let _snapshot = space.snapshot()?;
         let had = space.has_many(addrs)?;
         let lacks = addrs.iter().zip(had);
         Ok(lacks.map(|(addr, had)| !had && !self.stage.contains(&addr.key())).collect())

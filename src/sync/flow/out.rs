@@ -86,6 +86,7 @@ impl Outflow {
 
     /// The next message to send; none while an answer is awaited, or when all is sent.
     pub fn next_msg(&mut self, space: &dyn Space) -> Result<Option<Msg>, SyncError> {
+        let _snapshot = space.snapshot()?;
         loop {
             if let Some(offer) = self.offers.pop_front() {
                 return Ok(Some(offer));
@@ -114,6 +115,7 @@ impl Outflow {
         seq: u32,
         lacks: &[bool],
     ) -> Result<(), SyncError> {
+        let _snapshot = space.snapshot()?;
         let at = self.chunks.iter().position(|chunk| chunk.asks(seq));
         let Some(mut chunk) = at.and_then(|at| self.chunks.remove(at)) else {
             return Err(SyncError::protocol("an answer to no offer"));

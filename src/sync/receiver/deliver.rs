@@ -42,6 +42,7 @@ impl Receiver<'_> {
             };
             let newer = frame(&want.tip)?;
             let common = want.common.as_ref().map(frame).transpose()?;
+            let _snapshot = space.snapshot()?;
             let ids = chain(space, newer, |row| Some(row.id) == common)?;
             chains.push(Chain { ids, common, tjp });
         }

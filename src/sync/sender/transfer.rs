@@ -112,6 +112,7 @@ impl Sender<'_> {
             Some(common) => Some(self.space.find(common)?.ok_or_else(|| gone(common))?),
             None => None,
         };
+        let _snapshot = self.space.snapshot()?;
         let ids = chain(self.space, newer, |row| Some(row.id) == common)?;
         Ok(Chain { ids, common, tjp })
     }
