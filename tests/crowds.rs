@@ -302,6 +302,18 @@ fn a_trusted_proxy_says_for_whom_it_asks() {
     assert!(fill(3, &|at| format!("10.3.3.{at}")) < 150);
 }
 
+#[test]
+fn http_2_is_not_spoken() {
+    let served = Served::start(&[]);
+    // What a client of HTTP/2 begins with, an empty SETTINGS frame included.
+    let begins = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let (status, answer) = runtime().block_on(async {
+        let mut tcp = connect(served.addr, loopback(1)).await.unwrap();
+        ask(&mut tcp, begins).await
+    });
+    assert!(answer.is_empty() || status == 400, "{answer:?}");
+}
+
 /// The server under a limit of open files that a shell sets.
 fn under_limit(limits: &str) -> Served {
     let mut shell = Command::new("sh");

@@ -4,9 +4,15 @@
 
 mod hostile_common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hostile_common::*;
+use rustls::ClientConnection;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, client};
 use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
@@ -127,4 +133,40 @@ fn files_that_are_no_certificates_are_told() {
         let failed = host.runtime.block_on(Server::start(opts)).unwrap_err();
         assert!(matches!(failed, ServerError::Tls(_)), "{failed:?}");
     }
+}
+
+/// A TLS connection whose client offers these protocols.
+fn offering(host: &Host, offered: &[&str]) -> std::io::Result<(ClientConnection, TcpStream)> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file("ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut tls = ClientConnection::new(config.into(), name).unwrap();
+    let mut tcp = TcpStream::connect(host.server.addr()).unwrap();
+    while tls.is_handshaking() {
+        tls.complete_io(&mut tcp)?;
+    }
+    Ok((tls, tcp))
+}
+
+#[test]
+fn http_1_is_all_that_is_spoken() {
+    let host = host();
+    let agreed = |offered: &[&str]| {
+        offering(&host, offered).map(|(tls, _)| tls.alpn_protocol().map(<[u8]>::to_vec))
+    };
+    assert_eq!(agreed(&["h2", "http/1.1"]).unwrap().unwrap(), b"http/1.1");
+    assert_eq!(agreed(&[]).unwrap(), None);
+    assert!(agreed(&["h2"]).is_err());
+    // Who agrees on nothing may begin with HTTP/2 all the same.
+    let (mut tls, mut tcp) = offering(&host, &[]).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty(), "{answer:?}");
 }

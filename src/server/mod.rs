@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod files;
 mod gate;
+mod http1;
 mod newcomers;
 mod origin;
 mod places;
@@ -33,6 +34,7 @@ use crate::sync::Quota;
 use crate::sync::flow::{Limits, Staging};
 use connection::Door;
 pub use files::{files_needed, raise_file_limit};
+use http1::Http1;
 pub use origin::{HostName, Origin};
 pub use state::MAX_THREADS;
 use state::Shared;
@@ -158,9 +160,10 @@ const BUFFER: usize = 64 << 10;
 /// Closes connections that say nothing for too long, before their first request and after, and
 /// bounds what they hold.
 fn bound_silence<Acceptor>(
-    mut server: axum_server::Server<SocketAddr, Acceptor>,
+    server: axum_server::Server<SocketAddr, Acceptor>,
     silence: Duration,
-) -> axum_server::Server<SocketAddr, Acceptor> {
+) -> axum_server::Server<SocketAddr, Http1<Acceptor>> {
+    let mut server = server.map(Http1);
     let silence = silence.min(HEAD_TIME);
     server.http_builder().http1().header_read_timeout(silence).max_buf_size(BUFFER);
     server.first_request_timeout(silence)

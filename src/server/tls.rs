@@ -22,11 +22,12 @@ pub(super) fn config(files: &TlsFiles) -> Result<RustlsConfig, ServerError> {
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| bad_key(e.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ServerError::Tls(error.to_string()))?
         .with_no_client_auth()
         .with_single_cert(certs, key)
         .map_err(|error| bad_cert(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(RustlsConfig::from_config(Arc::new(config)))
 }
