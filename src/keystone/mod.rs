@@ -34,7 +34,7 @@ pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};
 pub use validate::{
     Replay, SeenIds, StepsOnly, TimelineValidator, Violation, next_step_cost, step_cost,
-    validate_genesis, validate_step,
+    validate_genesis, validate_link, validate_step,
 };
 
 /// The ib of every keystone frame.

@@ -17,6 +17,7 @@ mod state;
 mod stream;
 mod tls;
 mod whence;
+mod workers;
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};

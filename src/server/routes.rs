@@ -14,12 +14,13 @@ use tracing::info;
 
 use super::connection::Connection;
 use super::state::{Shared, token_hash};
+use super::whence::Whence;
 use super::{body, newcomers, origin, refusals, socket, stream};
 use crate::ibgib::{Addr, Moment};
-use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES, StepsOnly};
+use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
-use crate::sync::domain::{Evolution, IdentityFrames, LiveWatch};
+use crate::sync::domain::{Evolution, LiveWatch, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
@@ -162,9 +163,9 @@ async fn register(
     request: Request,
 ) -> Result<Response, Failure> {
     let from = shared.whence(&connection, request.headers());
-    let text = read_body(&shared, &connection, request, MAX_FRAME_BYTES).await?;
+    let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, move || {
+    blocking(&at, from, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
         if !shared.may_register(&addr) {
@@ -190,10 +191,11 @@ async fn evolve(
         body::refuse(request.into_body()).await;
         return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
     }
-    let text = read_body(&shared, &connection, request, MAX_BODY).await?;
+    let whence = shared.whence(&connection, request.headers());
+    let text = read_body(&shared, whence, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
     let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    let (session, is_new) = blocking(&at, move || {
+    let (session, is_new) = blocking(&at, whence, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
@@ -228,9 +230,10 @@ async fn revoke(
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
-    let text = read_body(&shared, &connection, request, MAX_BODY).await?;
+    let whence = shared.whence(&connection, request.headers());
+    let text = read_body(&shared, whence, request, MAX_BODY).await?;
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, move || {
+    blocking(&at, whence, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
         domain::revoke(&*space, &identity, &frames)?;
@@ -252,9 +255,9 @@ async fn identity(
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
-    blocking(&at, move || {
+    blocking(&at, whence, move || {
         let space = shared.space(identity.as_str())?;
-        let frames = IdentityFrames::after(&*space, &identity, after.as_ref(), StepsOnly)?;
+        let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
         let mut left = MAX_IDENTITY;
@@ -263,7 +266,7 @@ async fn identity(
                 return Ok(None);
             }
             left -= 1;
-            Ok(frames.next(space)?.map(|(_, text)| text))
+            frames.next(space)
         })
     })
     .await
@@ -271,14 +274,16 @@ async fn identity(
 
 async fn latest(
     State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    let whence = shared.whence(&connection, &headers);
     let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, move || {
+    blocking(&at, whence, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -300,7 +305,7 @@ async fn ibgibs(
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, move || {
+    blocking(&at, whence, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -340,12 +345,11 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
 
 async fn read_body(
     shared: &Shared,
-    connection: &Connection,
+    whence: Whence,
     request: Request,
     most: usize,
 ) -> Result<String, Failure> {
     let (head, body) = request.into_parts();
-    let whence = shared.whence(connection, &head.headers);
     body::read(shared, whence, &head.headers, body, most).await
 }
 
@@ -365,7 +369,8 @@ fn domain_addr(gib: &str) -> Result<Addr, Failure> {
 /// Runs what waits for the disk where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
+    whence: Whence,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(whence, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

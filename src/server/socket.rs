@@ -17,6 +17,7 @@ use super::gate::LedgerGate;
 use super::routes::Failure;
 use super::sockets::Seat;
 use super::state::{LARGE, Shared};
+use super::whence::Whence;
 use super::{queue, refusals};
 use crate::ibgib::Addr;
 use crate::peer::channel::{Channel, Went};
@@ -50,10 +51,10 @@ pub(super) async fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
         .read_buffer_size(READ_BUFFER)
-        .on_upgrade(move |socket| serve(shared, socket, seat))
+        .on_upgrade(move |socket| serve(shared, socket, whence, seat))
 }
 
-async fn serve(shared: Arc<Shared>, socket: WebSocket, seat: Seat) {
+async fn serve(shared: Arc<Shared>, socket: WebSocket, whence: Whence, seat: Seat) {
     let seat = Arc::new(Mutex::new(seat));
     let patience: Patience = shared.opts.patience;
     let (channel, pump) = pump::connect(ServerSocket(socket), "the client".into(), patience);
@@ -66,13 +67,13 @@ async fn serve(shared: Arc<Shared>, socket: WebSocket, seat: Seat) {
             () = stopping.stopped() => {}
         }
     };
-    tokio::join!(pump, session(shared, channel, Arc::clone(&seat)));
+    tokio::join!(pump, session(shared, channel, whence, Arc::clone(&seat)));
     drop(seat);
 }
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
 /// effort, and the channel is dropped, which closes the socket.
-async fn session(shared: Arc<Shared>, channel: Channel, seat: Arc<Mutex<Seat>>) {
+async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Arc<Mutex<Seat>>) {
     let mut talk = Talk { shared: Arc::clone(&shared), channel, seat, begun: None };
     let mut revoked = shared.revocations();
     loop {
@@ -92,7 +93,7 @@ async fn session(shared: Arc<Shared>, channel: Channel, seat: Arc<Mutex<Seat>>) 
             }
             let text = said.take();
             let large = shared.large(text.as_ref().map_or(0, String::len)).await;
-            let stepped = shared.work(move || {
+            let stepped = shared.work(whence, move || {
                 let went = talk.step(text);
                 (talk, went)
             });

@@ -12,6 +12,7 @@ use super::places::Places;
 use super::queue::Queues;
 use super::sockets::Sockets;
 use super::whence::Whence;
+use super::workers::Workers;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Pool, Pooled, SpaceError};
@@ -47,8 +48,7 @@ pub(super) struct Shared {
     /// One connection of it is always open: else the last one's closing would write the whole log
     /// back and remove it.
     spaces: Arc<Pool>,
-    /// Places for what waits for the disk, each of which takes a thread and a connection.
-    workers: Arc<Semaphore>,
+    workers: Arc<Workers>,
     /// What is large is read one at a time.
     large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -68,7 +68,7 @@ impl Shared {
         let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
         let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
-        let (workers, large) = (Semaphore::new(WORKERS), Semaphore::new(1));
+        let (workers, large) = (Workers::new(WORKERS), Semaphore::new(1));
         let staging = opts.max_staged_bytes.map(Staging::new);
         Ok(Shared {
             opts,
@@ -79,7 +79,7 @@ impl Shared {
             queues: Arc::default(),
             staging,
             spaces,
-            workers: Arc::new(workers),
+            workers,
             large: Arc::new(large),
             stopping: watch::Sender::new(false),
             revoked: broadcast::Sender::new(REVOKED),
@@ -94,12 +94,13 @@ impl Shared {
     }
 
     /// Runs what waits for the disk on a thread where waiting is fine, once there is a place for
-    /// it; none where it panicked. It runs to its end, even where nobody waits for it any more.
+    /// it and `whence` has not half of all; none where it panicked. It runs to its end, even where nobody waits for it any more.
     pub(super) async fn work<T: Send + 'static>(
         &self,
+        whence: Whence,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = Arc::clone(&self.workers).acquire_owned().await.ok()?;
+        let place = self.workers.take(whence).await?;
         let run = move || {
             let done = f();
             drop(place);

@@ -46,7 +46,8 @@ pub(super) fn answer(
     }
     let full = || Failure::busy("too many readers; try again in a moment");
     let place = shared.streams.take(&whence, 1).ok_or_else(full)?;
-    let rest = Rest { shared: Arc::clone(shared), domain: domain.clone(), next, _place: place };
+    let (shared, domain) = (Arc::clone(shared), domain.clone());
+    let rest = Rest { shared, whence, domain, next, _place: place };
     let rest = futures_util::stream::unfold(Some((Some(first), rest)), |rest| async {
         match rest? {
             (Some(first), rest) => Some((Ok(first), Some((None, rest)))),
@@ -59,6 +60,7 @@ pub(super) fn answer(
 /// What is left of an answer.
 struct Rest<N> {
     shared: Arc<Shared>,
+    whence: Whence,
     domain: Addr,
     next: N,
     _place: Place<Whence>,
@@ -70,7 +72,7 @@ type Piece<N> = (Result<Bytes, std::io::Error>, Option<(Option<Bytes>, Rest<N>)>
 impl<N: NextLine> Rest<N> {
     async fn read(mut self) -> Option<Piece<N>> {
         let shared = Arc::clone(&self.shared);
-        let read = shared.work(move || {
+        let read = shared.work(self.whence, move || {
             let space = self.shared.space(self.domain.as_str()).map_err(SyncError::from);
             let piece = space.and_then(|space| gather(&mut self.next, &space));
             (self, piece)

@@ -4,10 +4,11 @@
 use serde_json::Value;
 
 use super::error::SyncError;
+pub use super::identity::{IdentityFrames, StoredFrames};
 use super::quota::Quota;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
-use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC};
+use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC, Violation};
 use crate::space::{Bound, Id, Prepared, PutOpts, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
@@ -250,56 +251,6 @@ pub fn saga_of_session(session: &IbGib) -> Option<String> {
     session.datum("frameDetails")?.get("sagaId")?.as_str().map(str::to_owned)
 }
 
-/// I's frames as a space holds them, oldest first, each validated as it is read: of those before it
-/// holds the last one alone.
-#[derive(Debug)]
-pub struct IdentityFrames<S> {
-    tjp_id: Id,
-    next_n: u64,
-    replay: Replay<S>,
-}
-
-impl<S: SeenIds> IdentityFrames<S>
-where
-    SpaceError: From<S::Error>,
-{
-    /// I's frames after `after`, or all where that is none of them; none where I is not here.
-    pub fn after(
-        space: &dyn Space,
-        domain: &Addr,
-        after: Option<&Addr>,
-        ids: S,
-    ) -> Result<Option<IdentityFrames<S>>, SyncError> {
-        let Some(tjp_id) = space.find(domain)? else { return Ok(None) };
-        if space.timeline_of(tjp_id)?.is_none() {
-            return Ok(None);
-        }
-        let known = after.map(|after| space.find(after)).transpose()?.flatten();
-        let row = known.map(|id| space.row(id)).transpose()?;
-        let (next_n, replay) = match row.filter(|row| row.timeline == Some(tjp_id)) {
-            Some(row) => (row.n + 1, Replay::after(space.get_id(row.id)?, ids)),
-            None => (0, Replay::new(ids)),
-        };
-        Ok(Some(IdentityFrames { tjp_id, next_n, replay }))
-    }
-
-    /// The next frame's address and text; none at the tip. Errors where it does not validate: the
-    /// space is damaged, and nothing after it is read.
-    pub fn next(&mut self, space: &dyn Space) -> Result<Option<(Addr, Box<str>)>, SyncError> {
-        let Some(id) = space.frame_at(self.tjp_id, self.next_n)? else { return Ok(None) };
-        if space.row(id)?.n < self.next_n {
-            return Ok(None);
-        }
-        // How the frames relate to each other is checked below.
-        let text = space.text_to_send(id)?;
-        let frame = IbGib::from_json(&text)?;
-        let addr = frame.addr()?;
-        check_next(&mut self.replay, frame, &addr)?;
-        self.next_n += 1;
-        Ok(Some((addr, text)))
-    }
-}
-
 /// Holds a frame against those before it. Errors with [`SpaceError::KeystoneInvalid`].
 pub fn check_next<S: SeenIds>(
     replay: &mut Replay<S>,
@@ -310,11 +261,15 @@ where
     SpaceError: From<S::Error>,
 {
     let violations = replay.push(frame).map_err(SpaceError::from)?;
-    if violations.is_empty() {
-        return Ok(());
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(addr, &violations)),
     }
+}
+
+pub(super) fn invalid(addr: &Addr, violations: &[Violation]) -> SyncError {
     let violations = violations.iter().map(ToString::to_string).collect();
-    Err(SpaceError::KeystoneInvalid { addr: addr.clone(), violations }.into())
+    SpaceError::KeystoneInvalid { addr: addr.clone(), violations }.into()
 }
 
 /// Puts ibGibs in one transaction.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod establish;
 pub mod flow;
 pub mod frame;
+pub mod identity;
 pub mod machine;
 pub mod merge;
 pub mod msg;

@@ -46,6 +46,16 @@ pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
     check_step(prev, curr).violations
 }
 
+/// The rules that `curr` breaks in itself and in what ties it to `prev`; none where it goes on from
+/// it. No solution is computed and no pool is held against the one before: that is for frames
+/// which [`validate_step`] found good when they were stored.
+pub fn validate_link(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
+    let mut findings = Findings::default();
+    frame::check_any(curr, &mut findings);
+    frame::check_link(prev, curr, &mut findings);
+    findings.0
+}
+
 /// How many hashes it takes to validate `curr` as the frame after `prev`, at most
 /// [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP): a step that costs more is refused before
 /// any is computed. Nothing is validated.
