@@ -126,4 +126,70 @@ mod tests {
         queues.leave(&addr("other"));
         assert!(queues.lock().queues.is_empty() && queues.lock().running.is_empty());
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_socket_that_merely_names_a_session_changes_nothing() {
+        use futures_util::{SinkExt, StreamExt};
+        use tokio_tungstenite::tungstenite::Message;
+
+        use crate::keystone::{self, MasterSecret, presets};
+        use crate::peer::wire;
+        use crate::server::{Server, ServerOpts};
+        use crate::sync::msg::{Msg, PROTOCOL};
+        use crate::sync::{Quota, domain, establish};
+
+        let dir = tempfile::tempdir().unwrap();
+        let opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), dir.path().join("server.db"));
+        let server = Server::start(opts).await.unwrap();
+        let secret = MasterSecret::from_raw("a".to_owned().into()).unwrap();
+        let pools = presets::identity_pools().unwrap();
+        let now = crate::ibgib::Moment::now;
+        let genesis = keystone::genesis(&secret, &pools, None, now()).unwrap();
+        let domain = genesis.addr().unwrap();
+        let mut made = establish(&domain, &genesis, &secret, now()).unwrap();
+        let session = made.session.addr().unwrap();
+        {
+            let space = server.shared.space(domain.as_str()).unwrap();
+            let quota = Quota::default();
+            domain::register(&*space, &genesis, &quota).unwrap();
+            let frames = std::slice::from_ref(&made.identity);
+            domain::evolve(&*space, &domain, frames, &made.session, &quota).unwrap();
+            space.ledger().add_session(&session, domain.as_str(), now().ms()).unwrap();
+        }
+        let queues = &server.shared.queues;
+        let named = addr("named");
+        let entered =
+            |session: &Addr| queues.lock().running.get(session).map(|running| running.is_entered);
+        let url = server.url().replace("http", "ws") + wire::PATH_WS;
+        for session in [&named, &session] {
+            let (mut ws, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+            let (domain, session) = (domain.clone(), session.clone());
+            // Others wait for it, however long this takes.
+            let queue = Arc::new(AsyncMutex::new(()));
+            let running = Running { _place: queue.lock_owned().await, is_entered: false };
+            queues.lock().running.insert(session.clone(), running);
+            let hello = Msg::Hello { protocol: PROTOCOL, domain, session: session.clone() };
+            ws.send(Message::text(wire::write(&hello))).await.unwrap();
+            let said = ws.next().await.unwrap().unwrap().into_text().unwrap();
+            assert_eq!(entered(&session), Some(false), "{said}");
+            if let Msg::AuthChallenge { challenge_uuid, demanded_ids } = wire::read(&said).unwrap()
+            {
+                let proof = made.signer.prove(&challenge_uuid, &demanded_ids, now()).unwrap();
+                let proof = Msg::AuthProof { keystone: proof };
+                ws.send(Message::text(wire::write(&proof))).await.unwrap();
+                let said = ws.next().await.unwrap().unwrap().into_text().unwrap();
+                assert!(matches!(wire::read(&said).unwrap(), Msg::AuthOk { .. }), "{said}");
+                while entered(&session) == Some(false) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            drop(ws);
+            while server.open_sockets() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let still = (session == named).then_some(false);
+            assert_eq!(entered(&session), still, "once its socket is closed");
+        }
+        server.stop().await.unwrap();
+    }
 }

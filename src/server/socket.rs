@@ -150,7 +150,10 @@ struct Begun {
     receiver: Option<Paused>,
     /// How many bytes the domain held before.
     before: u64,
-    _place: queue::Place,
+    session: Addr,
+    /// Its place among its identity's devices, once it has proved itself: whoever merely names a
+    /// session has no say in whose turn it is.
+    place: Option<queue::Place>,
 }
 
 impl Talk {
@@ -165,7 +168,7 @@ impl Talk {
         if self.begun.is_none() {
             self.begun = Some(self.begin(said.as_ref())?);
         }
-        let Some(Begun { domain, receiver, before, .. }) = &mut self.begun else {
+        let Some(Begun { domain, receiver, before, session, place }) = &mut self.begun else {
             return Err(silent().into());
         };
         let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
@@ -175,7 +178,11 @@ impl Talk {
         let paused = receiver.take().ok_or_else(silent)?;
         let mut resumed = paused.resume(&*space, &gate);
         let went = self.channel.drive(&mut resumed, said, LARGE);
-        *receiver = Some(resumed.pause());
+        let paused = resumed.pause();
+        if place.is_none() && paused.is_authenticated() {
+            *place = Some(shared.queues.enter(session.clone()));
+        }
+        *receiver = Some(paused);
         if matches!(went, Ok(Went::Done)) {
             // The answer is out already. What is little is left to the next request that writes.
             let after = space.count().map_err(SyncError::from)?.bytes;
@@ -200,8 +207,8 @@ impl Talk {
             ..ReceiverOpts::new(self.shared.stage_dir())
         };
         let receiver = Some(Paused::new(domain.clone(), opts));
-        let place = self.shared.queues.enter(session.clone());
-        Ok(Begun { domain: domain.clone(), receiver, before, _place: place })
+        let (domain, session) = (domain.clone(), session.clone());
+        Ok(Begun { domain, receiver, before, session, place: None })
     }
 
     /// Logs how it ended, and tells the client, best effort.
