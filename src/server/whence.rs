@@ -57,13 +57,14 @@ impl Whence {
         trusted: &[TrustedProxy],
     ) -> Whence {
         let is_trusted = |address| trusted.iter().any(|proxy| proxy.is(address));
-        let said = headers.get_all("x-forwarded-for").iter();
-        let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
+        let said: Vec<&[u8]> =
+            headers.get_all("x-forwarded-for").iter().map(|value| value.as_bytes()).collect();
         // Each proxy adds the address that it was asked by: what stands before the last one that
-        // is not trusted is that one's own word.
+        // is not trusted is that one's own word. Nothing before what cannot be read counts either:
+        // who could have it passed over would choose what is read.
         let mut address = peer;
-        for said in said.iter().rev().flat_map(|value| value.rsplit(',')) {
-            match parse(said.trim()) {
+        for said in said.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
+            match std::str::from_utf8(said).ok().and_then(|said| parse(said.trim())) {
                 Some(said) if is_trusted(address) => address = said,
                 _ => break,
             }
@@ -98,7 +99,8 @@ mod tests {
     fn whence(peer: &str, forwarded: &[&str], trusted: &[&str]) -> IpAddr {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            let value: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap()).collect();
+            headers.append("x-forwarded-for", value.try_into().unwrap());
         }
         let trusted: Vec<_> = trusted.iter().map(|net| net.parse().unwrap()).collect();
         Whence::of_request(peer.parse().unwrap(), &headers, &trusted).0
@@ -115,6 +117,11 @@ mod tests {
             ("127.0.0.1", vec!["9.9.9.9, 5.6.7.8"], &nets, "5.6.7.8"),
             ("127.0.0.1", vec!["9.9.9.9", "5.6.7.8:123, 10.1.2.3"], &nets, "5.6.7.8"),
             ("127.0.0.1", vec!["5.6.7.8, nonsense"], &nets, "127.0.0.1"),
+            // Bytes that are not ASCII, before what a proxy added and instead of it.
+            ("127.0.0.1", vec!["\u{ff}, 5.6.7.8"], &nets, "5.6.7.8"),
+            ("127.0.0.1", vec!["1.1.1.1", "\u{ff}, 5.6.7.8"], &nets, "5.6.7.8"),
+            ("127.0.0.1", vec!["1.1.1.1", "\u{ff}"], &nets, "127.0.0.1"),
+            ("127.0.0.1", vec!["1.1.1.1", "\u{ff}", "10.1.2.3"], &nets, "10.1.2.3"),
             ("::ffff:127.0.0.1", vec!["[2001:db8::1:2:3:4]:80"], &nets, "2001:db8::"),
             ("2001:db8:0:1:2:3:4:5", vec![], &nets, "2001:db8:0:1::"),
         ] {
