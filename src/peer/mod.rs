@@ -85,10 +85,13 @@ pub enum PeerError {
     Sync(#[from] crate::sync::SyncError),
 }
 
-/// How long the server asks to be left alone, where its answer says so in seconds.
+/// How long a server is believed to want to be left alone, in seconds: a day.
+const MAX_RETRY_AFTER: u64 = 24 * 3600;
+
+/// How long the server asks to be left alone, where its answer says so in seconds; a day at most.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
 }
 
 /// The reason that a library gives, with what a person can do about it.

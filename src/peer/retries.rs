@@ -13,10 +13,11 @@ const STAGED: Duration = Duration::from_secs(2);
 /// How often at most: each try may leave a step of the identity behind.
 const MAX_TRIES: u32 = 1000;
 
-/// How often something was tried, and until when it may be tried again.
+/// How often something was tried, and how long it may be tried again.
 #[derive(Debug)]
 pub(super) struct Retries {
-    until: Instant,
+    first: Instant,
+    budget: Duration,
     tries: u32,
     began: Instant,
 }
@@ -25,7 +26,7 @@ impl Retries {
     /// The first try; further ones begin within `budget`.
     pub(super) fn new(budget: Duration) -> Retries {
         let now = Instant::now();
-        Retries { until: now + budget, tries: 1, began: now }
+        Retries { first: now, budget, tries: 1, began: now }
     }
 
     /// How often it was tried.
@@ -41,14 +42,15 @@ impl Retries {
         let span = (self.began.elapsed() * 2).clamp(SPAN.0, SPAN.1);
         let drawn = span.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX));
         let wait = match &error {
-            PeerError::Busy { after, .. } => *after + drawn,
+            PeerError::Busy { after, .. } => after.saturating_add(drawn),
             // Each try leaves frames behind, and a transfer of others takes its time.
             PeerError::Sync(SyncError::Refused(Refusal { code: RefusalCode::Staged, .. })) => {
                 STAGED + drawn
             }
             _ => drawn,
         };
-        if self.tries >= MAX_TRIES || Instant::now() + wait >= self.until {
+        let spent = self.first.elapsed().saturating_add(wait);
+        if self.tries >= MAX_TRIES || spent >= self.budget {
             return Err(error);
         }
         tracing::info!(%error, ?wait, "once more");

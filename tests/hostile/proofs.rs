@@ -10,7 +10,7 @@ use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, clien
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::{SenderOpts, SyncError};
 
-use crate::hostile_common::fake::{Heard, SILENCE, answering};
+use crate::hostile_common::fake::{self, Heard, SILENCE, Then, answering};
 use crate::hostile_common::*;
 
 /// Short, so that a client that goes on does not do so for long; long enough for a second try on a
@@ -242,4 +242,25 @@ fn runs_that_are_killed_make_one_proof() {
         child.wait().unwrap();
     }
     assert_eq!(posted(&evolutions()).len(), 1);
+}
+
+#[test]
+fn a_time_to_wait_without_end_is_no_panic() {
+    for seconds in ["86400", "9223372036854775800", "18446744073709551615"] {
+        let person = Person::unregistered("a");
+        let runtime = runtime();
+        let url = fake::raw(&runtime, move |path| {
+            let answer = match path.ends_with("/identity") {
+                true => fake::answer(200, "", ""),
+                false => {
+                    let after = format!("retry-after: {seconds}\r\n");
+                    fake::answer(503, &after, &refusal("busy"))
+                }
+            };
+            (answer, Then::Close)
+        });
+        let error = sync_with(&person, &url).unwrap_err();
+        let PeerError::Busy { after, .. } = error else { panic!("{error:?}") };
+        assert_eq!(after.as_secs(), 86400, "a day at most");
+    }
 }

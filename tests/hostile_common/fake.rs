@@ -117,6 +117,66 @@ pub fn http(runtime: &Runtime, body: String) -> String {
     url
 }
 
+/// What follows the first bytes of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The end of the connection.
+    Close,
+    /// A byte now and then, without end.
+    Drip,
+}
+
+/// Answers each request with the bytes that `says` gives for its path, and what follows them.
+pub fn raw(
+    runtime: &Runtime,
+    says: impl Fn(&str) -> (String, Then) + Clone + Send + Sync + 'static,
+) -> String {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let says = says.clone();
+            tokio::spawn(async move {
+                let Some(path) = whole_request(&mut tcp).await else { return };
+                let (answer, then) = says(&path);
+                let mut taken = tcp.write_all(answer.as_bytes()).await;
+                while then == Then::Drip && taken.is_ok() {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    taken = tcp.write_all(b" ").await;
+                }
+            });
+        }
+    });
+    url
+}
+
+/// Reads a request to its end; its path.
+async fn whole_request(tcp: &mut tokio::net::TcpStream) -> Option<String> {
+    let mut held = Vec::new();
+    let mut chunk = [0u8; 4096];
+    loop {
+        let read = tcp.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+        held.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&held);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+            let path = head.split(' ').nth(1)?;
+            return Some(path.split('?').next()?.to_owned());
+        }
+    }
+}
+
+/// An answer in JSON with more headers, each line of which ends with CRLF.
+pub fn answer(status: u16, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} x\r\nconnection: close\r\n{headers}content-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
+
 /// What came to a server: the path, and the body.
 pub type Heard = (String, String);
 
