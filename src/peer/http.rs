@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
-use super::{Endpoint, PeerError};
+use super::{Endpoint, Patience, PeerError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::SyncError;
@@ -15,24 +16,24 @@ use crate::sync::msg::{Refusal, RefusalCode};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
-/// How long an answer that is no stream may take.
-const ANSWER_TIME: Duration = Duration::from_secs(180);
 
 /// Speaks HTTP to one server.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     endpoint: Endpoint,
     client: reqwest::Client,
+    answer_time: Duration,
 }
 
 impl HttpClient {
-    /// A client for a server, whose answers may be silent for so long.
-    pub fn new(endpoint: Endpoint, silence: Duration) -> Result<HttpClient, PeerError> {
+    /// A client for a server: `patience.idle` is how long its answers may be silent,
+    /// `patience.answer` how long one that is no stream, or a line of one that is, may take.
+    pub fn new(endpoint: Endpoint, patience: Patience) -> Result<HttpClient, PeerError> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
-            .read_timeout(silence);
+            .read_timeout(patience.idle);
         let tls = match endpoint.tls() {
             Some(tls) => (**tls).clone(),
             // The builder wants a TLS configuration even where none will be used.
@@ -40,7 +41,7 @@ impl HttpClient {
         };
         builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
-        Ok(HttpClient { endpoint, client })
+        Ok(HttpClient { endpoint, client, answer_time: patience.answer })
     }
 
     /// The server.
@@ -52,8 +53,7 @@ impl HttpClient {
     pub async fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         let request = self.client.post(self.endpoint.at(wire::PATH_KEYSTONES));
         let request = request.header("content-type", "application/json").body(genesis.to_json());
-        let request = request.timeout(ANSWER_TIME);
-        self.answer(request).await.map(drop)
+        self.within(self.answer(request)).await.map(drop)
     }
 
     /// Posts I's new frames and the session that the last of them claims.
@@ -67,8 +67,7 @@ impl HttpClient {
         let body = crate::ibgib::json::stringify(&EvolutionBody { frames, session });
         let request = self.client.post(self.endpoint.at(&path));
         let request = request.header("content-type", "application/json").body(body);
-        let request = request.timeout(ANSWER_TIME);
-        self.answer(request).await.map(drop)
+        self.within(self.answer(request)).await.map(drop)
     }
 
     /// Posts the frame that revokes I, after any that the server lacks.
@@ -77,7 +76,7 @@ impl HttpClient {
         let body = crate::ibgib::json::stringify(&RevocationBody { frames });
         let request = self.client.post(self.endpoint.at(&path));
         let request = request.header("content-type", "application/json").body(body);
-        self.answer(request).await.map(drop)
+        self.within(self.answer(request)).await.map(drop)
     }
 
     /// Reads a page of I's frames after `after` (or from the first on), oldest first, and gives them
@@ -107,10 +106,9 @@ impl HttpClient {
     ) -> Result<Option<Latest>, PeerError> {
         let path = wire::domain_path(wire::PATH_LATEST, domain);
         let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
-        let request = request.query(&[("tjp", tjp.as_str())]).timeout(ANSWER_TIME);
-        match self.answer(request).await {
-            Ok(response) => {
-                let text = self.text(response).await?;
+        let request = request.query(&[("tjp", tjp.as_str())]);
+        match self.within(self.answer_text(request, MAX_SHORT_BODY)).await {
+            Ok(text) => {
                 let strange = |_| self.strange("something else than a latest address");
                 serde_json::from_str(&text).map(Some).map_err(strange)
             }
@@ -129,8 +127,8 @@ impl HttpClient {
         let path = wire::domain_path(wire::PATH_IBGIBS, domain);
         let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
         let request = request.query(&[("addr", addr.as_str())]);
-        match self.answer(request).await {
-            Ok(response) => self.body(response, MAX_IBGIB_BYTES).await.map(Some),
+        match self.within(self.answer_text(request, MAX_IBGIB_BYTES)).await {
+            Ok(text) => Ok(Some(text)),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -162,13 +160,28 @@ impl HttpClient {
 
     /// Whether a server lives there.
     pub async fn health(&self) -> Result<(), PeerError> {
-        let request = self.client.get(self.endpoint.at(wire::PATH_HEALTH)).timeout(ANSWER_TIME);
-        self.answer(request).await.map(drop)
+        let request = self.client.get(self.endpoint.at(wire::PATH_HEALTH));
+        self.within(self.answer(request)).await.map(drop)
     }
 
     async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
+        let response = self.within(self.answer(request)).await?;
+        Ok(Lines { response, url: self.endpoint.url().to_owned(), line_time: self.answer_time })
+    }
+
+    /// The result of some work, which must be there in time: a server that is never silent for long
+    /// could hold it without end.
+    async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, PeerError>>,
+    ) -> Result<T, PeerError> {
+        let late = |_| late(self.endpoint.url(), "the answer", self.answer_time);
+        timeout(self.answer_time, work).await.map_err(late)?
+    }
+
+    async fn answer_text(&self, request: RequestBuilder, most: usize) -> Result<String, PeerError> {
         let response = self.answer(request).await?;
-        Ok(Lines { response, url: self.endpoint.url().to_owned() })
+        self.body(response, most).await
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
@@ -178,7 +191,7 @@ impl HttpClient {
             return Ok(response);
         }
         let after = super::retry_after(response.headers());
-        let text = self.text(response).await?;
+        let text = self.body(response, MAX_SHORT_BODY).await?;
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let url = self.endpoint.url().to_owned();
@@ -199,12 +212,7 @@ impl HttpClient {
         }
     }
 
-    /// A short body; a long one is not what was asked for.
-    async fn text(&self, response: Response) -> Result<String, PeerError> {
-        self.body(response, MAX_SHORT_BODY).await
-    }
-
-    /// A body of at most `most` bytes.
+    /// A body of at most `most` bytes; a longer one is not what was asked for.
     async fn body(&self, mut response: Response, most: usize) -> Result<String, PeerError> {
         let mut held: Vec<u8> = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
@@ -234,19 +242,24 @@ impl HttpClient {
 struct Lines {
     response: Response,
     url: String,
+    line_time: Duration,
 }
 
 /// Calls `each` with every line of a body, of at most `most` bytes, until it breaks. The body is
-/// never held whole.
+/// never held whole. Each line must come whole in time.
 async fn read_lines(
     mut lines: Lines,
     most: usize,
     mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
 ) -> Result<(), PeerError> {
     let strange = |what: &str| PeerError::Strange { url: lines.url.clone(), what: what.to_owned() };
+    let late = |_| late(&lines.url, "a line", lines.line_time);
     let mut held: Vec<u8> = Vec::new();
-    while let Some(chunk) =
-        lines.response.chunk().await.map_err(|error| failed(&lines.url, &error))?
+    let mut until = Instant::now() + lines.line_time;
+    while let Some(chunk) = timeout_at(until, lines.response.chunk())
+        .await
+        .map_err(late)?
+        .map_err(|error| failed(&lines.url, &error))?
     {
         held.extend_from_slice(&chunk);
         let mut from = 0;
@@ -259,6 +272,9 @@ async fn read_lines(
             from += length + 1;
         }
         held.drain(..from);
+        if from > 0 {
+            until = Instant::now() + lines.line_time;
+        }
         if held.len() > most {
             return Err(strange("a line that does not end"));
         }
@@ -268,6 +284,12 @@ async fn read_lines(
     }
     // The server ends every line: half a line means that it failed on the way.
     Err(PeerError::Stopped { url: lines.url, reason: "the answer breaks off".into() })
+}
+
+/// The error for what did not come whole in time.
+fn late(url: &str, what: &str, time: Duration) -> PeerError {
+    let reason = format!("{what} did not come whole within {} s", time.as_secs_f64());
+    PeerError::Late { url: url.to_owned(), reason }
 }
 
 fn failed(url: &str, error: &reqwest::Error) -> PeerError {

@@ -23,6 +23,9 @@ pub struct Patience {
     pub untrusted: Duration,
     /// How long a session may last.
     pub session: Duration,
+    /// How long a client waits for an answer by HTTP that is no stream, and for each line of one
+    /// that is.
+    pub answer: Duration,
 }
 
 impl Default for Patience {
@@ -31,6 +34,7 @@ impl Default for Patience {
             idle: Duration::from_secs(60),
             untrusted: Duration::from_secs(10),
             session: Duration::from_secs(6 * 3600),
+            answer: Duration::from_secs(180),
         }
     }
 }

@@ -31,7 +31,7 @@ impl<'r> Remote<'r> {
         endpoint: Endpoint,
         patience: Patience,
     ) -> Result<Remote<'r>, PeerError> {
-        let http = HttpClient::new(endpoint, patience.idle)?;
+        let http = HttpClient::new(endpoint, patience)?;
         Ok(Remote { runtime, http, patience })
     }
 

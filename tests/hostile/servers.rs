@@ -14,7 +14,7 @@ use sync_gib::sync::msg::{Msg, RefusalCode};
 use sync_gib::sync::{Established, Sender, SenderOpts, SyncError};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::hostile_common::fake::{self, Fake};
+use crate::hostile_common::fake::{self, Fake, Then};
 use crate::hostile_common::*;
 
 /// A client with the timeline X, of which two edits were not synced yet.
@@ -362,4 +362,43 @@ fn an_identity_that_is_none() {
     let caught = client::catch_up(&victim.person.space, &link, victim.person.domain());
     assert!(matches!(caught, Err(PeerError::Sync(SyncError::Protocol(_)))), "{caught:?}");
     assert_eq!(held(&victim.person.space), before);
+}
+
+/// An answer whose body does not end.
+fn endless(status: u16) -> (String, Then) {
+    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n");
+    (head + "content-length: 1000000\r\n\r\n", Then::Drip)
+}
+
+#[test]
+fn answers_that_come_a_byte_at_a_time() {
+    let person = Person::unregistered("a");
+    let (space, identity, domain) = (&person.space, &person.identity, person.domain());
+    let runtime = runtime();
+    let patience = Patience { answer: Duration::from_millis(500), ..Patience::default() };
+    let to = |says: fn(&str) -> (String, Then)| {
+        let endpoint = Endpoint::new(&fake::raw(&runtime, says), None, false).unwrap();
+        Remote::new(&runtime, endpoint, patience).unwrap()
+    };
+    let refusing = to(|_| endless(404));
+    let giving = to(|_| endless(200));
+    let revoking = to(|path| match path.ends_with("/identity") {
+        true => (fake::answer(200, "", ""), Then::Close),
+        false => endless(500),
+    });
+    let mut each = |_: &str| Ok(());
+    let errors = [
+        client::catch_up(space, &refusing, domain).unwrap_err(),
+        client::catch_up(space, &giving, domain).unwrap_err(),
+        refusing.graph(domain, domain, true, "t", &mut each).unwrap_err(),
+        giving.graph(domain, domain, true, "t", &mut each).unwrap_err(),
+        refusing.ibgib(domain, domain, "t").unwrap_err(),
+        giving.ibgib(domain, domain, "t").unwrap_err(),
+        giving.latest(domain, domain, "t").unwrap_err(),
+        client::open_session(space, &revoking, identity).unwrap_err(),
+        client::revoke(space, &revoking, identity, "gone").unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, PeerError::Late { .. }), "{error:?}");
+    }
 }
