@@ -23,7 +23,7 @@ pub(super) struct Opened {
 ///
 /// I's newest frames are fetched first, validated, and signed upon. What is signed is kept before
 /// it is sent; what was kept before is sent again as it is, until the receiver takes it or shows a
-/// newer frame. Conflicts are tried again within `retries`.
+/// newer frame. Conflicts, and a receiver that is busy, are tried again within `retries`.
 pub(super) fn open_session<L: Link>(
     space: &dyn Space,
     link: &L,
@@ -33,7 +33,13 @@ pub(super) fn open_session<L: Link>(
     let Identity { domain, secret } = identity;
     let mut refused_on = None;
     loop {
-        let missing = catch_up(space, link, domain)?;
+        let missing = match catch_up(space, link, domain) {
+            Err(error @ PeerError::Busy { .. }) => {
+                retries.again(error)?;
+                continue;
+            }
+            other => other?,
+        };
         if let Some(made) = taken_unheard(space, identity)? {
             return Ok(Opened { made, is_resumed: true });
         }
@@ -83,6 +89,10 @@ pub(super) fn revoke<L: Link>(
     let (mut refused_on, mut tried_on) = (None, None);
     loop {
         let missing = match catch_up(space, link, domain) {
+            Err(error @ PeerError::Busy { .. }) => {
+                retries.again(error)?;
+                continue;
+            }
             // Whatever it gives out instead of the identity, it may take its end.
             Err(error @ PeerError::Sync(_)) => {
                 tracing::info!(%error, "the identity's newest frame is not known");

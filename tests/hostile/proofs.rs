@@ -2,6 +2,7 @@
 //! often it is run.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use sync_gib::ibgib::IbGib;
@@ -263,4 +264,37 @@ fn a_time_to_wait_without_end_is_no_panic() {
         let PeerError::Busy { after, .. } = error else { panic!("{error:?}") };
         assert_eq!(after.as_secs(), 86400, "a day at most");
     }
+}
+
+/// A server that is busy when it is first asked for the identity, and takes what comes afterwards.
+fn busy_at_first(runtime: &tokio::runtime::Runtime) -> (String, std::sync::Arc<AtomicUsize>) {
+    let asked = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&asked);
+    let url = fake::raw(runtime, move |path| {
+        let answer = match path.ends_with("/identity") {
+            true if counted.fetch_add(1, Ordering::Relaxed) == 0 => {
+                fake::answer(503, "retry-after: 1\r\n", &refusal("busy"))
+            }
+            true => fake::answer(200, "", ""),
+            false => fake::answer(200, "", "{}"),
+        };
+        (answer, Then::Close)
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_server_that_is_busy_giving_out_the_identity_is_asked_again() {
+    let runtime = runtime();
+    let to = |url: &str| {
+        let endpoint = Endpoint::new(url, None, false).unwrap();
+        Remote::new(&runtime, endpoint, Patience::default()).unwrap()
+    };
+    let person = Person::unregistered("a");
+    let (url, asked) = busy_at_first(&runtime);
+    client::open_session(&person.space, &to(&url), &person.identity).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let (url, asked) = busy_at_first(&runtime);
+    client::revoke(&person.space, &to(&url), &person.identity, "gone").unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
