@@ -218,6 +218,16 @@ impl From<PeerError> for CliError {
             PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost, and nothing more was signed: the server needs mending"),
             PeerError::Strange { .. } => CliError::new(ErrorCode::Unreachable, message),
+            PeerError::Forked(domain) => {
+                let domain = printable(domain.as_str());
+                CliError::new(ErrorCode::IdentityRefused, message).hint(format!(
+                    "the server takes nothing more from this home, and its data stays here. Begin \
+                     in a new one: `sync-gib --home NEW setup --join '{domain}' --server URL`. If \
+                     it was you who signed, take the data over with `graph X --live --format \
+                     ndjson` here and `put` there; if not, end the identity with `sync-gib --home \
+                     NEW keystone revoke --yes`"
+                ))
+            }
             PeerError::Sync(error) => error.into(),
         }
     }

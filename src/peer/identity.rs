@@ -164,10 +164,5 @@ fn went_on(space: &dyn Space, domain: &Addr, last: &Addr, frame: IbGib, addr: &A
     if let Err(error) = checked() {
         return error.into();
     }
-    SyncError::Auth(format!(
-        "the identity {domain} was evolved here and on the server from one frame: one secret signed \
-         on two devices without a server between them, or somebody else has the secret. Find out \
-         which; if it was not you, revoke the identity with `sync-gib keystone revoke`"
-    ))
-    .into()
+    PeerError::Forked(domain.clone())
 }

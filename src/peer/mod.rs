@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use crate::ibgib::Addr;
+
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -80,6 +82,12 @@ pub enum PeerError {
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]
     Fault(String),
+    /// The identity went on here and on the server from one frame.
+    #[error(
+        "the identity {0} was evolved here and on the server from one frame: one secret signed on \
+         two devices without a server between them, or somebody else has the secret"
+    )]
+    Forked(Addr),
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),

@@ -78,6 +78,9 @@ pub(super) fn open_session<L: Link>(
 ///
 /// A step that was signed on the newest frame goes first; where it is not taken, the revocation is
 /// signed on the same frame all the same, so that nobody can keep an identity from being revoked.
+///
+/// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
+/// successor than the one here: it takes nothing that is signed on the frames of this space.
 pub(super) fn revoke<L: Link>(
     space: &dyn Space,
     link: &L,

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use sync_gib::cli::error::CliError;
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
-use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, client, wire};
-use sync_gib::space::{Space, SpaceExt};
+use sync_gib::peer::{Endpoint, InProcess, Link, NoWatch, Patience, PeerError, Remote, client, wire};
+use sync_gib::space::{Purpose, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::{SenderOpts, SyncError};
 
 use crate::hostile_common::fake::{self, Heard, SILENCE, Then, answering};
@@ -297,4 +298,36 @@ fn a_server_that_is_busy_giving_out_the_identity_is_asked_again() {
     let (url, asked) = busy_at_first(&runtime);
     client::revoke(&person.space, &to(&url), &person.identity, "gone").unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+/// Signs on one frame on two devices, of which the server takes the second.
+fn forked(host: &Host) -> Person {
+    let person = Person::new(host, "a");
+    let other = Person::with(person.genesis.clone(), "a");
+    let dir = tempfile::tempdir().unwrap();
+    let dest = SqliteSpace::create_if_missing(&dir.path().join("d.db"), "").unwrap();
+    let link = InProcess::new(dest, dir.path().to_owned());
+    link.register(&person.genesis).unwrap();
+    client::open_session(&person.space, &link, &person.identity).unwrap();
+    client::open_session(&other.space, &host.link(), &other.identity).unwrap();
+    person
+}
+
+#[test]
+fn revoking_a_forked_identity_says_so_and_signs_nothing() {
+    let host = Host::new();
+    let person = forked(&host);
+    let before = held(&person.space);
+    let error = client::revoke(&person.space, &host.link(), &person.identity, "gone").unwrap_err();
+    let error = CliError::from(error);
+    assert_eq!(error.exit, 5, "{error}");
+    let hint = error.hint.unwrap_or_default();
+    assert!(hint.contains("setup --join") && hint.contains("keystone revoke"), "{hint}");
+    assert_eq!(held(&person.space), before);
+    let pending = person.space.pending(person.domain(), Purpose::Revocation).unwrap();
+    assert!(pending.is_none(), "nothing was signed");
+
+    // What the hint says works: a device that knows the server's frames alone.
+    let fresh = Person::with(person.genesis.clone(), "a");
+    client::revoke(&fresh.space, &host.link(), &fresh.identity, "gone").unwrap();
 }
