@@ -205,10 +205,14 @@ fn a_revoked_identity_signs_nothing_any_more_anywhere() {
     world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
     world.ok("one", &["sync"]);
     world.fails("two", &["keystone", "revoke"], 2);
-    world.ok("two", &["keystone", "revoke", "--reason", "lost", "--yes"]);
+    let revoked = world.run("two", &["keystone", "revoke", "--reason", "lost", "--yes"]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    let told = String::from_utf8(revoked.stderr).unwrap();
+    assert!(told.contains("only the server has cannot be read afterwards"), "{told}");
     for home in ["one", "two"] {
         let message = world.fails(home, &["sync"], 5);
         assert!(message.contains("revoked"), "{message}");
+        assert!(message.contains("a new identity takes it over"), "{message}");
     }
     world.fails("two", &["keystone", "revoke", "--yes"], 5);
     let tip: Value = serde_json::from_str(&world.ok("one", &["get", "I"])).unwrap();

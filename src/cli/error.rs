@@ -346,6 +346,11 @@ impl From<SpaceError> for CliError {
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
                  from the server; else restore the file from a copy",
             ),
+            (SpaceError::Revoked(_), _) => told.hint(
+                "it signs nothing any more. The data here stays readable; a new identity takes it \
+                 over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
+                 ndjson` here and `put` there",
+            ),
             (_, ErrorCode::DiskFull) => told.hint(ROOM),
             (_, ErrorCode::ReadOnly) => {
                 told.hint("copy it to where you may write, or use another user")

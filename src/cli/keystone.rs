@@ -26,8 +26,9 @@ pub enum KeystoneCommand {
 /// Revoke this space's identity, on the server and here, for good.
 ///
 /// Whoever has the secret cannot sign with the identity any more, and neither can you: nothing is
-/// synced under it again. The data stays readable here; a new home with a new identity can take it
-/// over with `graph --format ndjson` and `put`.
+/// synced under it again. Sync first where you can: what only the server has cannot be read
+/// afterwards. The data stays readable here; a new home with a new identity can take it over with
+/// `graph --format ndjson` and `put`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sync-gib keystone revoke --reason 'laptop stolen' --yes")]
 pub struct KeystoneRevokeArgs {
@@ -46,13 +47,17 @@ pub struct KeystoneRevokeArgs {
 pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if !args.yes {
         let error = CliError::usage("a revocation cannot be taken back, so it takes --yes");
-        return Err(error.hint("nothing was done"));
+        return Err(error.hint(
+            "nothing was done; run `sync-gib sync` first, since what only the server has cannot be \
+             read afterwards",
+        ));
     }
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let identity = connection::identity(&space, &args.secret)?;
     let connection = Connection::open(&home, &home.config()?)?;
     let link = connection.link()?;
+    ctx.out.note("what only the server has cannot be read afterwards");
     let tip = client::revoke(&space, &link, &identity, &args.reason)?;
     ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
     ctx.out.done(json!({

@@ -172,7 +172,7 @@ fn signable_tip(space: &dyn Space, identity: &Identity) -> Result<IbGib, SyncErr
     let tip = space.tip(&identity.domain)?.ok_or_else(absent)?;
     let tip = space.get_id(tip.id)?;
     if keystone::is_revoked(&tip) {
-        return Err(SyncError::Auth("the identity is revoked: it signs nothing any more".into()));
+        return Err(SpaceError::Revoked(identity.domain.clone()).into());
     }
     if !keystone::knows(&identity.secret, &tip) {
         return Err(SyncError::Auth("the secret is not this identity's".into()));
