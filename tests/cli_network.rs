@@ -318,3 +318,20 @@ fn a_secret_comes_by_descriptor_and_by_standard_input() {
     shell(r#""$0" --home "$1" setup --secret-fd 3 3<"$2" >/dev/null 2>&1"#);
     shell(r#""$0" --home "$1" sync --secret-file - <"$2" >/dev/null"#);
 }
+
+#[test]
+fn a_home_that_joins_needs_a_server_and_gets_its_x_by_a_sync() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    world.ok("one", &["sync"]);
+    let identity = setup["identity"].as_str().unwrap();
+    let message = world.fails("two", &["setup", "--join", identity], 2);
+    assert!(message.contains("--server"), "{message}");
+    assert!(!world.path("two").join("space.db").exists(), "nothing was made");
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    let message = world.fails("two", &["get", "X"], 1);
+    assert!(message.contains("`sync-gib sync`"), "{message}");
+    world.ok("two", &["sync"]);
+    world.ok("two", &["get", "X"]);
+}

@@ -68,6 +68,7 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     }
     let data = args.data.as_deref().map(read_object).transpose()?;
     let home = ctx.home()?;
+    expect_somewhere_to_join(args, &home)?;
     let config = configure(args, &home, ctx)?;
     let space = ctx.create_space()?;
     let connection = Connection::open(&home, &config)?;
@@ -125,6 +126,17 @@ fn say(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
         (false, _) => "is there already",
     };
     ctx.out.note(format_args!("{what} {how}"));
+}
+
+/// Refuses to join where there is no server to ask, and no receiver of this home's own that could
+/// know an identity.
+fn expect_somewhere_to_join(args: &SetupArgs, home: &Home) -> Result<(), CliError> {
+    let knows_a_server = args.server.is_some() || home.config()?.server.is_some();
+    if args.join.is_none() || knows_a_server || home.receiver_path().exists() {
+        return Ok(());
+    }
+    let message = "--join needs the server that knows the identity: give --server URL";
+    Err(CliError::usage(message).hint("nothing was made"))
 }
 
 /// Notes what was given of the server.

@@ -1,5 +1,6 @@
 //! What a command line means by ADDR: a whole address, the beginning of a gib, or a name.
 
+use super::connection::NAME_IDENTITY;
 use super::error::{CliError, ErrorCode};
 use super::input::stdin_lines;
 use super::output::printable;
@@ -75,7 +76,11 @@ pub fn tip_of(space: &dyn Space, target: Target) -> Result<Target, SpaceError> {
 fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
     let Some(addr) = space.name(name)? else {
         let message = format!("the space knows no {name} yet");
-        let hint = if name == "S" { "run `sync-gib sync`" } else { "run `sync-gib setup`" };
+        // A device that joined gets its X by its first sync.
+        let hint = match name == "S" || space.name(NAME_IDENTITY)?.is_some() {
+            true => "run `sync-gib sync`",
+            false => "run `sync-gib setup`",
+        };
         return Err(CliError::new(ErrorCode::NotFound, message).hint(hint));
     };
     let found = space.find(&addr)?.ok_or_else(|| not_found(addr.as_str()))?;
