@@ -256,6 +256,13 @@ fn put_is_all_or_nothing_and_names_line_and_address() {
     let error = json_of(&out)["error"]["message"].as_str().unwrap().to_owned();
     assert!(error.starts_with("line ") && error.contains("fork^"), "{error}");
 
+    let failed = |input: Vec<u8>| {
+        json_of(&other.cmd(&["put", "--json"]).write_stdin(input).assert().code(1))["line"].clone()
+    };
+    assert_eq!(failed(graph.replace("\"title\":\"a\"", "\"title\":\"b\"").into()), 2);
+    assert_eq!(failed(format!("{graph}\n{{").into()), 5);
+    assert_eq!(failed([graph.as_bytes(), b"\n\xff"].concat()), 5);
+
     let out = other.cmd(&["put"]).write_stdin(format!("{graph}\n{{")).assert().code(1);
     assert!(error_of(&out).contains("line 5: "), "{}", error_of(&out));
     other.cmd(&["get", &addr]).assert().code(1);

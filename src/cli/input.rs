@@ -58,7 +58,7 @@ impl<R: BufRead> JsonTexts<R> {
             }
             if bytes.len() > self.max {
                 let message = format!("larger than the limit of {} bytes", self.max);
-                return Err(CliError::new(ErrorCode::BadInput, message).at(at(first)));
+                return Err(bad_at(first, message));
             }
             self.line += 1;
             if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -73,10 +73,14 @@ impl<R: BufRead> JsonTexts<R> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| CliError::new(ErrorCode::BadInput, "not UTF-8 text").at(at(first)))?;
+        let text = String::from_utf8(bytes).map_err(|_| bad_at(first, "not UTF-8 text"))?;
         Ok(Some(JsonText { line: first, text }))
     }
+}
+
+/// A text that begins on this line and cannot be read.
+fn bad_at(line: u64, message: impl Into<String>) -> CliError {
+    CliError::new(ErrorCode::BadInput, message).at(at(line)).detail("line", line)
 }
 
 impl<R: BufRead> Iterator for JsonTexts<R> {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use sync_gib::cli::error::CliError;
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
-use sync_gib::peer::{Endpoint, InProcess, Link, NoWatch, Patience, PeerError, Remote, client, wire};
+use sync_gib::peer::{
+    Endpoint, InProcess, Link, NoWatch, Patience, PeerError, Remote, client, wire,
+};
 use sync_gib::space::{Purpose, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::{SenderOpts, SyncError};
 
