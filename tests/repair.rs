@@ -175,3 +175,94 @@ fn serve_check_reads_every_domain_and_serves_nobody() {
     assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
     assert!(!absent.exists());
 }
+
+/// The one pending step of a home, to be changed.
+fn pending(home: &Path) -> (rusqlite::Connection, Vec<u8>) {
+    let file = rusqlite::Connection::open(home.join("space.db")).unwrap();
+    let evolved = "SELECT CAST(evolved AS BLOB) FROM pending WHERE purpose = 'session'";
+    let evolved = file.query_row(evolved, [], |row| row.get(0)).unwrap();
+    (file, evolved)
+}
+
+fn set_evolved(file: &rusqlite::Connection, evolved: &[u8]) {
+    let set = "UPDATE pending SET evolved = CAST(?1 AS TEXT)";
+    assert_eq!(file.execute(set, [evolved]), Ok(1));
+}
+
+#[test]
+fn a_damaged_step_that_the_identity_went_on_from_stops_no_sync_and_is_mended() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    let (file, whole) = pending(&home);
+    // Each bit takes a hash, so that those in front are found soon.
+    for (at, bit) in [(70, 0), (250, 3), (300, 7)] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << bit;
+        set_evolved(&file, &flipped);
+        exit(&home, &original, &["check", "--local"], 4);
+        let repaired = exit(&home, &original, &["repair"], 0);
+        assert_eq!(repaired["restored"], 1, "{repaired}");
+        assert_eq!(repaired["rebuilt"], false, "{repaired}");
+        assert_eq!(pending(&home).1, whole);
+    }
+    // More than a bit: of no use any more, so that it is left out.
+    set_evolved(&file, b"{}");
+    let repaired = exit(&home, &original, &["repair"], 0);
+    assert_eq!(repaired["dropped"], 1, "{repaired}");
+    exit(&home, &original, &["check", "--local"], 0);
+    exit(&home, &original, &["sync"], 0);
+    let (file, _) = pending(&home);
+    set_evolved(&file, b"{}");
+    exit(&home, &original, &["sync"], 0);
+    exit(&home, &original, &["check", "--local"], 0);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_step_on_the_newest_frame_stays_until_the_server_shows_what_follows() {
+    let original = Original::make();
+    let here = original.dir.path();
+    let (after, before) = (here.join("home"), here.join("before"));
+    copy(&after, &before);
+    exit(&after, &original, &["sync"], 0);
+    let (file, _) = pending(&after);
+    let on: String = file.query_row("SELECT frame FROM pending", [], |row| row.get(0)).unwrap();
+    assert_eq!(on, tip_of(&original, &before, "I"));
+    // The step was signed, and nobody has taken it yet.
+    let (file, _) = pending(&before);
+    let kept = "UPDATE pending SET frame = ?1, evolved = '{}', session = '{}'";
+    assert_eq!(file.execute(kept, [&on]), Ok(1));
+    let (caught_up, too) = (here.join("caught_up"), here.join("caught_up_too"));
+    for home in [&caught_up, &too] {
+        copy(&before, home);
+        std::fs::copy(after.join("receiver.db"), home.join("receiver.db")).unwrap();
+    }
+    for command in ["sync", "repair"] {
+        let told = exit(&before, &original, &[command], 4);
+        assert_eq!(told["error"]["code"], "damaged", "{told}");
+        let hint = told["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("--join") && hint.contains("put"), "{hint}");
+        assert!(told["error"]["message"].as_str().unwrap().contains("newest frame"), "{told}");
+        assert_eq!(pending(&before).1, b"{}", "it was dropped");
+        assert_eq!(tip_of(&original, &before, "I"), on, "a second step was signed");
+    }
+    // One bit in the frame's name does not make it an older one.
+    let mut other = on.clone().into_bytes();
+    *other.last_mut().unwrap() ^= 1;
+    let other = String::from_utf8(other).unwrap();
+    let (file, _) = pending(&before);
+    assert_eq!(file.execute("UPDATE pending SET frame = ?1", [other]), Ok(1));
+    exit(&before, &original, &["sync"], 4);
+
+    exit(&caught_up, &original, &["sync"], 0);
+    exit(&caught_up, &original, &["check", "--local"], 0);
+    assert_eq!(exit(&too, &original, &["repair"], 0)["dropped"], 1);
+    exit(&too, &original, &["sync"], 0);
+}

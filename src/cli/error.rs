@@ -109,6 +109,12 @@ impl ErrorCode {
 /// What to do where a disk is full.
 const ROOM: &str = "nothing is lost: make room, and run the command again";
 
+/// What to do where a step that is signed cannot be read any more.
+pub const LOST_STEP: &str = "`sync-gib repair` mends a flipped bit; else sync another device of this \
+     identity and then this one, which goes on from there; without one, make a new home with \
+     `sync-gib --home NEW setup --server URL --join I`, then `sync-gib graph X --live --format \
+     ndjson | sync-gib --home NEW put`";
+
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -319,6 +325,7 @@ impl From<SpaceError> for CliError {
             | SpaceError::NotASpace { .. }
             | SpaceError::Newer { .. }
             | SpaceError::Damaged { .. }
+            | SpaceError::PendingDamaged { .. }
             | SpaceError::NoSuchId(_) => ErrorCode::Damaged,
             SpaceError::Busy(_) => ErrorCode::Busy,
             SpaceError::Full(_) => ErrorCode::DiskFull,
@@ -351,6 +358,7 @@ impl From<SpaceError> for CliError {
                  over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
                  ndjson` here and `put` there",
             ),
+            (SpaceError::PendingDamaged { .. }, _) => told.hint(LOST_STEP),
             (_, ErrorCode::DiskFull) => told.hint(ROOM),
             (_, ErrorCode::ReadOnly) => {
                 told.hint("copy it to where you may write, or use another user")

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::Ctx;
 use super::audit::assertions;
 use super::connection::{self, Connection};
-use super::error::{CliError, ErrorCode};
+use super::error::{CliError, ErrorCode, LOST_STEP};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, AddrKey, IbGib};
-use crate::peer::{Link, Remote};
-use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace};
+use crate::peer::{Link, Remote, identity};
+use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace, Steps};
 use crate::sync::SyncError;
 
 /// How many bytes of what is gone are fetched at once.
@@ -43,6 +43,8 @@ struct Done {
     restored: u64,
     fetched: u64,
     is_rebuilt: bool,
+    /// Pending steps that were of no use any more.
+    dropped: u64,
 }
 
 /// Mends.
@@ -50,6 +52,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let mut done = Done::default();
     let mut audit = space.audit()?;
+    let mut steps = Steps::default();
     let mut gone: Vec<Prepared> = Vec::new();
     while !audit.is_good() {
         let (before, had) = (done.restored + done.fetched, gone.len());
@@ -65,15 +68,45 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         audit = space.audit()?;
     }
     done.fetched += gone.len() as u64;
+    if !audit.is_good() {
+        steps = mend_steps(&space, ctx, &mut done)?;
+        audit = space.audit()?;
+    }
     if !audit.is_good() && audit.damaged.is_empty() {
         match space.rebuild(gone, ctx.home()?.dir()) {
             Ok(()) => done.is_rebuilt = true,
             Err(error @ (SpaceError::Busy(_) | SpaceError::Io { .. })) => return Err(error.into()),
             Err(error) => ctx.out.note(format_args!("not made anew: {error}")),
         }
+        if steps.left > 0 {
+            // Rows that are made anew tell what the identity's newest frame is.
+            steps = space.mend_steps()?;
+            done.restored += steps.restored;
+            done.dropped += steps.dropped;
+        }
         audit = space.audit()?;
     }
-    print(&space, &audit, &done, ctx)
+    print(&space, &audit, steps, &done, ctx)
+}
+
+/// Mends pending steps. Of one that is left, the server may tell that I went on from the frame that
+/// it is signed on.
+fn mend_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, CliError> {
+    let mut steps = space.mend_steps()?;
+    done.restored += steps.restored;
+    done.dropped += steps.dropped;
+    if steps.left > 0 {
+        let home = ctx.home()?;
+        let domain = connection::domain_of(space)?;
+        let connection = Connection::open(&home, &home.config()?)?;
+        let caught_up = connection.link().map(|link| identity::fetch(space, &link, &domain))?;
+        if let Err(error) = caught_up {
+            ctx.out.note(format_args!("the identity's newest frame is not known: {error}"));
+        }
+        steps = space.mend_steps()?;
+        done.dropped += steps.dropped;
+    }
+    Ok(steps)
 }
 
 /// Gives damaged ibGibs back what `find` finds for them, and takes them off the list.
@@ -215,10 +248,20 @@ fn fetch_gone(
     Ok(fetched)
 }
 
-fn print(space: &SqliteSpace, audit: &Audit, done: &Done, ctx: &mut Ctx) -> Result<(), CliError> {
-    let Done { restored, fetched, is_rebuilt } = *done;
+fn print(
+    space: &SqliteSpace,
+    audit: &Audit,
+    steps: Steps,
+    done: &Done,
+    ctx: &mut Ctx,
+) -> Result<(), CliError> {
+    let Done { restored, fetched, is_rebuilt, dropped } = *done;
     if audit.is_good() {
+        if dropped > 0 {
+            ctx.out.line(format_args!("dropped: {dropped} pending steps that I went on from"))?;
+        }
         ctx.out.line(match (restored + fetched, is_rebuilt) {
+            (0, false) if dropped > 0 => "nothing else is damaged".to_owned(),
             (0, false) => "nothing is damaged".to_owned(),
             (0, true) => "made anew: rows, indices and counts".to_owned(),
             (_, false) => format!("mended: {restored} found here, {fetched} fetched"),
@@ -226,8 +269,12 @@ fn print(space: &SqliteSpace, audit: &Audit, done: &Done, ctx: &mut Ctx) -> Resu
                 format!("mended: {restored} found here, {fetched} fetched; indices made anew")
             }
         })?;
-        let counts = json!({ "restored": restored, "fetched": fetched, "rebuilt": is_rebuilt });
-        return ctx.out.done(counts);
+        return ctx.out.done(json!({
+            "restored": restored, "fetched": fetched, "rebuilt": is_rebuilt, "dropped": dropped,
+        }));
+    }
+    if steps.left > 0 && audit.damaged.is_empty() && audit.missing.is_empty() {
+        return Err(lost_step(audit, done));
     }
     let names = |one: &Damaged| {
         one.addr.as_ref().map_or_else(|| format!("ibGib number {}", one.id), ToString::to_string)
@@ -259,6 +306,20 @@ fn print(space: &SqliteSpace, audit: &Audit, done: &Done, ctx: &mut Ctx) -> Resu
         .detail("restored", restored)
         .detail("fetched", fetched)
         .detail("rebuilt", is_rebuilt)
+        .detail("dropped", dropped)
         .detail("left", left)
         .detail("assertions", assertions(audit)))
+}
+
+/// The end where a step that is signed on I's newest frame cannot be mended.
+fn lost_step(audit: &Audit, done: &Done) -> CliError {
+    let message = "a step that is signed on the identity's newest frame is damaged; whether a server \
+         has taken it is not known, and a second one is not signed on that frame";
+    CliError::new(ErrorCode::Damaged, message)
+        .hint(LOST_STEP)
+        .detail("restored", done.restored)
+        .detail("fetched", done.fetched)
+        .detail("rebuilt", done.is_rebuilt)
+        .detail("dropped", done.dropped)
+        .detail("assertions", assertions(audit))
 }

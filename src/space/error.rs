@@ -63,6 +63,17 @@ pub enum SpaceError {
         /// What was found.
         detail: String,
     },
+    /// A step that is signed on I's newest frame, and perhaps sent, cannot be read.
+    #[error(
+        "the step that was signed last on the newest frame of {identity} is damaged ({detail}); \
+         whether a server has taken it is not known, and a second one is not signed on that frame"
+    )]
+    PendingDamaged {
+        /// The identity.
+        identity: Addr,
+        /// What was found.
+        detail: String,
+    },
     /// Another process wrote for longer than a call waits.
     #[error("{} is in use by another process: try again", .0.display())]
     Busy(PathBuf),

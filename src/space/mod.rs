@@ -39,7 +39,7 @@ pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
 pub use sqlite::{
-    Audit, Damaged, Finding, Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace,
+    Audit, Damaged, Finding, Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace, Steps,
 };
 pub use stage::{Overlay, Stage};
 

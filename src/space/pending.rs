@@ -21,6 +21,11 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// What stands for a purpose in a file.
+    pub(super) fn named(name: &str) -> Option<Purpose> {
+        [Purpose::Session, Purpose::Revocation].into_iter().find(|purpose| purpose.name() == name)
+    }
+
     /// How it stands in a file.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -46,31 +51,70 @@ pub struct Pending {
 /// A pending step as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PendingRow {
-    pub(super) on: Addr,
+    pub(super) on: Box<str>,
     pub(super) evolved: Box<str>,
     pub(super) session: Option<Box<str>>,
     pub(super) is_shared: bool,
 }
 
-/// The pending step of an identity; every hash is computed again.
+/// The pending step of an identity; every hash is computed again. One that is damaged counts as none
+/// where I went on from the frame that it was signed on; else errors with
+/// [`SpaceError::PendingDamaged`].
 pub(super) fn pending(
     rows: &dyn Rows,
     identity: &Addr,
     purpose: Purpose,
 ) -> Result<Option<Pending>, SpaceError> {
     let Some(row) = rows.pending(identity, purpose)? else { return Ok(None) };
+    match read(&row, identity, purpose) {
+        Ok(pending) => Ok(Some(pending)),
+        Err(_) if is_obsolete(rows, identity, &row.on)? => Ok(None),
+        Err(detail) => Err(SpaceError::PendingDamaged { identity: identity.clone(), detail }),
+    }
+}
+
+/// Errors with [`SpaceError::Damaged`] where the pending step of an identity is not whole, whether or
+/// not it is needed.
+pub(super) fn check(rows: &dyn Rows, identity: &Addr, purpose: Purpose) -> Result<(), SpaceError> {
+    let Some(row) = rows.pending(identity, purpose)? else { return Ok(()) };
+    let wrong = match read(&row, identity, purpose) {
+        Ok(pending) if pending.on.as_str() == &*row.on => return Ok(()),
+        Ok(pending) => format!("it follows {}, and says another frame", pending.on),
+        Err(detail) => detail,
+    };
+    Err(rows.damaged(format!("the pending step of {identity}: {wrong}")))
+}
+
+/// Whether I went on from a frame: it is on I's line, below the newest one. What was signed on it is
+/// of no use any more.
+pub(super) fn is_obsolete(rows: &dyn Rows, identity: &Addr, on: &str) -> Result<bool, SpaceError> {
+    let Ok(on) = Addr::parse(on) else { return Ok(false) };
+    let (Some(genesis), Some(row)) = (rows.find(&identity.key())?, rows.find(&on.key())?) else {
+        return Ok(false);
+    };
+    let Some(tip) = tip_of(rows, identity)? else { return Ok(false) };
+    Ok(row.timeline == Some(genesis.id) && !row.is_aside && row.n < tip.n)
+}
+
+/// The step that a row holds, or what is wrong with it. The frame that it was signed on is told by
+/// the step itself, which its hash proves.
+pub(super) fn read(row: &PendingRow, identity: &Addr, purpose: Purpose) -> Result<Pending, String> {
     let read = |text: &str| {
         let ibgib = IbGib::from_json(text)?;
         ibgib.validate().map(|_| ibgib)
     };
-    let damaged = |error| rows.damaged(format!("the pending step of {identity}: {error}"));
-    let evolved = read(&row.evolved).map_err(damaged)?;
-    let session = row.session.as_deref().map(read).transpose().map_err(damaged)?;
-    if evolved.prev() != Some(row.on.as_str()) {
-        let detail = format!("the pending step of {identity} does not follow {}", row.on);
-        return Err(rows.damaged(detail));
+    let evolved = read(&row.evolved).map_err(|error| error.to_string())?;
+    let session = row.session.as_deref().map(read).transpose();
+    let session = session.map_err(|error| format!("its session: {error}"))?;
+    if session.is_some() != (purpose == Purpose::Session) {
+        return Err("its session is not what it is signed for".into());
     }
-    Ok(Some(Pending { on: row.on, evolved, session, is_shared: row.is_shared }))
+    if evolved.tjp_addr().as_deref() != Some(identity.as_str()) {
+        return Err("it is no step of this identity".into());
+    }
+    let on = evolved.prev().and_then(|prev| Addr::parse(prev).ok());
+    let on = on.ok_or("it follows no frame")?;
+    Ok(Pending { on, evolved, session, is_shared: row.is_shared })
 }
 
 /// Keeps a step, or takes up the one that is kept on the same frame already.
@@ -93,7 +137,7 @@ pub(super) fn keep(
         identity,
         purpose,
         &PendingRow {
-            on: kept.on.clone(),
+            on: kept.on.as_str().into(),
             evolved: kept.evolved.to_json().into(),
             session: kept.session.as_ref().map(|session| session.to_json().into()),
             is_shared: kept.is_shared,

@@ -11,6 +11,7 @@ mod rebuild;
 mod rows;
 mod schema;
 mod seen;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use audit::{Audit, Damaged, Finding};
 pub use ledger::{Ledger, SessionRow};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
+pub use steps::Steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,6 +14,8 @@ use crate::space::{Prepared, PutOpts, SpaceError, Stage, put};
 
 /// Up to how many bytes of text a flipped bit is looked for: each bit takes a hash of the whole.
 const MAX_SEARCHED: usize = 8 << 10;
+/// The same for a step of an identity, of which there are two at most: one has 16 KiB.
+pub(super) const MAX_STEP_SEARCHED: usize = 32 << 10;
 
 /// What all rows follow from the texts.
 const EMPTY: &str = "DELETE FROM ibgib; DELETE FROM timeline; DELETE FROM link; DELETE FROM loose;
@@ -47,7 +49,7 @@ impl SqliteSpace {
             .query_row(read, [damaged.id], |row| row.get(0))
             .map_err(|error| self.file.fail(error))?;
         drop(connection);
-        Ok(unflip(text, &damaged.key))
+        Ok(unflip(text, Some(&damaged.key), MAX_SEARCHED))
     }
 
     /// Makes all rows, timelines and indices anew from the texts and from `more`, by the rules of
@@ -86,7 +88,7 @@ impl SqliteSpace {
         })
     }
 
-    fn change<R>(
+    pub(super) fn change<R>(
         &self,
         f: impl FnOnce(&Connection, &mut SqlRows<'_>) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
@@ -124,9 +126,10 @@ fn stage_texts(
     Ok(())
 }
 
-/// The ibGib that a text with one flipped bit was, told by the key of its address.
-fn unflip(mut text: Vec<u8>, key: &AddrKey) -> Option<Prepared> {
-    if text.len() > MAX_SEARCHED {
+/// The ibGib that a text with one flipped bit was, told by the key of its address; where that is not
+/// known, by the address that it says it has. None is looked for in more than `most` bytes.
+pub(super) fn unflip(mut text: Vec<u8>, key: Option<&AddrKey>, most: usize) -> Option<Prepared> {
+    if text.len() > most {
         return None;
     }
     for bit in 0..text.len() * 8 {
@@ -135,7 +138,7 @@ fn unflip(mut text: Vec<u8>, key: &AddrKey) -> Option<Prepared> {
         if let Ok(text) = std::str::from_utf8(&text)
             && normal::read(text).is_some()
             && let Ok(prepared) = Prepared::from_json(text)
-            && prepared.key == *key
+            && key.is_none_or(|key| prepared.key == *key)
         {
             return Some(prepared);
         }

@@ -171,17 +171,8 @@ impl Rows for SqlRows<'_> {
     }
 
     fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
-        let found = self.one(
-            PENDING,
-            params![self.domain, identity.as_str(), purpose.name()],
-            |row: &rusqlite::Row<'_>| {
-                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            },
-        )?;
-        let Some((on, evolved, session, is_shared)) = found else { return Ok(None) };
-        let damaged = |error| self.damaged(format!("the pending step of {identity}: {error}"));
-        let on = Addr::parse(&on).map_err(damaged)?;
-        Ok(Some(PendingRow { on, evolved, session, is_shared }))
+        let key = params![self.domain, identity.as_str(), purpose.name()];
+        self.one(PENDING, key, |row| read_pending(row, 0))
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {
@@ -269,7 +260,7 @@ impl RowsMut for SqlRows<'_> {
         row: &PendingRow,
     ) -> Result<(), SpaceError> {
         let PendingRow { on, evolved, session, is_shared } = row;
-        let (identity, on, purpose) = (identity.as_str(), on.as_str(), purpose.name());
+        let (identity, on, purpose) = (identity.as_str(), &**on, purpose.name());
         let row = params![self.domain, identity, purpose, on, evolved, session, is_shared];
         self.run(SET_PENDING, row)
     }
@@ -282,6 +273,21 @@ impl RowsMut for SqlRows<'_> {
 
 fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
+}
+
+/// A pending step, however damaged: what is no text is none that hashes to anything.
+pub(super) fn read_pending(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<PendingRow> {
+    let bytes = |at: usize| -> rusqlite::Result<Option<Vec<u8>>> {
+        Ok(row.get_ref(column + at)?.as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned().into_boxed_str();
+    Ok(PendingRow {
+        on: text(bytes(0)?.unwrap_or_default()),
+        evolved: text(bytes(1)?.unwrap_or_default()),
+        session: bytes(2)?.map(text),
+        // Where it is not known, another process may have taken it up.
+        is_shared: !matches!(row.get_ref(column + 3)?.as_i64(), Ok(0)),
+    })
 }
 
 /// A row and its key. What it comes from has smaller numbers, so that no walk along it goes round.

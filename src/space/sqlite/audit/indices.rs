@@ -89,7 +89,7 @@ impl Auditor<'_> {
             return Err(unknown());
         }
         for purpose in [Purpose::Session, Purpose::Revocation] {
-            pending::pending(&rows, &identity, purpose)?;
+            pending::check(&rows, &identity, purpose)?;
         }
         Ok(())
     }
