@@ -255,6 +255,25 @@ fn sockets_that_prove_nothing_have_no_place_among_the_others() {
 }
 
 #[test]
+fn one_address_with_many_identities_cannot_hold_all_proved_sockets() {
+    let served = Served::start(&["--max-sockets", "128"]);
+    let addr = served.addr;
+    runtime().block_on(async {
+        let proved = many(65, 8, |at| async move {
+            let someone = Someone::new(&format!("someone {at}"));
+            let mut made = someone.establish(addr, loopback(10 + at as u8)).await;
+            let mut ws = open(addr, loopback(2)).await.unwrap();
+            let said = prove(&mut ws, &someone.domain, &mut made).await;
+            (ws, said)
+        });
+        let proved = proved.await;
+        let busy = |said: &Msg| matches!(said, Msg::AuthFail(r) if r.code == RefusalCode::Busy);
+        assert_eq!(proved.iter().filter(|(_, said)| busy(said)).count(), 1, "half of the places");
+        Someone::new("other").connected(addr, loopback(3)).await;
+    });
+}
+
+#[test]
 fn one_address_cannot_hold_all_connections() {
     let served = Served::start(&[]);
     let (near, runtime) = (home(&served), runtime());

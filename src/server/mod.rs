@@ -99,6 +99,9 @@ pub struct ServerOpts {
     pub session_time: Duration,
     /// How long a token is good.
     pub token_time: Duration,
+    /// How long a session waits for the client's next message, whatever pongs come meanwhile. For
+    /// the first one after the proof it waits three times as long as for that at most.
+    pub turn_time: Duration,
     /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
     pub patience: Patience,
@@ -126,6 +129,7 @@ impl ServerOpts {
             max_streams: 64,
             session_time: Duration::from_secs(600),
             token_time: Duration::from_secs(900),
+            turn_time: Duration::from_secs(600),
             patience: Patience::default(),
         }
     }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 use tracing::info;
 
 use super::connection::Connection;
@@ -78,7 +79,7 @@ async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Ar
     let mut revoked = shared.revocations();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
-        let said = match unless_revoked(&mut revoked, talk.domain(), talk.channel.listen()).await {
+        let said = match unless_revoked(&mut revoked, talk.domain(), talk.listen()).await {
             Ok(text) => text,
             Err(error) => return talk.end(Err(error)).await,
         };
@@ -160,6 +161,25 @@ impl Talk {
     /// Whose session it is, once that was said.
     fn domain(&self) -> Option<Addr> {
         self.begun.as_ref().map(|begun| begun.domain.clone())
+    }
+
+    /// The next message's text. Once the client has proved itself it has so long for it: pongs alone
+    /// keep no place. Before, the time to prove itself runs.
+    async fn listen(&mut self) -> Result<String, PeerError> {
+        let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
+        let Some(receiver) = receiver.filter(|receiver| receiver.is_authenticated()) else {
+            return self.channel.listen().await;
+        };
+        let (opts, first) = (&self.shared.opts, receiver.turns() == 0);
+        let within = match first {
+            true => opts.turn_time.min(opts.patience.untrusted * 3),
+            false => opts.turn_time,
+        };
+        let late = |_| PeerError::Late {
+            url: "the client".into(),
+            reason: format!("no message for {} s", within.as_secs()),
+        };
+        timeout(within, self.channel.listen()).await.map_err(late)?
     }
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.

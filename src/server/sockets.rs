@@ -22,17 +22,21 @@ impl Who for Addr {}
 pub(super) struct Sockets {
     unproved: Arc<Places<Whence>>,
     proved: Arc<Places<Addr>>,
+    /// The same places, by the addresses that they are taken from.
+    proved_from: Arc<Places<Whence>>,
     open: AtomicUsize,
 }
 
 impl Sockets {
     /// `proved` and `unproved` places. One address takes no more than a quarter of the unproved
-    /// ones, and one identity no more than a quarter of the others; or 64, where that is more.
+    /// ones and half of the others, of which one identity takes no more than a quarter; or 64, where
+    /// that is more.
     pub(super) fn new(proved: usize, unproved: usize) -> Arc<Sockets> {
         let share = |most: usize| (most / 4).max(64);
         Arc::new(Sockets {
             unproved: Places::new(unproved, share(unproved)),
             proved: Places::new(proved, share(proved)),
+            proved_from: Places::new(proved, proved.div_ceil(2).max(64)),
             open: AtomicUsize::new(0),
         })
     }
@@ -52,7 +56,7 @@ impl Sockets {
         self.open.fetch_add(1, Ordering::SeqCst);
         meter.bound(UNPROVED_BYTES);
         let (sockets, meter) = (Arc::clone(self), Arc::clone(meter));
-        Some(Seat { sockets, meter, unproved: Some(unproved), proved: None })
+        Some(Seat { sockets, whence, meter, unproved: Some(unproved), proved: None })
     }
 }
 
@@ -60,9 +64,10 @@ impl Sockets {
 #[derive(Debug)]
 pub(super) struct Seat {
     sockets: Arc<Sockets>,
+    whence: Whence,
     meter: Arc<Meter>,
     unproved: Option<Place<Whence>>,
-    proved: Option<Place<Addr>>,
+    proved: Option<(Place<Addr>, Place<Whence>)>,
 }
 
 impl Seat {
@@ -73,7 +78,9 @@ impl Seat {
             let message = "too many open sessions; try again in a moment".to_owned();
             SyncError::Refused(Refusal { code: RefusalCode::Busy, message })
         };
-        self.proved = Some(self.sockets.proved.take(identity, 1).ok_or_else(busy)?);
+        let from = self.sockets.proved_from.take(&self.whence, 1).ok_or_else(busy)?;
+        let place = self.sockets.proved.take(identity, 1).ok_or_else(busy)?;
+        self.proved = Some((place, from));
         self.unproved = None;
         self.meter.lift();
         Ok(())

@@ -1,5 +1,7 @@
 //! Turns of a connected session that are not what a turn must be.
 
+use std::time::Duration;
+
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::space::Space;
 use sync_gib::sync::body::{Ack, Body, Commit, Delta, Move, Probe, Scope, Seal, Stated, Want};
@@ -259,4 +261,28 @@ fn a_connected_session_does_not_begin_again() {
         session.raw.send_raw(Message::text("x".repeat(9 << 20)));
         session.raw.closed();
     });
+}
+
+/// A host that waits half a second for the proof, and as long between messages as said.
+fn impatient(turn_time: Duration) -> Host {
+    Host::with(|opts| {
+        opts.patience.untrusted = Duration::from_millis(500);
+        opts.patience.idle = Duration::from_secs(1);
+        opts.turn_time = turn_time;
+    })
+}
+
+#[test]
+fn pongs_alone_keep_no_place_before_the_first_turn() {
+    let host = impatient(LONG * 10);
+    let mut session = Person::new(&host, "a").connected(&host);
+    session.unchanged(|session| session.raw.sync_error(RefusalCode::Timeout));
+}
+
+#[test]
+fn pongs_alone_keep_no_place_between_turns() {
+    let host = impatient(Duration::from_secs(2));
+    let mut session = Person::new(&host, "a").connected(&host);
+    session.state(&[]);
+    session.unchanged(|session| session.raw.sync_error(RefusalCode::Timeout));
 }

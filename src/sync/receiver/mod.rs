@@ -119,6 +119,11 @@ impl Paused {
         matches!(self.state, State::Open(_) | State::Done)
     }
 
+    /// How many turns the sender took.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
     /// Goes on, with the domain's space and a gate.
     pub fn resume<'a>(self, space: &'a dyn Space, gate: &'a dyn Gate) -> Receiver<'a> {
         let Paused { domain, opts, state, out, turns, committed, live } = self;
