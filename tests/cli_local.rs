@@ -310,3 +310,41 @@ fn a_timeline_that_is_not_counted_can_be_edited() {
     assert_eq!((&tip["a"], &tip["n"]), (&json!(1), &Value::Null));
     assert_eq!(home.json(&["log", tjp.as_str()])["frames"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn an_empty_file_is_called_damaged_and_setup_finishes_it() {
+    let home = Home::new();
+    let file = home.path().join("space.db");
+    for has_head in [false, true] {
+        fs::write(&file, "").unwrap();
+        if has_head {
+            let empty = rusqlite::Connection::open(&file).unwrap();
+            empty.execute_batch("CREATE TABLE a(b); DROP TABLE a").unwrap();
+        }
+        for args in [&["log"][..], &["get", "X"], &["sync"], &["check", "--local"], &["repair"]] {
+            let told = json_of(&home.cmd(args).arg("--json").assert().code(4));
+            assert_eq!(told["error"]["code"], "damaged", "{args:?}: {told}");
+            assert!(told["error"]["message"].as_str().unwrap().contains("it is empty"), "{told}");
+        }
+    }
+    let secret = home.path().join("secret");
+    fs::write(&secret, "9f1c2e7ab04d5586c3e1\n").unwrap();
+    let args = ["--raw-secret", "--secret-file", secret.to_str().unwrap()];
+    home.ok(&[&["setup"], &args[..]].concat());
+    home.ok(&[&["sync"], &args[1..]].concat());
+
+    let identity = home.json(&["log", "I"])["tjp"].as_str().unwrap().to_owned();
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(home.path().join(format!("space.db{end}")));
+    }
+    fs::write(&file, "").unwrap();
+    for args in [[&["setup"], &args[..]].concat(), vec!["new"]] {
+        let told = json_of(&home.cmd(&args).arg("--json").assert().code(4));
+        assert_eq!(told["error"]["code"], "damaged", "{args:?}: {told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains(&identity), "{told}");
+        assert!(told["error"]["hint"].as_str().unwrap().contains("--join"), "{told}");
+    }
+    home.ok(&[&["setup", "--join", &identity], &args[1..]].concat());
+    home.ok(&[&["sync"], &args[1..]].concat());
+    assert!(home.ok(&["get", "X"]).contains("hello"));
+}

@@ -335,3 +335,46 @@ fn a_home_that_joins_needs_a_server_and_gets_its_x_by_a_sync() {
     world.ok("two", &["sync"]);
     world.ok("two", &["get", "X"]);
 }
+
+#[test]
+fn a_lost_configuration_leads_to_no_embedded_receiver() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    world.ok("a", &["setup", "--server", &serve.url]);
+    world.ok("a", &["sync"]);
+    let (config, token) = (world.path("a/config.json"), world.path("a/token.json"));
+    let known = std::fs::read(&token).unwrap();
+    for has_token in [true, false] {
+        std::fs::remove_file(&config).unwrap();
+        if !has_token {
+            std::fs::remove_file(&token).unwrap();
+        }
+        for args in [&["sync"][..], &["check"], &["setup"]] {
+            let told = world.fails_as("a", args, "damaged", 4);
+            let message = told["error"]["message"].as_str().unwrap();
+            assert!(message.contains("config.json is missing"), "{message}");
+            assert_eq!(message.contains(&serve.url), has_token, "{message}");
+            let hint = told["error"]["hint"].as_str().unwrap();
+            assert!(hint.contains("setup --server"), "{hint}");
+            assert_eq!(hint.contains(&serve.url), has_token, "{hint}");
+        }
+        assert!(!world.path("a/receiver.db").exists() && !config.exists());
+        world.ok("a", &["setup", "--server", &serve.url]);
+        world.ok("a", &["sync"]);
+    }
+    // A token of a server counts more than a receiver that was used before.
+    std::fs::write(&token, known).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    std::fs::write(world.path("a/receiver.db"), "").unwrap();
+    world.fails_as("a", &["sync"], "damaged", 4);
+    std::fs::write(&config, "{").unwrap();
+    let told = world.fails_as("a", &["setup"], "damaged", 4);
+    assert!(told["error"]["hint"].as_str().unwrap().contains("--server URL"), "{told}");
+
+    // A home with an embedded receiver goes on.
+    world.ok("b", &["setup"]);
+    world.ok("b", &["sync"]);
+    std::fs::remove_file(world.path("b/config.json")).unwrap();
+    world.ok("b", &["sync"]);
+    world.ok("b", &["check"]);
+}

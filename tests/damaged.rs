@@ -170,3 +170,34 @@ fn a_server_that_reads_what_is_damaged_sends_nothing_of_it_and_logs_which() {
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.lines().any(|line| line.contains("ERROR") && line.contains(&x)), "{log}");
 }
+
+#[test]
+fn an_embedded_receivers_damaged_file_is_named_and_made_anew() {
+    let original = Original::make();
+    let here = original.dir.path();
+    let home = here.join("home");
+    assert!(run(&home, here, &["sync"]).status.success());
+    let x = tip_of(&original, &home, "X");
+    let good = run(&home, here, &["check", "--local", "--json"]);
+    let good: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!(good["receiver"]["assertions"].as_array().unwrap().len(), 7, "{good}");
+    damage(&home.join("receiver.db"), &x, "\"done\":false", "\"done\":faLse");
+    for args in [&["check", "--local"][..], &["check"]] {
+        let output = run(&home, here, args);
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {}", shown(&output));
+        for word in ["receiver.db is damaged", "move it away", &x] {
+            assert!(shown(&output).contains(word), "{args:?}: {}", shown(&output));
+        }
+        assert!(!shown(&output).contains("space.db is damaged"), "{args:?}: {}", shown(&output));
+    }
+    let i = tip_of(&original, &home, "I");
+    damage(&home.join("receiver.db"), &i, "\"challengePools\"", "\"chapters\"");
+    let output = run(&home, here, &["sync"]);
+    assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
+    assert!(shown(&output).contains("receiver.db is damaged"), "{}", shown(&output));
+    std::fs::rename(home.join("receiver.db"), here.join("away.db")).unwrap();
+    for args in [&["setup", "--raw-secret"][..], &["sync"], &["check"], &["check", "--local"]] {
+        let output = run(&home, here, args);
+        assert!(output.status.success(), "{args:?}: {}", shown(&output));
+    }
+}

@@ -80,19 +80,21 @@ fn freeze(dir: &Path) {
 fn copy_home(world: &World, ends: &[&str]) {
     let to = world.path("frozen");
     fs::create_dir(&to).unwrap();
+    fs::copy(world.path("a/config.json"), to.join("config.json")).unwrap();
     for end in ends {
         let name = format!("space.db{end}");
         fs::copy(world.path("a").join(&name), to.join(&name)).unwrap();
     }
 }
 
-const READING: [&[&str]; 6] = [
+const READING: [&[&str]; 7] = [
     &["get", "X"],
     &["log"],
     &["log", "X"],
     &["log", "--saga"],
     &["graph", "X"],
     &["graph", "X", "--stats"],
+    &["check", "--local"],
 ];
 
 fn reads_all_and_writes_nothing(world: &World, expected: &[String]) {
@@ -134,7 +136,10 @@ fn world() -> World {
 }
 
 fn shown(world: &World) -> Vec<String> {
-    READING.iter().map(|args| world.ok("a", args)).collect()
+    let told = READING.iter().map(|args| world.ok("a", args));
+    // The embedded receiver's file is not copied.
+    let receiver = format!("{}:\n", world.path("a/receiver.db").display());
+    told.map(|told| told.split(&receiver).next().unwrap_or_default().to_owned()).collect()
 }
 
 #[test]
@@ -230,4 +235,43 @@ fn a_file_that_may_not_be_read_is_no_damaged_one() {
     let told = reader.fails(&["get", "X"]);
     assert_eq!(told["error"]["code"], "io", "{told}");
     assert!(told["error"]["message"].as_str().unwrap().contains("ermission denied"), "{told}");
+}
+
+#[test]
+fn a_full_disk_is_checked_too_and_the_other_sides_graph_is_fetched_elsewhere() {
+    let Some(disk) = Disk::mount(8 << 10) else { return };
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    world.ok("a", &["setup", "--raw-secret", "--server", &serve.url]);
+    world.ok("a", &["sync"]);
+    let home = disk.path().join("home");
+    fs::create_dir(&home).unwrap();
+    for name in ["space.db", "config.json", "token.json"] {
+        fs::copy(world.path("a").join(name), home.join(name)).unwrap();
+    }
+    let home = home.to_str().unwrap();
+    let graph = ["graph", "X", "--remote", "--format", "ndjson"];
+    let (checked, fetched) = (world.ok("a", &["check", "--local"]), world.ok("a", &graph));
+    disk.fill_but(0);
+    assert_eq!(world.ok(home, &["check", "--local"]), checked);
+    assert_eq!(world.ok(home, &graph), fetched);
+    disk.free();
+    disk.make_read_only();
+    assert_eq!(world.ok(home, &["check", "--local"]), checked);
+    assert_eq!(world.ok(home, &graph), fetched);
+}
+
+#[test]
+fn a_home_that_may_not_be_entered_is_no_missing_space() {
+    let world = world();
+    copy_home(&world, &[""]);
+    let reader = Reader::of(&world);
+    mode(&reader.home, 0o000);
+    for args in [&["get", "X"][..], &["log"], &["check", "--local"], &["setup"]] {
+        let told = reader.fails(args);
+        assert_eq!(told["error"]["code"], "io", "{args:?}: {told}");
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.contains("ermission denied"), "{args:?}: {message}");
+    }
+    mode(&reader.home, 0o755);
 }

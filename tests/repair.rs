@@ -266,3 +266,55 @@ fn a_damaged_step_on_the_newest_frame_stays_until_the_server_shows_what_follows(
     assert_eq!(exit(&too, &original, &["repair"], 0)["dropped"], 1);
     exit(&too, &original, &["sync"], 0);
 }
+
+#[test]
+fn an_identity_that_lost_its_name_is_told_and_named_again() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    change(&home.join("space.db"), "DELETE FROM name WHERE name = 'I'");
+    let bad = exit(&home, &original, &["check", "--local"], 4);
+    assert_eq!(bad["assertions"][5]["ok"], false, "{bad}");
+    let repaired = exit(&home, &original, &["repair"], 0);
+    assert_eq!((&repaired["named"], &repaired["rebuilt"]), (&true.into(), &false.into()));
+    exit(&home, &original, &["check", "--local"], 0);
+    exit(&home, &original, &["sync"], 0);
+}
+
+/// Overwrites the page of a file at which a table begins.
+fn destroy(path: &Path, table: &str) {
+    let file = rusqlite::Connection::open(path).unwrap();
+    let ask = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    ask("PRAGMA wal_checkpoint(TRUNCATE)");
+    let page = ask(&format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"));
+    let size = usize::try_from(ask("PRAGMA page_size")).unwrap();
+    drop(file);
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = usize::try_from(page - 1).unwrap() * size;
+    bytes[at..at + size].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_sqlite_cannot_read_is_not_called_good() {
+    let original = synced();
+    let home = original.dir.path().join("home");
+    destroy(&home.join("space.db"), "ibgib");
+    let bad = exit(&home, &original, &["check", "--local"], 4);
+    assert_eq!(bad["error"]["code"], "damaged");
+    for one in bad["assertions"].as_array().unwrap() {
+        assert_eq!(one["ok"], false, "{one}");
+        for problem in one["problems"].as_array().unwrap() {
+            let problem = problem.as_str().unwrap();
+            assert!(problem.chars().count() <= 301 && !problem.contains('\n'), "{problem}");
+        }
+    }
+    let repaired = exit(&home, &original, &["repair"], 4);
+    for told in [bad, repaired] {
+        assert_eq!(told["error"]["code"], "damaged", "{told}");
+        let hint = told["error"]["hint"].as_str().unwrap();
+        for word in ["copy", "setup", "--join", "sync", "put"] {
+            assert!(hint.contains(word), "{hint}");
+        }
+        assert!(!hint.contains("sync-gib repair"), "{hint}");
+    }
+}

@@ -2,26 +2,61 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Ctx;
-use super::error::{CliError, ErrorCode};
+use super::connection::RECEIVER;
+use super::error::{CliError, ErrorCode, UNREADABLE};
 use super::output::printable;
 use crate::space::{Audit, SqliteSpace};
 
-/// Reads everything in the client's space.
+/// Reads everything in the client's space, and in the embedded receiver's where that is used.
 pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
+    let home = ctx.home()?;
     let space = ctx.open_space()?;
-    print(&space.audit()?, space.path(), ctx)
-        .map_err(|error| error.hint("`sync-gib repair` fetches what is damaged from the server"))
+    let audit = space.audit()?;
+    let hint = match audit.is_unreadable {
+        true => UNREADABLE,
+        false => "`sync-gib repair` fetches what is damaged from the server",
+    };
+    let receiver = home.receiver_path();
+    // Where a server is configured, what is left of a receiver is of no use.
+    let is_used = receiver.exists() && home.config().is_ok_and(|config| config.server.is_none());
+    let theirs = match is_used {
+        true => Some(SqliteSpace::open(&receiver, "").and_then(|space| space.audit())),
+        false => None,
+    };
+    let ours = told(&audit, space.path(), ctx)?;
+    let mut fields = fields(&audit);
+    let theirs = match theirs {
+        None => None,
+        Some(Ok(audit)) => {
+            ctx.out.line(format_args!("{}:", printable(&receiver.display().to_string())))?;
+            let problem = told(&audit, &receiver, ctx)?;
+            fields.insert("receiver".into(), Value::Object(self::fields(&audit)));
+            problem
+        }
+        Some(Err(error)) => Some(error.into()),
+    };
+    let error = match (ours, theirs) {
+        (None, None) => return ctx.out.done(Value::Object(fields)),
+        (Some(ours), Some(theirs)) => ours.at(theirs.message).hint(hint),
+        (Some(ours), None) => ours.hint(hint),
+        (None, Some(theirs)) if theirs.code == ErrorCode::Damaged => theirs.hint(RECEIVER),
+        (None, Some(theirs)) => theirs,
+    };
+    Err(with_fields(error, fields))
 }
 
 /// Reads everything in a server's file, of all domains.
 pub fn check_server(path: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = SqliteSpace::open(path, "")?;
-    print(&space.audit()?, path, ctx).map_err(|error| {
-        error.hint("restore the file from a copy, then let each person sync from every device")
-    })
+    let audit = space.audit()?;
+    match told(&audit, path, ctx)? {
+        None => ctx.out.done(Value::Object(fields(&audit))),
+        Some(error) => Err(with_fields(error, fields(&audit))
+            .hint("restore the file from a copy, then let each person sync from every device")),
+    }
 }
 
 /// The assertions in JSON.
@@ -34,8 +69,8 @@ pub fn assertions(audit: &Audit) -> Value {
     entries.collect()
 }
 
-/// Prints the assertions; an error where one does not hold.
-fn print(audit: &Audit, path: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
+/// Prints the assertions; returns the failure where one does not hold.
+fn told(audit: &Audit, path: &Path, ctx: &mut Ctx) -> Result<Option<CliError>, CliError> {
     let mut all = 0;
     for (at, finding) in audit.findings.iter().enumerate() {
         line(ctx, at + 1, finding.what, finding.count == 0)?;
@@ -49,22 +84,26 @@ fn print(audit: &Audit, path: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
         all += finding.count;
     }
     line(ctx, audit.findings.len() + 1, "all of these hold", audit.is_good())?;
-    let read = &audit.read;
-    let fields = json!({
-        "ibGibs": read.ibgibs, "timelines": read.timelines, "bytes": read.bytes,
-        "assertions": assertions(audit),
-    });
     if audit.is_good() {
-        return ctx.out.done(fields);
+        return Ok(None);
     }
     let message = format!("{} is damaged: {all} problems", path.display());
-    let mut error = CliError::new(ErrorCode::Damaged, printable(&message));
-    if let Value::Object(fields) = fields {
-        for (name, field) in fields {
-            error = error.detail(&name, field);
-        }
-    }
-    Err(error)
+    Ok(Some(CliError::new(ErrorCode::Damaged, printable(&message))))
+}
+
+/// What was read, and what must hold of it.
+fn fields(audit: &Audit) -> Map<String, Value> {
+    let read = &audit.read;
+    let mut fields = Map::new();
+    fields.insert("ibGibs".into(), read.ibgibs.into());
+    fields.insert("timelines".into(), read.timelines.into());
+    fields.insert("bytes".into(), read.bytes.into());
+    fields.insert("assertions".into(), assertions(audit));
+    fields
+}
+
+fn with_fields(error: CliError, fields: Map<String, Value>) -> CliError {
+    fields.into_iter().fold(error, |error, (name, field)| error.detail(&name, field))
 }
 
 fn line(ctx: &mut Ctx, n: usize, what: &str, ok: bool) -> Result<(), CliError> {

@@ -63,15 +63,25 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let x = named(NAME_X, "run `sync-gib setup`, or `sync-gib sync` on a device that joined")?;
     let session = named(NAME_SESSION, "run `sync-gib sync` first")?;
     let saga = named(NAME_SAGA, "run `sync-gib sync` first")?;
-    let connection = Connection::open(&home, &home.config()?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     let token = connection::token(&home, &connection, &link, &space, &args.secret)?;
 
-    let sides = Sides { space: &space, link: &link, domain: &domain, token: &token };
-    let mut assertions = sides.data(&x)?;
-    assertions.extend(sides.session(&session, &saga)?);
-    assertions.push(sides.identity(&session)?);
-    print(&assertions, connection.name(), ctx)
+    let assertions = compare(&space, &link, (&domain, &token), (&x, &session, &saga));
+    print(&assertions.map_err(|error| connection.told(error))?, connection.name(), ctx)
+}
+
+fn compare(
+    space: &SqliteSpace,
+    link: &Remote<'_>,
+    (domain, token): (&Addr, &str),
+    (x, session, saga): (&Addr, &Addr, &Addr),
+) -> Result<Vec<Assertion>, CliError> {
+    let sides = Sides { space, link, domain, token };
+    let mut assertions = sides.data(x)?;
+    assertions.extend(sides.session(session, saga)?);
+    assertions.push(sides.identity(session)?);
+    Ok(assertions)
 }
 
 fn print(assertions: &[Assertion], server: &str, ctx: &mut Ctx) -> Result<(), CliError> {

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::error::{CliError, ErrorCode};
 use super::home::{Config, Home, Lasting};
+use super::output::printable;
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret};
@@ -16,15 +17,20 @@ use crate::peer::{Endpoint, Identity, Link, NoWatch, Patience, PeerError, Remote
 use crate::server::{Server, ServerOpts};
 use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
 use crate::sync::msg::Token;
+use crate::sync::sender::NAME_SESSION;
 use crate::sync::{DISK_FULL, SyncError};
 
-/// The name under which a space keeps the identity.
-pub const NAME_IDENTITY: &str = "I";
+pub use crate::space::NAME_IDENTITY;
+
 /// The name under which a space keeps the timeline that commands take by default.
 pub const NAME_X: &str = "X";
 
 /// What stands for the server where none is configured.
 pub const EMBEDDED: &str = "embedded";
+
+/// What to do where the embedded receiver's file is damaged.
+pub const RECEIVER: &str = "restore it from a copy; or move it away, then `sync-gib setup` and `sync-gib \
+     sync` fill a new one with what is here";
 
 /// A server that can be talked to. Dropping it stops an embedded one.
 pub struct Connection {
@@ -74,8 +80,27 @@ impl Connection {
             {
                 SpaceError::Full(self.receiver.clone()).into()
             }
-            error => error.into(),
+            error => self.told(error.into()),
         }
+    }
+
+    /// A failure of a command that talks to the server: where an embedded one failed since its file is
+    /// damaged, that is this machine's, and says which file.
+    pub fn told(&self, error: CliError) -> CliError {
+        if self.embedded.is_none() || error.code != ErrorCode::Unreachable {
+            return error;
+        }
+        let audit = SqliteSpace::open(&self.receiver, "").and_then(|space| space.audit());
+        let first = match audit {
+            Ok(audit) if audit.is_good() => return error,
+            Ok(audit) => audit.findings.into_iter().find_map(|mut found| found.first.pop()),
+            Err(damaged @ SpaceError::Damaged { .. }) => {
+                return CliError::from(damaged).hint(RECEIVER);
+            }
+            Err(_) => return error,
+        };
+        let detail = first.unwrap_or_default();
+        CliError::from(SpaceError::Damaged { path: self.receiver.clone(), detail }).hint(RECEIVER)
     }
 
     /// The server as people read it.
@@ -96,6 +121,32 @@ impl Drop for Connection {
             let _ = self.runtime.block_on(server.stop());
         }
     }
+}
+
+/// The configuration of a home. Where there is no file of it, a home that synced with a server must not
+/// fall back to the embedded receiver, to which the identity would be new: errors where the last token
+/// is of a server, or where `space` has synced and no embedded receiver is there.
+pub fn config(home: &Home, space: Option<&SqliteSpace>) -> Result<Config, CliError> {
+    let config = home.config()?;
+    if home.config_path().exists() {
+        return Ok(config);
+    }
+    let server = kept_names(home).map(|(_, server)| server).filter(|server| server != EMBEDDED);
+    let has_synced = || -> Result<bool, SpaceError> {
+        let Some(space) = space else { return Ok(false) };
+        Ok(space.name(NAME_IDENTITY)?.is_some() && space.name(NAME_SESSION)?.is_some())
+    };
+    if server.is_none() && (home.receiver_path().exists() || !has_synced()?) {
+        return Ok(config);
+    }
+    let path = home.config_path();
+    let (told, url) = match server {
+        Some(server) => (format!("; this home synced with {server}"), server),
+        None => ("; this home synced, and no embedded receiver is here".to_owned(), "URL".into()),
+    };
+    let message = format!("{} is missing{told}", path.display());
+    Err(CliError::new(ErrorCode::Damaged, printable(&message))
+        .hint(printable(&format!("`sync-gib setup --server {url}` brings it back"))))
 }
 
 /// The address of the space's identity.
@@ -186,6 +237,11 @@ pub fn token(
     keep_token(home, connection, &domain, token.as_ref());
     let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");
     token.map(|token| token.value).ok_or_else(none)
+}
+
+/// The identity and the server that the last token of this home is of, even where it has expired.
+pub fn kept_names(home: &Home) -> Option<(Addr, String)> {
+    kept_token(&home.dir().join("token.json")).map(|kept| (kept.domain, kept.server))
 }
 
 fn kept_token(path: &Path) -> Option<Kept> {

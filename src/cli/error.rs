@@ -109,6 +109,11 @@ impl ErrorCode {
 /// What to do where a disk is full.
 const ROOM: &str = "nothing is lost: make room, and run the command again";
 
+/// What to do where SQLite cannot read a space's file.
+pub const UNREADABLE: &str = "restore the file from a copy, or make a new home with `sync-gib --home NEW \
+     setup --server URL --join I` and `sync-gib --home NEW sync`; `sync-gib graph X --live --format \
+     ndjson | sync-gib --home NEW put` saves what can still be read";
+
 /// What to do where a step that is signed cannot be read any more.
 pub const LOST_STEP: &str = "`sync-gib repair` mends a flipped bit; else sync another device of this \
      identity and then this one, which goes on from there; without one, make a new home with \
@@ -324,6 +329,7 @@ impl From<SpaceError> for CliError {
             SpaceError::Sqlite { .. }
             | SpaceError::NotASpace { .. }
             | SpaceError::Newer { .. }
+            | SpaceError::Empty(_)
             | SpaceError::Damaged { .. }
             | SpaceError::PendingDamaged { .. }
             | SpaceError::NoSuchId(_) => ErrorCode::Damaged,
@@ -357,6 +363,10 @@ impl From<SpaceError> for CliError {
                 "it signs nothing any more. The data here stays readable; a new identity takes it \
                  over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
                  ndjson` here and `put` there",
+            ),
+            (SpaceError::Empty(_), _) => told.hint(
+                "restore it from a copy, or make a new home with `sync-gib setup --join I` and \
+                 sync; where nothing was in it yet, `sync-gib setup` makes it",
             ),
             (SpaceError::PendingDamaged { .. }, _) => told.hint(LOST_STEP),
             (_, ErrorCode::DiskFull) => told.hint(ROOM),

@@ -117,7 +117,9 @@ impl Home {
         }
         version.and_then(|_| serde_json::from_str(&text)).map_err(|error| {
             let message = format!("{} is damaged: {error}", path.display());
-            CliError::new(ErrorCode::Damaged, message).hint("mend it, or run `sync-gib setup`")
+            CliError::new(ErrorCode::Damaged, message).hint(
+                "mend it, or remove it and run `sync-gib setup --server URL` with the server's URL",
+            )
         })
     }
 

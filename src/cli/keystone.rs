@@ -55,7 +55,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let identity = connection::identity(&space, &args.secret)?;
-    let connection = Connection::open(&home, &home.config()?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     ctx.out.note("what only the server has cannot be read afterwards");
     let tip = client::revoke(&space, &link, &identity, &args.reason)?;

@@ -45,11 +45,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command, Global};
-use self::error::{CliError, ErrorCode};
+use self::error::{CliError, ErrorCode, UNREADABLE};
 use self::home::Home;
 use self::interrupt::Signals;
 use self::keystone::KeystoneCommand;
-use self::output::Output;
+use self::output::{Output, printable};
+use crate::ibgib::Addr;
 use crate::space::{SpaceError, SqliteSpace};
 
 /// What a command works in.
@@ -77,10 +78,24 @@ impl Ctx {
         open(&self.home()?.space_path())
     }
 
-    /// The client's space, made with its home where it is absent.
-    pub fn create_space(&self) -> Result<SqliteSpace, CliError> {
+    /// The client's space, made with its home where it is absent, or where a process that was killed
+    /// left an empty file. Errors where this home had an identity: then the file lost what was in it.
+    /// It may be made anew for that very identity, which `join` names.
+    pub fn create_space(&self, join: Option<&Addr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;
+        if home.space_path().exists()
+            && let Some((domain, _)) = connection::kept_names(&home)
+            && join != Some(&domain)
+            && let Err(error @ SpaceError::Empty(_)) = SqliteSpace::open(&home.space_path(), DOMAIN)
+        {
+            let error = CliError::from(error);
+            let message = format!("{}, and was the space of {domain}", error.message);
+            return Err(CliError { message: printable(&message), ..error }.hint(format!(
+                "restore it from a copy, or run `sync-gib setup --join '{domain}'` and then `sync-gib \
+                 sync`, which fetches what the server has"
+            )));
+        }
         Ok(SqliteSpace::create_if_missing(&home.space_path(), DOMAIN)?)
     }
 }
@@ -92,6 +107,8 @@ fn open(path: &Path) -> Result<SqliteSpace, CliError> {
     SqliteSpace::open(path, DOMAIN).map_err(|error| match error {
         SpaceError::NoFile(_) => CliError::from(error)
             .hint("make one with `sync-gib setup`, `sync-gib new` or `sync-gib put`"),
+        // What is damaged so far that it cannot be opened cannot be mended either.
+        SpaceError::Damaged { .. } => CliError::from(error).hint(UNREADABLE),
         error => error.into(),
     })
 }

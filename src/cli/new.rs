@@ -50,7 +50,7 @@ pub fn run(args: &NewArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if let Some(Value::Object(data)) = &data {
         check_keys(data.keys().map(String::as_str))?;
     }
-    let space = ctx.create_space()?;
+    let space = ctx.create_space(None)?;
     let rel8ns = relations(&space, &args.rel8)?;
     let made = match (args.stone, data) {
         (true, data) => vec![stone(&args.ib, data, rel8ns)?],

@@ -26,7 +26,7 @@ pub struct PutArgs {}
 
 /// Puts what standard input holds. Errors name the line and the address.
 pub fn run(_: &PutArgs, ctx: &mut Ctx) -> Result<(), CliError> {
-    let space = ctx.create_space()?;
+    let space = ctx.create_space(None)?;
     let progress = Progress::new(&ctx.out, "put", None);
     let mut reading = Reading::new(stdin_texts(), progress);
     let put = space.put(&mut reading, &PutOpts::default());

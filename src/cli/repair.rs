@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::Ctx;
 use super::audit::assertions;
-use super::connection::{self, Connection};
-use super::error::{CliError, ErrorCode, LOST_STEP};
+use super::connection::{self, Connection, NAME_IDENTITY};
+use super::error::{CliError, ErrorCode, LOST_STEP, UNREADABLE};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, AddrKey, IbGib};
@@ -45,6 +45,8 @@ struct Done {
     is_rebuilt: bool,
     /// Pending steps that were of no use any more.
     dropped: u64,
+    /// Whether I got its name back.
+    named: u64,
 }
 
 /// Mends.
@@ -52,6 +54,11 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let mut done = Done::default();
     let mut audit = space.audit()?;
+    if let [own] = &audit.unnamed[..] {
+        space.set_name(NAME_IDENTITY, own)?;
+        done.named += 1;
+        audit = space.audit()?;
+    }
     let mut steps = Steps::default();
     let mut gone: Vec<Prepared> = Vec::new();
     while !audit.is_good() {
@@ -98,7 +105,7 @@ fn mend_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, 
     if steps.left > 0 {
         let home = ctx.home()?;
         let domain = connection::domain_of(space)?;
-        let connection = Connection::open(&home, &home.config()?)?;
+        let connection = Connection::open(&home, &connection::config(&home, Some(space))?)?;
         let caught_up = connection.link().map(|link| identity::fetch(space, &link, &domain))?;
         if let Err(error) = caught_up {
             ctx.out.note(format_args!("the identity's newest frame is not known: {error}"));
@@ -137,7 +144,7 @@ fn from_server(
 ) -> Result<Vec<Prepared>, CliError> {
     let home = ctx.home()?;
     let domain = connection::domain_of(space)?;
-    let connection = Connection::open(&home, &home.config()?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(space))?)?;
     let link = connection.link()?;
     let mut frames = identity_frames(space, &link, &domain, &audit.damaged)?;
     let fetched = restore(space, &mut audit.damaged, |one| Ok(frames.remove(&one.key)))?;
@@ -255,13 +262,16 @@ fn print(
     done: &Done,
     ctx: &mut Ctx,
 ) -> Result<(), CliError> {
-    let Done { restored, fetched, is_rebuilt, dropped } = *done;
+    let Done { restored, fetched, is_rebuilt, dropped, named } = *done;
     if audit.is_good() {
+        if named > 0 {
+            ctx.out.line("I is named again")?;
+        }
         if dropped > 0 {
             ctx.out.line(format_args!("dropped: {dropped} pending steps that I went on from"))?;
         }
         ctx.out.line(match (restored + fetched, is_rebuilt) {
-            (0, false) if dropped > 0 => "nothing else is damaged".to_owned(),
+            (0, false) if dropped + named > 0 => "nothing else is damaged".to_owned(),
             (0, false) => "nothing is damaged".to_owned(),
             (0, true) => "made anew: rows, indices and counts".to_owned(),
             (_, false) => format!("mended: {restored} found here, {fetched} fetched"),
@@ -271,7 +281,14 @@ fn print(
         })?;
         return ctx.out.done(json!({
             "restored": restored, "fetched": fetched, "rebuilt": is_rebuilt, "dropped": dropped,
+            "named": named > 0,
         }));
+    }
+    if audit.is_unreadable {
+        let message =
+            format!("{} is damaged: SQLite cannot read all of it", space.path().display());
+        let error = CliError::new(ErrorCode::Damaged, printable(&message)).hint(UNREADABLE);
+        return Err(not_mended(error, audit, done));
     }
     if steps.left > 0 && audit.damaged.is_empty() && audit.missing.is_empty() {
         return Err(lost_step(audit, done));
@@ -315,8 +332,12 @@ fn print(
 fn lost_step(audit: &Audit, done: &Done) -> CliError {
     let message = "a step that is signed on the identity's newest frame is damaged; whether a server \
          has taken it is not known, and a second one is not signed on that frame";
-    CliError::new(ErrorCode::Damaged, message)
-        .hint(LOST_STEP)
+    not_mended(CliError::new(ErrorCode::Damaged, message).hint(LOST_STEP), audit, done)
+}
+
+/// A failure with what was done before it.
+fn not_mended(error: CliError, audit: &Audit, done: &Done) -> CliError {
+    error
         .detail("restored", done.restored)
         .detail("fetched", done.fetched)
         .detail("rebuilt", done.is_rebuilt)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Ctx;
 use super::connection::{
-    Connection, NAME_IDENTITY, NAME_X, keep_token, master_secret, wrong_secret,
+    self, Connection, NAME_IDENTITY, NAME_X, keep_token, master_secret, wrong_secret,
 };
 use super::edit::read_object;
 use super::error::{CliError, ErrorCode};
@@ -70,7 +70,7 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
     expect_somewhere_to_join(args, &home)?;
     let config = configure(args, &home, ctx)?;
-    let space = ctx.create_space()?;
+    let space = ctx.create_space(args.join.as_ref())?;
     let connection = Connection::open(&home, &config)?;
     let link = connection.link()?;
 
@@ -141,7 +141,10 @@ fn expect_somewhere_to_join(args: &SetupArgs, home: &Home) -> Result<(), CliErro
 
 /// Notes what was given of the server.
 fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliError> {
-    let before = home.config()?;
+    let before = match &args.server {
+        Some(_) => home.config()?,
+        None => connection::config(home, ctx.open_space().ok().as_ref())?,
+    };
     let mut config = before.clone();
     if let Some(server) = &args.server {
         config.server = Some(server.trim_end_matches('/').to_owned());

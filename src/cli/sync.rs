@@ -64,7 +64,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let roots = roots(args, &space)?;
     let identity = connection::identity(&space, &args.secret)?;
-    let connection = Connection::open(&home, &home.config()?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     let opts = SenderOpts {
         roots,

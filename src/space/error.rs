@@ -31,6 +31,9 @@ pub enum SpaceError {
     /// There is no file, and none was to be made.
     #[error("there is no space at {}", .0.display())]
     NoFile(PathBuf),
+    /// The file is there and holds nothing, not even a space's tables.
+    #[error("{} is damaged: it is empty", .0.display())]
+    Empty(PathBuf),
     /// The folder that the file would lie in is missing.
     #[error("cannot make a space at {}: its folder does not exist", .0.display())]
     NoParent(PathBuf),

@@ -68,7 +68,9 @@ impl<B: Backend> Space for B {
         limit: usize,
     ) -> Result<Vec<Timeline>, SpaceError> {
         self.read(|rows| {
-            let found = rows.timelines(kind, after.unwrap_or(BEFORE_ALL), limit)?;
+            let after = after.unwrap_or(BEFORE_ALL);
+            let found = rows.timelines(kind, after, limit)?;
+            check_ascends(rows, after, found.iter().map(|timeline| timeline.tjp_id))?;
             found.into_iter().map(|timeline| told(rows, timeline)).collect()
         })
     }
@@ -79,7 +81,9 @@ impl<B: Backend> Space for B {
 
     fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError> {
         self.read(|rows| {
-            let found = rows.loose(after.unwrap_or(BEFORE_ALL), limit)?;
+            let after = after.unwrap_or(BEFORE_ALL);
+            let found = rows.loose(after, limit)?;
+            check_ascends(rows, after, found.iter().copied())?;
             found.into_iter().map(|id| Ok((id, addr_of(rows, id)?))).collect()
         })
     }
@@ -151,6 +155,22 @@ impl<B: Backend> Space for B {
         let told = self.read::<()>(|rows| Err(rows.damaged(detail)));
         told.err().unwrap_or(SpaceError::NoSuchId(BEFORE_ALL))
     }
+}
+
+/// Errors with [`SpaceError::Damaged`] where a page of rows does not ascend from where it begins: who
+/// asks for what comes after its last row would be given the same ones again and again.
+fn check_ascends(
+    rows: &dyn Rows,
+    mut after: Id,
+    page: impl Iterator<Item = Id>,
+) -> Result<(), SpaceError> {
+    for id in page {
+        if id <= after {
+            return Err(rows.damaged(format!("ibGib number {id} comes after number {after}")));
+        }
+        after = id;
+    }
+    Ok(())
 }
 
 pub(super) fn row_of(rows: &dyn Rows, id: Id) -> Result<Row, SpaceError> {

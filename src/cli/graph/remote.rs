@@ -20,12 +20,13 @@ pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Resul
         Ok(target) => target.addr,
         Err(error) => Addr::parse(&args.addr).map_err(|_| error)?,
     };
-    let connection = Connection::open(&home, &home.config()?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(space))?)?;
     let link = connection.link()?;
     let token = connection::token(&home, &connection, &link, space, &args.secret)?;
 
-    let dir = tempfile::tempdir_in(home.dir())
-        .map_err(|error| CliError::io(format!("cannot use {}", home.dir().display()), &error))?;
+    // Not in the home, which may be one that can only be read.
+    let dir = tempfile::tempdir()
+        .map_err(|error| CliError::io("cannot use the folder for temporary files", &error))?;
     let mut stage = Stage::new(dir.path())?;
     let each = &mut |text: &str| {
         let prepared = Prepared::from_json(text)

@@ -60,6 +60,9 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, SpaceError> {
         let way = Way::of(path);
         let Ok(connection) = connect(path, way) else { return Ok(None) };
         let format = schema::identify(&connection, path)?;
+        if format == 0 {
+            return Err(SpaceError::Empty(path.to_owned()));
+        }
         if format < schema::READABLE {
             return Ok(None);
         }

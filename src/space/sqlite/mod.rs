@@ -115,8 +115,8 @@ impl SqliteSpace {
     /// errors with [`SpaceError::ReadOnly`], or with [`SpaceError::Full`] where its disk has no room.
     ///
     /// `domain` is the tjp address of the identity that owns the rows, or `""` for a client's
-    /// own file. Errors with [`SpaceError::NoFile`], [`SpaceError::NotASpace`],
-    /// [`SpaceError::Newer`], [`SpaceError::Damaged`] or [`SpaceError::Busy`].
+    /// own file. Errors with [`SpaceError::NoFile`], [`SpaceError::Empty`],
+    /// [`SpaceError::NotASpace`], [`SpaceError::Newer`], [`SpaceError::Damaged`] or [`SpaceError::Busy`].
     pub fn open(path: &Path, domain: &str) -> Result<SqliteSpace, SpaceError> {
         SqliteSpace::open_with(path, domain, false)
     }

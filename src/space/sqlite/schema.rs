@@ -78,7 +78,8 @@ const STATEMENTS: usize = 64;
 /// `synchronous` is FULL: a commit that was told to the other side survives a loss of power.
 /// WAL asks one sync per commit for it, and a sync saga commits a few times only.
 pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, SpaceError> {
-    if !path.exists() {
+    // A folder that may not be entered does not say whether the file is there.
+    if !path.try_exists().map_err(SpaceError::io("open", path))? {
         if !create_if_missing {
             return Err(SpaceError::NoFile(path.to_owned()));
         }
@@ -86,11 +87,15 @@ pub(super) fn open(path: &Path, create_if_missing: bool) -> Result<Connection, S
         if folder.is_some_and(|folder| !folder.is_dir()) {
             return Err(SpaceError::NoParent(path.to_owned()));
         }
-        create_for_owner(path)?;
+        make(path)?;
     }
     match open_to_write(path, create_if_missing) {
         Err(error @ (SpaceError::Io { .. } | SpaceError::Full(_) | SpaceError::ReadOnly(_))) => {
-            frozen::open(path)?.ok_or(error)
+            match frozen::open(path) {
+                // One that could not be made is empty for that reason.
+                Err(SpaceError::Empty(_)) if create_if_missing => Err(error),
+                opened => opened?.ok_or(error),
+            }
         }
         opened => opened,
     }
@@ -103,7 +108,9 @@ fn open_to_write(path: &Path, create_if_missing: bool) -> Result<Connection, Spa
     if connection.is_readonly(MAIN_DB).map_err(|error| fail(path, error))? {
         return Err(disk::not_written(path));
     }
-    identify_at_once(&connection, path)?;
+    if identify_at_once(&connection, path)? == 0 && !create_if_missing {
+        return Err(SpaceError::Empty(path.to_owned()));
+    }
     use_wal(&connection).map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
     guard::expect_own_schema(&connection, path)?;
@@ -119,17 +126,27 @@ pub(super) fn connect(path: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Res
     Ok(connection)
 }
 
-/// Makes an empty file that its owner alone reads and writes; SQLite gives its log the same mode.
-fn create_for_owner(path: &Path) -> Result<(), SpaceError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+/// Makes a file that its owner alone reads and writes; SQLite gives its log the same mode. It gets
+/// its name once it is whole: a process that is killed leaves no empty one behind.
+fn make(path: &Path) -> Result<(), SpaceError> {
+    let failed = SpaceError::io("make", path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".space-").tempfile_in(folder).map_err(&failed)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = connect(file.path(), flags).map_err(|error| fail(path, error))?;
+    migrate(&mut connection, path)?;
+    connection.close().map_err(|(_, error)| fail(path, error))?;
+    match file.persist_noclobber(path) {
         // Another process that makes the same file was a moment faster.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop).map_err(SpaceError::io("make", path)),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        named => named.map(drop).map_err(|error| failed(error.error))?,
     }
+    if cfg!(unix) {
+        let folder = std::fs::File::open(folder).map_err(&failed)?;
+        folder.sync_all().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The typed error for what SQLite said about a file.

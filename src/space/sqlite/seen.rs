@@ -17,8 +17,17 @@ pub struct SeenOnDisk(Connection);
 impl SeenOnDisk {
     /// No ids.
     pub fn new() -> Result<SeenOnDisk, SpaceError> {
+        SeenOnDisk::at("")
+    }
+
+    /// No ids, and none on a disk: where there may be no room on any.
+    pub(super) fn in_memory() -> Result<SeenOnDisk, SpaceError> {
+        SeenOnDisk::at(":memory:")
+    }
+
+    fn at(path: &str) -> Result<SeenOnDisk, SpaceError> {
         let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open("")?;
+            let connection = Connection::open(path)?;
             // Nobody reads it after a crash, so nothing is waited for, and nothing is undone.
             connection.execute_batch(
                 "PRAGMA cache_size = -2048; PRAGMA temp_store = FILE; PRAGMA journal_mode = OFF;

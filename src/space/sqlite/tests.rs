@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::space::tests::world::{World, addr};
-use crate::space::{Bound, Prepared, PutOpts, Space, SpaceExt};
+use crate::space::{Bound, Prepared, PutOpts, Space, SpaceExt, TimelineKind};
 
 fn dir() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -156,7 +156,9 @@ fn a_file_of_the_first_version_is_migrated_and_holds_what_it_held() {
 fn an_empty_file_becomes_a_space() {
     let (_dir, path) = dir();
     fs::write(&path, "").unwrap();
-    SqliteSpace::open(&path, "").unwrap().put_all(&[World::default().stone("s")]).unwrap();
+    assert!(matches!(SqliteSpace::open(&path, ""), Err(SpaceError::Empty(_))));
+    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    space.put_all(&[World::default().stone("s")]).unwrap();
     let ask = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
     assert_eq!(ask("PRAGMA application_id"), Ok(schema::APPLICATION_ID));
     assert_eq!(ask("PRAGMA user_version"), Ok(schema::MIGRATIONS.len() as i64));
@@ -397,4 +399,43 @@ fn a_put_for_which_there_is_no_room_changes_nothing_and_can_be_done_again() {
     space.put_all(world.all()).unwrap();
     assert!(space.find(&addr(world.tip(x))).unwrap().is_some());
     space.check_file().unwrap();
+}
+
+/// Lets the first and the last entry of an index of one page change places.
+fn disorder(path: &Path, index: &str) {
+    let file = Connection::open(path).unwrap();
+    let ask = |sql: &str| {
+        let asked: i64 = file.query_row(sql, [], |row| row.get(0)).unwrap();
+        usize::try_from(asked).unwrap()
+    };
+    let page = ask(&format!("SELECT rootpage FROM sqlite_schema WHERE name = '{index}'"));
+    let begin = (page - 1) * ask("PRAGMA page_size");
+    drop(file);
+    let mut bytes = fs::read(path).unwrap();
+    assert_eq!(bytes[begin], 10, "a leaf of an index");
+    let cells = usize::from(u16::from_be_bytes([bytes[begin + 3], bytes[begin + 4]]));
+    assert!(cells > 1);
+    let (first, last) = (begin + 8, begin + 8 + 2 * (cells - 1));
+    bytes.swap(first, last);
+    bytes.swap(first + 1, last + 1);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn pages_of_rows_that_stand_in_no_order_end() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    for name in ["a", "b", "c", "d"] {
+        world.stone(name);
+        let _ = world.timeline(name);
+    }
+    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    for index in ["timeline_kind", "loose_domain"] {
+        disorder(&path, index);
+    }
+    let space = SqliteSpace::open(&path, "").unwrap();
+    let stones = space.loose_stones(None, 1_000).unwrap_err();
+    assert!(matches!(stones, SpaceError::Damaged { .. }), "{stones}");
+    let timelines = space.timelines(TimelineKind::Data, None, 1_000).unwrap_err();
+    assert!(matches!(timelines, SpaceError::Damaged { .. }), "{timelines}");
 }

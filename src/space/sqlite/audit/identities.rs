@@ -26,7 +26,10 @@ impl Auditor<'_> {
                     let mut frames = TimelineValidator::new();
                     self.keystone(tjp_id, domain, |frame| Ok(frames.push(&frame)))
                 } else {
-                    let mut frames = Replay::new(SeenOnDisk::new()?);
+                    let mut frames = Replay::new(match self.in_memory {
+                        true => SeenOnDisk::in_memory()?,
+                        false => SeenOnDisk::new()?,
+                    });
                     self.keystone(tjp_id, domain, |frame| push(&mut frames, frame))
                 };
                 self.note(Part::Identities, domain, looked)?;

@@ -1,10 +1,13 @@
 //! What a space keeps to find things quickly, and the names that it keeps.
 
-use super::{Auditor, Part};
+use super::super::rows::kind_code;
+use super::{Auditor, PAGE, Part};
 use crate::ibgib::Addr;
+use crate::keystone;
 use crate::space::pending::{self, Purpose};
 use crate::space::rows::Rows;
-use crate::space::{Id, SpaceCount, SpaceError};
+use crate::space::verified::verified;
+use crate::space::{Id, NAME_IDENTITY, SpaceCount, SpaceError, TimelineKind};
 
 impl Auditor<'_> {
     /// Links, loose stones and counts, held against what the ibGibs tell.
@@ -62,6 +65,17 @@ impl Auditor<'_> {
             let looked = self.name(domain, &name);
             self.note(Part::Names, domain, looked)?;
         }
+        let own: Vec<i64> =
+            self.domains.iter().filter(|of| of.1.is_empty()).map(|of| *of.0).collect();
+        for domain in own {
+            let looked = self.own_identity(domain);
+            self.note(Part::Names, domain, looked)?;
+        }
+        // A file of the first format that can only be read has no such table.
+        let table = "SELECT 1 FROM sqlite_schema WHERE name = 'pending'";
+        if self.all::<i64>(table, [], |row| row.get(0))?.is_empty() {
+            return Ok(());
+        }
         let kept: Vec<(i64, String)> =
             self.all("SELECT DISTINCT domain, identity FROM pending", [], read)?;
         for (domain, identity) in kept {
@@ -69,6 +83,41 @@ impl Auditor<'_> {
             self.note(Part::Names, domain, looked)?;
         }
         Ok(())
+    }
+
+    /// Whether a client's space that had an identity still names it.
+    fn own_identity(&mut self, domain: i64) -> Result<(), SpaceError> {
+        let rows = self.of(domain);
+        if rows.name(NAME_IDENTITY)?.is_some() {
+            return Ok(());
+        }
+        // Other people's identities may be here too; only who has one names data and sessions.
+        let traces = "SELECT 1 FROM name WHERE domain = ?1 LIMIT 1";
+        let traces: Vec<i64> = self.all(traces, [domain], |row| row.get(0))?;
+        if traces.is_empty() {
+            return Ok(());
+        }
+        let mut after = 0;
+        loop {
+            let keystone = kind_code(TimelineKind::Keystone);
+            let page = "SELECT tjp_id FROM told_timeline \
+                 WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
+            let page: Vec<Id> =
+                self.all(page, [domain, keystone, after, PAGE], |row| row.get(0))?;
+            let Some(last) = page.last() else { break };
+            after = *last;
+            for tjp_id in page {
+                let (found, genesis) = verified(&rows, tjp_id)?;
+                // A session answers challenges when it connects; an identity never does.
+                if keystone::pool_ids(&genesis, keystone::POOL_CONNECT).is_empty() {
+                    self.unnamed.push(found.addr);
+                }
+            }
+        }
+        match self.unnamed.is_empty() {
+            true => Ok(()),
+            false => Err(rows.damaged("no identity is named as this space's own".into())),
+        }
     }
 
     fn name(&self, domain: i64, name: &str) -> Result<Option<Id>, SpaceError> {

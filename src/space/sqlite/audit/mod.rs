@@ -26,6 +26,8 @@ use crate::space::{Id, SpaceCount, SpaceError};
 const LISTED: usize = 10;
 /// How many rows are read at a time.
 const PAGE: i64 = 1000;
+/// How many characters of what SQLite says are told.
+const CLIPPED: usize = 300;
 
 /// What was looked for, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,10 @@ enum Part {
     Names,
     Identities,
 }
+
+/// What is not known where the rows cannot be read.
+const AFTER_FILE: [Part; 6] =
+    [Part::Texts, Part::Rows, Part::Timelines, Part::Indices, Part::Names, Part::Identities];
 
 /// What must hold of each part.
 const PARTS: [(Part, &str); 7] = [
@@ -59,6 +65,10 @@ pub struct Audit {
     pub damaged: Vec<Damaged>,
     /// What something relates to and is not in the file.
     pub missing: Vec<Addr>,
+    /// The identities that a client's space holds while none is named as its own, though it had one.
+    pub unnamed: Vec<Addr>,
+    /// Whether SQLite cannot read some of the file, so that nothing is known of it.
+    pub is_unreadable: bool,
     /// How much was read.
     pub read: SpaceCount,
 }
@@ -97,45 +107,79 @@ pub struct Damaged {
 /// Reads everything in a file. Errors where it cannot be read at all, such as one that is busy;
 /// damage is no error.
 pub(super) fn audit(connection: &Connection, path: &Path) -> Result<Audit, SpaceError> {
+    let fail = |error| schema::fail(path, error);
+    let is_readonly = connection.is_readonly(rusqlite::MAIN_DB).map_err(fail)?;
+    match audit_with(connection, path, is_readonly) {
+        // No room for temporary tables on the disk.
+        Err(SpaceError::Full(_) | SpaceError::Io { .. }) if !is_readonly => {
+            audit_with(connection, path, true)
+        }
+        done => done,
+    }
+}
+
+/// The same, with temporary tables in memory where `in_memory`: a file that can only be read has no
+/// disk to write to, perhaps.
+fn audit_with(connection: &Connection, path: &Path, in_memory: bool) -> Result<Audit, SpaceError> {
     let run = |sql| connection.execute_batch(sql).map_err(|error| schema::fail(path, error));
+    let ask = "PRAGMA query_only";
+    let query_only: bool = connection
+        .query_row(ask, [], |row| row.get(0))
+        .map_err(|error| schema::fail(path, error))?;
+    // What a connection may not write is the file; the temporary tables are beside it.
+    run("PRAGMA query_only = OFF")?;
+    run(if in_memory { "PRAGMA temp_store = MEMORY" } else { "PRAGMA temp_store = DEFAULT" })?;
     // Read as it stands at one moment; the temporary tables are gone with the end of it.
-    run("BEGIN")?;
-    let mut auditor = Auditor::new(connection, path);
-    let done = auditor.everything();
-    run("ROLLBACK")?;
-    done.map(|()| auditor.told())
+    let done = run("BEGIN").and_then(|()| {
+        let mut auditor = Auditor::new(connection, path, in_memory);
+        let done = auditor.everything();
+        // What failed for want of room may have ended the transaction.
+        if !connection.is_autocommit() {
+            run("ROLLBACK")?;
+        }
+        done.map(|()| auditor.told())
+    });
+    run(if query_only { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" })?;
+    done
 }
 
 /// An audit under way.
 struct Auditor<'a> {
     connection: &'a Connection,
     path: &'a Path,
+    in_memory: bool,
     found: HashMap<usize, (u64, Vec<String>)>,
     /// By key, which what relates to them tells the address of.
     damaged: HashMap<AddrKey, Damaged>,
     missing: Vec<Addr>,
+    unnamed: Vec<Addr>,
+    is_unreadable: bool,
     counts: HashMap<i64, SpaceCount>,
     domains: HashMap<i64, String>,
 }
 
 impl<'a> Auditor<'a> {
-    fn new(connection: &'a Connection, path: &'a Path) -> Auditor<'a> {
+    fn new(connection: &'a Connection, path: &'a Path, in_memory: bool) -> Auditor<'a> {
         Auditor {
             connection,
             path,
+            in_memory,
             found: HashMap::new(),
             damaged: HashMap::new(),
             missing: Vec::new(),
+            unnamed: Vec::new(),
+            is_unreadable: false,
             counts: HashMap::new(),
             domains: HashMap::new(),
         }
     }
 
     fn everything(&mut self) -> Result<(), SpaceError> {
-        let broken = self.whole_file();
-        self.note(Part::File, NO_DOMAIN, broken)?;
+        // First, since SQLite makes no table any more once it found that it cannot read the file.
         let made = self.connection.execute_batch(SCRATCH);
         made.map_err(|error| self.fail(error))?;
+        let broken = self.whole_file();
+        self.is_unreadable = self.note(Part::File, NO_DOMAIN, broken)?.is_none();
         for (part, look) in [
             (Part::File, Auditor::domains as fn(&mut Self) -> Result<(), SpaceError>),
             (Part::File, Auditor::rows),
@@ -146,7 +190,21 @@ impl<'a> Auditor<'a> {
         ] {
             // What cannot be read ends a part, not the audit.
             let looked = look(self);
-            self.note(part, NO_DOMAIN, looked)?;
+            if self.note(part, NO_DOMAIN, looked)?.is_none() {
+                self.is_unreadable = true;
+                // Everything else is held against what the rows tell.
+                let without = if part == Part::File { &AFTER_FILE[..] } else { &[part] };
+                for part in without {
+                    self.add(
+                        *part,
+                        NO_DOMAIN,
+                        "not read: the file cannot be read to its end".into(),
+                    );
+                }
+                if part == Part::File {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -156,7 +214,7 @@ impl<'a> Auditor<'a> {
         for check in ["PRAGMA integrity_check(100)", "PRAGMA foreign_key_check"] {
             let told: Vec<String> = self.all(check, [], |row| row.get(0))?;
             for line in told.into_iter().filter(|line| line != "ok") {
-                self.add(Part::File, NO_DOMAIN, line);
+                self.add(Part::File, NO_DOMAIN, clipped(&line));
             }
         }
         Ok(())
@@ -243,8 +301,25 @@ impl<'a> Auditor<'a> {
             read.timelines += count.timelines;
             read.bytes += count.bytes;
         }
-        Audit { findings, damaged, missing: self.missing, read }
+        Audit {
+            findings,
+            damaged,
+            missing: self.missing,
+            unnamed: self.unnamed,
+            is_unreadable: self.is_unreadable,
+            read,
+        }
     }
+}
+
+/// What SQLite says, in one line that is not too long.
+fn clipped(line: &str) -> String {
+    let mut kept: String =
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CLIPPED).collect();
+    if kept.len() < line.len() {
+        kept.push('…');
+    }
+    kept
 }
 
 /// What follows from the texts.

@@ -125,7 +125,11 @@ impl Auditor<'_> {
         });
         let (key, timeline, text) = match raw {
             Ok(raw) => raw,
-            Err(error) => return Err(self.fail(error)),
+            Err(error) => {
+                self.is_unreadable |=
+                    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
+                return Err(self.fail(error));
+            }
         };
         let text = String::from_utf8(text).unwrap_or_default();
         let addr = verified::said_addr(&text).filter(|addr| addr.key().0 == key);
