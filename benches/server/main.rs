@@ -52,8 +52,19 @@ fn main() {
 
 fn bench(args: &Args) {
     let runtime = Runtime::new().unwrap();
-    let places = (args.idle + args.active * 2).max(256).to_string();
-    let served = Served::start(&["--max-sockets", &places, "--idle-timeout", "3600"]);
+    // All come from one address, which has half of the places, and the idle take no turn for long.
+    let places = (2 * (args.idle + args.active * 2)).max(256).to_string();
+    let newcomers = (args.idle + args.active).to_string();
+    let served = Served::start(&[
+        "--max-sockets",
+        &places,
+        "--max-new-identities",
+        &newcomers,
+        "--auth-timeout",
+        "200",
+        "--idle-timeout",
+        "3600",
+    ]);
     let mut devices: Vec<Device> =
         (0..args.active).map(|at| Device::new(&runtime, &served, at)).collect();
     // Rounds with and without idle sockets take turns, so that what a growing file costs falls on
