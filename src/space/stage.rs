@@ -1,5 +1,7 @@
 //! Where what arrives stands until it is put in one transaction.
 
+mod record;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,18 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::ibgib::{Addr, AddrKey, IbGib};
 
 use super::{Prepared, Space, SpaceError, SpaceExt};
+use record::{HEAD, decode, encode, record_len, stated_len};
 
 /// How many bytes gather before they are written, and are read at once.
 const BUFFER: usize = 256 << 10;
-/// The bytes of a record before its relations: its length, its checksum, its key, flags, `n`,
-/// three places of relations, and three lengths.
-const HEAD: usize = 4 + 4 + 16 + 1 + 8 + 3 * 4 + 3 * 4;
-
-const IS_TJP: u8 = 1;
-const IS_DNA: u8 = 2;
-const HAS_N: u8 = 4;
-const IS_VALID_STEP: u8 = 8;
-const NO_PLACE: u32 = u32::MAX;
 
 /// IbGibs on their way into a space, in a temporary file that has no name: a crash leaves
 /// nothing behind. In memory it keeps a key and a place of each.
@@ -201,7 +195,7 @@ impl<'a> Reader<'a> {
         if !self.fill(4)? {
             return Err(changed());
         }
-        let len = Fields(&self.buffer[self.used..]).len().unwrap_or(0);
+        let len = stated_len(&self.buffer[self.used..]).unwrap_or(0);
         if len < HEAD || len as u64 > self.stage.tape().end() - self.place || !self.fill(len)? {
             return Err(changed());
         }
@@ -219,108 +213,6 @@ impl Iterator for Reader<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
-}
-
-/// What a record says after its length and checksum, and where it stands, as a number: an error of
-/// the disk is noticed by it. It keeps nobody out, nor need it: the file has no name.
-fn checksum(place: u64, said: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&place.to_le_bytes());
-    hasher.update(said);
-    hasher.finalize()
-}
-
-fn record_len(item: &Prepared) -> usize {
-    HEAD + item.rel8ds.len() * 16 + item.addr.as_str().len() + item.text.len()
-}
-
-fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
-    let addr = item.addr.as_str();
-    let len = record_len(item);
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    // Lengths fit: an ibGib has at most `MAX_IBGIB_BYTES` bytes.
-    let word = |len: usize| (len as u32).to_le_bytes();
-    out.reserve(len);
-    let from = out.len();
-    out.extend(word(len));
-    out.extend([0; 4]);
-    out.extend(item.key.0);
-    out.push(
-        flag(item.is_tjp, IS_TJP)
-            | flag(item.is_dna, IS_DNA)
-            | flag(item.n.is_some(), HAS_N)
-            | flag(item.is_valid_step, IS_VALID_STEP),
-    );
-    out.extend(item.n.unwrap_or(0).to_le_bytes());
-    for place in [item.tjp, item.prev, item.orphan] {
-        out.extend(place.unwrap_or(NO_PLACE).to_le_bytes());
-    }
-    out.extend(word(item.rel8ds.len()));
-    out.extend(word(addr.len()));
-    out.extend(word(item.text.len()));
-    for key in &item.rel8ds {
-        out.extend(key.0);
-    }
-    out.extend(addr.as_bytes());
-    out.extend(item.text.as_bytes());
-    let checksum = checksum(place, &out[from + 8..]);
-    out[from + 4..from + 8].copy_from_slice(&checksum.to_le_bytes());
-}
-
-/// Bytes that are taken off from the front.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.try_into().ok()
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn len(&mut self) -> Option<usize> {
-        usize::try_from(self.word()?).ok()
-    }
-
-    fn text(&mut self, len: usize) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes(len)?).ok()
-    }
-}
-
-/// Reads the record at a place; none where it is not what was written there.
-fn decode(record: &[u8], place: u64) -> Option<Prepared> {
-    let mut fields = Fields(record);
-    fields.len()?;
-    if fields.array().map(u32::from_le_bytes)? != checksum(place, fields.0) {
-        return None;
-    }
-    let key = AddrKey(fields.array()?);
-    let [flags] = fields.array()?;
-    let n = fields.array().map(u64::from_le_bytes)?;
-    let mut place = || fields.word().map(|place| Some(place).filter(|place| *place != NO_PLACE));
-    let (tjp, prev, orphan) = (place()?, place()?, place()?);
-    let (rel8ds_len, addr_len, text_len) = (fields.len()?, fields.len()?, fields.len()?);
-    let (keys, _) = fields.bytes(rel8ds_len.checked_mul(16)?)?.as_chunks::<16>();
-    Some(Prepared {
-        key,
-        n: Some(n).filter(|_| flags & HAS_N != 0),
-        is_tjp: flags & IS_TJP != 0,
-        is_dna: flags & IS_DNA != 0,
-        is_valid_step: flags & IS_VALID_STEP != 0,
-        rel8ds: keys.iter().copied().map(AddrKey).collect(),
-        tjp,
-        prev,
-        orphan,
-        addr: Addr::parse(fields.text(addr_len)?).ok()?,
-        text: fields.text(text_len)?.into(),
-    })
 }
 
 /// A space with what is staged laid over it: what the space would hold after the put.
@@ -348,105 +240,4 @@ impl Overlay<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::space::MemorySpace;
-    use crate::space::tests::world::World;
-
-    fn stage() -> (tempfile::TempDir, Stage) {
-        let dir = tempfile::tempdir().unwrap();
-        let stage = Stage::new(dir.path()).unwrap();
-        (dir, stage)
-    }
-
-    #[test]
-    fn what_was_pushed_comes_back_as_it_was() {
-        let (dir, mut stage) = stage();
-        let mut world = World::default();
-        let timeline = world.timeline("x");
-        for i in 0..300 {
-            world.edit(timeline, json!({ "text": "a".repeat(i * 20), "i": i }));
-        }
-        let items: Vec<Prepared> =
-            world.all().iter().map(|ibgib| Prepared::new(ibgib).unwrap()).collect();
-        for item in &items {
-            assert!(stage.push(item.clone()).unwrap());
-            assert!(!stage.push(item.clone()).unwrap(), "it is there already");
-        }
-        assert!(stage.bytes() > BUFFER as u64, "enough for the file to be used");
-        let back: Vec<Prepared> = stage.iter().map(Result::unwrap).collect();
-        assert_eq!(back, items);
-        for ibgib in world.all() {
-            assert_eq!(stage.get(&ibgib.addr().unwrap()).unwrap().as_ref(), Some(ibgib));
-        }
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the file has no name");
-    }
-
-    #[test]
-    fn a_file_that_was_changed_gives_what_was_pushed_or_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut world = World::default();
-        let timeline = world.timeline("x");
-        world.edit(timeline, json!({ "text": "a" }));
-        let items: Vec<Prepared> =
-            world.all().iter().map(|ibgib| Prepared::new(ibgib).unwrap()).collect();
-        let mut file = tempfile::tempfile_in(dir.path()).unwrap();
-        let mut stage = Stage::in_file(file.try_clone().unwrap(), dir.path());
-        for item in &items {
-            stage.push(item.clone()).unwrap();
-        }
-        stage.flush().unwrap();
-        let mut written = Vec::new();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        file.read_to_end(&mut written).unwrap();
-        let mut write = |bytes: &[u8]| {
-            file.set_len(0).unwrap();
-            file.seek(SeekFrom::Start(0)).unwrap();
-            file.write_all(bytes).unwrap();
-        };
-        for at in 0..written.len() {
-            let mut changed = written.clone();
-            changed[at] ^= 1;
-            write(&changed);
-            let read: Vec<_> = stage.iter().take_while(Result::is_ok).map(Result::unwrap).collect();
-            assert!(read.len() < items.len(), "byte {at}: nobody is told");
-            assert_eq!(read, items[..read.len()], "byte {at}: what comes before is right");
-        }
-        for len in 0..written.len() {
-            write(&written[..len]);
-            assert!(stage.iter().any(|item| item.is_err()), "{len} bytes: nobody is told");
-        }
-        write(&written);
-        assert_eq!(stage.iter().map(Result::unwrap).collect::<Vec<_>>(), items);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_told_as_that() {
-        let dir = tempfile::tempdir().unwrap();
-        let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-        let mut stage = Stage::in_file(full, dir.path());
-        stage.push(Prepared::new(&World::default().stone("a")).unwrap()).unwrap();
-        let error = stage.flush().unwrap_err();
-        assert!(matches!(error, SpaceError::Full(_)), "{error:?}");
-    }
-
-    #[test]
-    fn an_overlay_shows_both() {
-        let (_dir, mut stage) = stage();
-        let mut world = World::default();
-        let (here, staged, nowhere) = (world.stone("a"), world.stone("b"), world.stone("c"));
-        let space = MemorySpace::new();
-        space.put_all(std::slice::from_ref(&here)).unwrap();
-        stage.push(Prepared::new(&staged).unwrap()).unwrap();
-        let overlay = Overlay { stage: &stage, space: &space };
-        for ibgib in [here, staged] {
-            let addr = ibgib.addr().unwrap();
-            assert!(overlay.has(&addr).unwrap());
-            assert_eq!(overlay.get(&addr).unwrap(), Some(ibgib));
-        }
-        assert!(!overlay.has(&nowhere.addr().unwrap()).unwrap());
-    }
-}
+mod tests;

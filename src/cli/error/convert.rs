@@ -1,0 +1,225 @@
+//! What the library's errors are at the edge: their code, and what to do next.
+
+use super::{CliError, ErrorCode, LOST_STEP, ROOM};
+use crate::cli::output::printable;
+use crate::ibgib::transform::TransformError;
+use crate::ibgib::{AddrError, IbGibError};
+use crate::keystone::{KdfError, KeystoneError};
+use crate::peer::PeerError;
+use crate::server::ServerError;
+use crate::space::SpaceError;
+use crate::sync::SyncError;
+use crate::sync::msg::RefusalCode;
+
+impl From<IbGibError> for CliError {
+    fn from(error: IbGibError) -> CliError {
+        CliError::new(ErrorCode::BadInput, error.to_string())
+    }
+}
+
+impl From<AddrError> for CliError {
+    fn from(error: AddrError) -> CliError {
+        CliError::new(ErrorCode::BadInput, error.to_string())
+    }
+}
+
+impl From<TransformError> for CliError {
+    fn from(error: TransformError) -> CliError {
+        CliError::new(ErrorCode::Refused, error.to_string())
+    }
+}
+
+impl From<PeerError> for CliError {
+    fn from(error: PeerError) -> CliError {
+        let message = printable(&error.to_string());
+        match error {
+            PeerError::Url(_) | PeerError::Tls(_) => CliError::usage(message),
+            PeerError::Unreachable { .. } => CliError::new(ErrorCode::Unreachable, message)
+                .hint("is the server running? try again"),
+            PeerError::Stopped { .. } | PeerError::Late { .. } => {
+                CliError::new(ErrorCode::Unreachable, message)
+                    .hint("nothing is lost: run the command again")
+            }
+            PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
+                .hint("nothing is lost: run the command again in a while"),
+            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
+                .hint("nothing is lost, and nothing more was signed: the server needs mending"),
+            PeerError::Strange { .. } => CliError::new(ErrorCode::Unreachable, message),
+            PeerError::Forked(domain) => {
+                let domain = printable(domain.as_str());
+                CliError::new(ErrorCode::IdentityRefused, message).hint(format!(
+                    "the server takes nothing more from this home, and its data stays here. Begin \
+                     in a new one: `sync-gib --home NEW setup --join '{domain}' --server URL`. If \
+                     it was you who signed, take the data over with `graph X --live --format \
+                     ndjson` here and `put` there; if not, end the identity with `sync-gib --home \
+                     NEW keystone revoke --yes`"
+                ))
+            }
+            PeerError::Sync(error) => error.into(),
+        }
+    }
+}
+
+impl From<SyncError> for CliError {
+    fn from(error: SyncError) -> CliError {
+        let message = printable(&error.to_string());
+        let limit = match &error {
+            SyncError::Refused(refusal) => refusal.code.limit(),
+            _ => None,
+        };
+        let code = match error {
+            SyncError::Space(error) => return error.into(),
+            SyncError::Keystone(error) => return error.into(),
+            SyncError::TooMuch { .. } => {
+                return CliError::new(ErrorCode::Refused, message).hint(
+                    "nothing was stored: `sync --max-pull-bytes BYTES` takes more at once, and \
+                     with addresses it syncs in parts",
+                );
+            }
+            SyncError::Refused(refusal) => match refusal.code {
+                RefusalCode::Auth => ErrorCode::IdentityRefused,
+                RefusalCode::Conflict => ErrorCode::Conflict,
+                RefusalCode::NotFound => ErrorCode::NotFound,
+                RefusalCode::Internal
+                | RefusalCode::Busy
+                | RefusalCode::Staged
+                | RefusalCode::Timeout => ErrorCode::Unreachable,
+                RefusalCode::Content
+                | RefusalCode::Limit
+                | RefusalCode::Protocol
+                | RefusalCode::Quota
+                | RefusalCode::File
+                | RefusalCode::Identities => ErrorCode::Refused,
+            },
+            SyncError::Auth(_) => ErrorCode::IdentityRefused,
+            SyncError::Conflict(_) => ErrorCode::Conflict,
+            SyncError::Protocol(_)
+            | SyncError::Content(_)
+            | SyncError::Limit(_)
+            | SyncError::Diverged(_)
+            | SyncError::IbGib(_)
+            | SyncError::Merge(_) => ErrorCode::Refused,
+            SyncError::Staged { .. } => ErrorCode::Unreachable,
+            SyncError::Random(_) => ErrorCode::Io,
+        };
+        let error = CliError::new(code, message);
+        let error = match limit {
+            Some(limit) => error.detail("limit", limit),
+            None => error,
+        };
+        match code {
+            ErrorCode::Unreachable => {
+                error.hint("nothing is lost: run the command again in a while")
+            }
+            _ => error,
+        }
+    }
+}
+
+impl From<ServerError> for CliError {
+    fn from(error: ServerError) -> CliError {
+        let message = error.to_string();
+        match error {
+            ServerError::Space(error @ SpaceError::Damaged { .. }) => CliError::from(error)
+                .hint("`sync-gib serve --check` lists what is damaged; restore it from a copy"),
+            ServerError::Space(error) => error.into(),
+            ServerError::Tls(_) => CliError::usage(message),
+            ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
+                .hint("another process may listen there; give another --listen"),
+            ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
+        }
+    }
+}
+
+impl From<KdfError> for CliError {
+    fn from(error: KdfError) -> CliError {
+        CliError::new(ErrorCode::SecretRefused, error.to_string())
+    }
+}
+
+impl From<SpaceError> for CliError {
+    fn from(error: SpaceError) -> CliError {
+        let code = match &error {
+            SpaceError::Io { .. } => ErrorCode::Io,
+            SpaceError::NoFile(_) | SpaceError::NoParent(_) => ErrorCode::NoSpace,
+            SpaceError::Sqlite { .. }
+            | SpaceError::NotASpace { .. }
+            | SpaceError::Newer { .. }
+            | SpaceError::Empty(_)
+            | SpaceError::Damaged { .. }
+            | SpaceError::PendingDamaged { .. }
+            | SpaceError::NoSuchId(_) => ErrorCode::Damaged,
+            SpaceError::Busy(_) => ErrorCode::Busy,
+            SpaceError::Full(_) => ErrorCode::DiskFull,
+            SpaceError::ReadOnly(_) => ErrorCode::ReadOnly,
+            SpaceError::Missing { .. }
+            | SpaceError::Diverged { .. }
+            | SpaceError::NDoesNotGrow { .. }
+            | SpaceError::NTooHigh { .. }
+            | SpaceError::Unwanted(_)
+            | SpaceError::UnnamedMove { .. }
+            | SpaceError::NotATjp { .. }
+            | SpaceError::NoPast { .. }
+            | SpaceError::TooManyWaiting { .. }
+            | SpaceError::OverQuota { .. }
+            | SpaceError::FileBound { .. } => ErrorCode::Refused,
+            SpaceError::TipMoved { .. } => ErrorCode::Conflict,
+            SpaceError::KeystoneFork { .. }
+            | SpaceError::KeystoneInvalid { .. }
+            | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
+            SpaceError::IbGib(_) => ErrorCode::BadInput,
+        };
+        let told = CliError::new(code, printable(&error.to_string()));
+        match (&error, code) {
+            (SpaceError::Damaged { .. }, _) => told.hint(
+                "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
+                 from the server; else restore the file from a copy",
+            ),
+            (SpaceError::Revoked(_), _) => told.hint(
+                "it signs nothing any more. The data here stays readable; a new identity takes it \
+                 over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
+                 ndjson` here and `put` there",
+            ),
+            (SpaceError::Empty(_), _) => told.hint(
+                "restore it from a copy, or make a new home with `sync-gib setup --join I` and \
+                 sync; where nothing was in it yet, `sync-gib setup` makes it",
+            ),
+            (SpaceError::PendingDamaged { .. }, _) => told.hint(LOST_STEP),
+            (_, ErrorCode::DiskFull) => told.hint(ROOM),
+            (_, ErrorCode::ReadOnly) => {
+                told.hint("copy it to where you may write, or use another user")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<KeystoneError> for CliError {
+    fn from(error: KeystoneError) -> CliError {
+        let code = match &error {
+            KeystoneError::SecretRefused { .. } => ErrorCode::SecretRefused,
+            _ => ErrorCode::IdentityRefused,
+        };
+        CliError::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::msg::Refusal;
+
+    #[test]
+    fn a_bound_for_good_is_a_refusal_and_a_passing_one_a_server_that_is_busy() {
+        for (code, exit, limit) in [
+            (RefusalCode::Quota, 1, "quota"),
+            (RefusalCode::File, 1, "file"),
+            (RefusalCode::Identities, 1, "identities"),
+            (RefusalCode::Staged, 3, "staged"),
+        ] {
+            let error = CliError::from(SyncError::Refused(Refusal { code, message: "m".into() }));
+            let details = error.details.unwrap_or_default();
+            assert_eq!((error.exit, details.get("limit")), (exit, Some(&limit.into())));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which files are spaces, and what becomes of older ones.
+
+use super::*;
+
+#[test]
+fn what_is_no_space_is_told_apart() {
+    let (dir, path) = dir();
+    assert!(matches!(error(&path), SpaceError::NoFile(_)));
+    let lost = dir.path().join("none").join("space.db");
+    let lost = SqliteSpace::create_if_missing(&lost, "").map(drop).unwrap_err();
+    assert!(matches!(lost, SpaceError::NoParent(_)), "{lost}");
+
+    fs::write(&path, "a text that is long enough to be no SQLite file, whatever else").unwrap();
+    assert!(matches!(error(&path), SpaceError::NotASpace { .. }));
+
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap();
+    assert!(matches!(error(&path), SpaceError::NotASpace { .. }));
+    let made = SqliteSpace::create_if_missing(&path, "").map(drop).unwrap_err();
+    assert!(matches!(made, SpaceError::NotASpace { .. }), "it is not taken over: {made}");
+}
+
+#[test]
+fn a_newer_file_is_refused() {
+    let (_dir, path) = dir();
+    drop(SqliteSpace::create_if_missing(&path, "").unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let newest = schema::MIGRATIONS.len() as i64;
+    assert!(matches!(error(&path), SpaceError::Newer { found: 99, known, .. } if known == newest));
+}
+
+#[test]
+fn a_file_that_brings_anything_of_its_own_is_refused() {
+    for (crafted, named) in [
+        (
+            "CREATE TRIGGER evil AFTER INSERT ON ibgib BEGIN DELETE FROM ibgib; END",
+            "trigger \"evil\"",
+        ),
+        ("CREATE VIEW evil AS SELECT json FROM ibgib", "view \"evil\""),
+        ("CREATE TABLE evil(a)", "table \"evil\""),
+        ("CREATE INDEX evil ON ibgib(length(json))", "index \"evil\""),
+        ("ALTER TABLE name ADD COLUMN evil TEXT AS (hex(addr))", "table \"name\""),
+        ("DROP INDEX ibgib_line", "index \"ibgib_line\""),
+        ("DROP TABLE name; CREATE VIEW name AS SELECT 1", "view \"name\""),
+    ] {
+        let (_dir, path) = dir();
+        let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+        space.put_all(&[World::default().stone("s")]).unwrap();
+        drop(space);
+        Connection::open(&path).unwrap().execute_batch(crafted).unwrap();
+        let refused = error(&path);
+        assert!(matches!(refused, SpaceError::Damaged { .. }), "{crafted}: {refused}");
+        assert!(refused.to_string().contains(named), "{crafted}: {refused}");
+        let rows = "SELECT count(*) FROM ibgib";
+        let rows: i64 =
+            Connection::open(&path).unwrap().query_row(rows, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 1, "{crafted}");
+    }
+}
+
+#[test]
+fn a_file_with_statistics_is_a_space() {
+    let (_dir, path) = dir();
+    SqliteSpace::create_if_missing(&path, "")
+        .unwrap()
+        .put_all(&[World::default().stone("s")])
+        .unwrap();
+    Connection::open(&path).unwrap().execute_batch("ANALYZE").unwrap();
+    SqliteSpace::open(&path, "").unwrap();
+}
+
+#[test]
+fn no_statement_of_a_file_runs_and_no_schema_is_written_over() {
+    let (_dir, path) = dir();
+    drop(SqliteSpace::create_if_missing(&path, "").unwrap());
+    let connection = Connection::open(&path).unwrap();
+    let trigger = "CREATE TRIGGER t BEFORE INSERT ON name BEGIN SELECT raise(FAIL, 'it ran'); END";
+    connection.execute_batch(trigger).unwrap();
+    let insert = || connection.execute("INSERT INTO name VALUES (1, 'a', 'b')", []);
+    assert!(insert().is_err());
+    guard::harden(&connection).unwrap();
+    assert_eq!(insert(), Ok(1));
+    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    assert_eq!(ask("PRAGMA trusted_schema"), Ok(0));
+    assert_eq!(ask("PRAGMA cell_size_check"), Ok(1));
+    connection.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    assert!(connection.execute("UPDATE sqlite_schema SET sql = sql", []).is_err());
+}
+
+/// The file was made by version 0.1.0: an identity, X with edits, a note, a session.
+#[test]
+fn a_file_of_the_first_version_is_migrated_and_holds_what_it_held() {
+    let (_dir, path) = dir();
+    fs::copy("tests/vectors/space-0.1.0.db", &path).unwrap();
+    let space = SqliteSpace::open(&path, "").unwrap();
+    let count = space.count().unwrap();
+    assert_eq!((count.ibgibs, count.timelines), (37, 5));
+    let x = space.name("X").unwrap().unwrap();
+    let tip = space.tip(&x).unwrap().unwrap();
+    assert_eq!(tip.n, 3);
+    let graph = crate::space::graph_ids(&space, &[tip.id], true).unwrap();
+    for id in &graph {
+        space.get_id(*id).unwrap();
+    }
+    let version =
+        Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0));
+    assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
+}
+
+#[test]
+fn a_file_of_the_first_format_is_brought_to_the_newest() {
+    let (_dir, path) = dir();
+    let mut world = World::default();
+    let stone = world.stone("old");
+    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
+    drop(old);
+    let space = SqliteSpace::open(&path, "").unwrap();
+    assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
+    assert!(space.ledger().add_newcomer(1, "a", 1).unwrap());
+    let version = Connection::open(&path).unwrap();
+    let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
+    assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
+}
+
+#[test]
+fn an_empty_file_becomes_a_space() {
+    let (_dir, path) = dir();
+    fs::write(&path, "").unwrap();
+    assert!(matches!(SqliteSpace::open(&path, ""), Err(SpaceError::Empty(_))));
+    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    space.put_all(&[World::default().stone("s")]).unwrap();
+    let ask = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
+    assert_eq!(ask("PRAGMA application_id"), Ok(schema::APPLICATION_ID));
+    assert_eq!(ask("PRAGMA user_version"), Ok(schema::MIGRATIONS.len() as i64));
+}
