@@ -57,7 +57,7 @@ impl Receiver<'_> {
 
     /// The next batch of what is being delivered; when all is out, the response that seals it.
     pub(super) fn deliver(&mut self) -> Result<Option<Msg>, SyncError> {
-        let State::Open(open) = &mut self.state else { return Ok(None) };
+        let State::Open(open) = &mut self.at.state else { return Ok(None) };
         let Some(outflow) = &mut open.outflow else { return Ok(None) };
         if let Some(msg) = outflow.next_msg(self.space)? {
             return Ok(Some(msg));
@@ -68,13 +68,13 @@ impl Receiver<'_> {
         let payload = outflow.seal();
         open.outflow = None;
         self.respond(&Body::Delta(Delta { payload, ..Delta::default() }))?;
-        Ok(self.out.pop_front())
+        Ok(self.at.out.pop_front())
     }
 
     /// Stores everything that was staged, and the saga's own ibGibs, in one transaction.
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), SyncError> {
         let (space, bound) = (self.space, self.bound()?);
-        let domain = self.domain.clone();
+        let domain = self.at.domain.clone();
         let open = self.open()?;
         open.inflow.expect_sealed()?;
         if open.stage == Progress::Stating {
@@ -95,9 +95,9 @@ impl Receiver<'_> {
         let mut batch = open.inflow.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);
-        self.committed = true;
-        self.state = State::Done;
-        self.out.push_back(Msg::Response(Box::new(turn)));
+        self.at.committed = true;
+        self.at.state = State::Done;
+        self.at.out.push_back(Msg::Response(Box::new(turn)));
         Ok(())
     }
 }

@@ -79,14 +79,8 @@ impl Gate for OpenGate {
 /// The receiver of one session, in one domain's space.
 pub struct Receiver<'a> {
     space: &'a dyn Space,
-    domain: Addr,
     gate: &'a dyn Gate,
-    opts: ReceiverOpts,
-    state: State,
-    out: VecDeque<Msg>,
-    turns: u64,
-    committed: bool,
-    live: LiveWatch,
+    at: Paused,
 }
 
 /// A receiver between two messages: it holds no space, so that a session that waits keeps no
@@ -126,8 +120,7 @@ impl Paused {
 
     /// Goes on, with the domain's space and a gate.
     pub fn resume<'a>(self, space: &'a dyn Space, gate: &'a dyn Gate) -> Receiver<'a> {
-        let Paused { domain, opts, state, out, turns, committed, live } = self;
-        Receiver { space, domain, gate, opts, state, out, turns, committed, live }
+        Receiver { space, gate, at: self }
     }
 }
 
@@ -193,18 +186,17 @@ impl<'a> Receiver<'a> {
 
     /// Lets go of the space until the next message.
     pub fn pause(self) -> Paused {
-        let Receiver { domain, opts, state, out, turns, committed, live, .. } = self;
-        Paused { domain, opts, state, out, turns, committed, live }
+        self.at
     }
 
     /// Whether the sender proved itself.
     pub fn is_authenticated(&self) -> bool {
-        matches!(self.state, State::Open(_) | State::Done)
+        matches!(self.at.state, State::Open(_) | State::Done)
     }
 
     /// Whether the saga was committed.
     pub fn is_committed(&self) -> bool {
-        self.committed
+        self.at.committed
     }
 
     fn hello(&mut self, protocol: u32, domain: &Addr, session: &Addr) -> Result<(), SyncError> {
@@ -212,10 +204,10 @@ impl<'a> Receiver<'a> {
             let message = format!("protocol {protocol} is not spoken here, but {PROTOCOL}");
             return Err(SyncError::protocol(message));
         }
-        if *domain != self.domain {
+        if *domain != self.at.domain {
             return Err(SyncError::Auth("another identity's domain".into()));
         }
-        self.live.check(self.space, &self.domain)?;
+        self.at.live.check(self.space, &self.at.domain)?;
         let genesis = domain::unconnected(self.space, session)?;
         let mut pool = keystone::pool_ids(&genesis, keystone::POOL_CONNECT);
         if pool.len() < DEMANDED {
@@ -223,43 +215,43 @@ impl<'a> Receiver<'a> {
         }
         let ids = (0..DEMANDED).map(|_| take_random(&mut pool)).collect::<Result<Vec<_>, _>>()?;
         let uuid = random_id()?;
-        self.out.push_back(Msg::AuthChallenge {
+        self.at.out.push_back(Msg::AuthChallenge {
             challenge_uuid: uuid.clone(),
             demanded_ids: ids.clone(),
         });
         let (follower, session) = (Follower::new(genesis), session.clone());
         let challenged = Challenged { follower, session, uuid, ids, at: Instant::now() };
-        self.state = State::Challenged(Box::new(challenged));
+        self.at.state = State::Challenged(Box::new(challenged));
         Ok(())
     }
 
     fn prove(&mut self, frame: &IbGib) -> Result<(), SyncError> {
-        let challenged = match std::mem::replace(&mut self.state, State::Silent) {
+        let challenged = match std::mem::replace(&mut self.at.state, State::Silent) {
             State::Challenged(challenged) => challenged,
             other => {
-                self.state = other;
+                self.at.state = other;
                 return Err(SyncError::protocol("a proof without a challenge"));
             }
         };
         let Challenged { mut follower, session, uuid, ids, at } = *challenged;
-        if at.elapsed() > self.opts.challenge_time {
+        if at.elapsed() > self.at.opts.challenge_time {
             return Err(SyncError::Auth("the challenge is too old".into()));
         }
         let saga_id = domain::saga_of_session(follower.tip())
             .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
-        self.live.check(self.space, &self.domain)?;
+        self.at.live.check(self.space, &self.at.domain)?;
         follower.connect(frame, &uuid, &ids)?;
         self.gate.admit(&session)?;
-        let signed_by = Some(self.domain.clone());
+        let signed_by = Some(self.at.domain.clone());
         let frame = Prepared::new(frame)?.with_valid_step();
-        let bound = self.opts.quota.for_signing();
+        let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
-        self.out.push_back(Msg::AuthOk { token: self.gate.token()? });
-        let (domain, dir) = (self.domain.clone(), &self.opts.stage_dir);
-        let share = self.opts.staging.as_ref().map(|staging| staging.share(&domain));
-        let inflow = Inflow::new(domain, dir, self.opts.limits)?.sharing(share);
-        self.state = State::Open(Box::new(Open {
+        self.at.out.push_back(Msg::AuthOk { token: self.gate.token()? });
+        let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
+        let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
+        let inflow = Inflow::new(domain, dir, self.at.opts.limits)?.sharing(share);
+        self.at.state = State::Open(Box::new(Open {
             follower,
             saga: Saga::new(saga_id, session),
             inflow,
@@ -272,11 +264,14 @@ impl<'a> Receiver<'a> {
     }
 
     fn request(&mut self, turn: &Context) -> Result<(), SyncError> {
-        self.turns += 1;
-        if self.turns > self.opts.max_turns {
-            return Err(SyncError::Limit(format!("a session takes {} turns", self.opts.max_turns)));
+        self.at.turns += 1;
+        if self.at.turns > self.at.opts.max_turns {
+            return Err(SyncError::Limit(format!(
+                "a session takes {} turns",
+                self.at.opts.max_turns
+            )));
         }
-        self.live.check(self.space, &self.domain)?;
+        self.at.live.check(self.space, &self.at.domain)?;
         let open = self.open()?;
         if open.outflow.is_some() {
             return Err(SyncError::protocol("a turn before the last one was answered"));
@@ -307,7 +302,7 @@ impl<'a> Receiver<'a> {
 
     /// How much there may be once this saga is committed.
     fn bound(&mut self) -> Result<Bound, SyncError> {
-        let quota = self.opts.quota;
+        let quota = self.at.opts.quota;
         Ok(match self.open()?.inflow.has_payload() {
             true => quota.for_data(),
             false => quota.for_signing(),
@@ -321,7 +316,7 @@ impl<'a> Receiver<'a> {
     }
 
     fn open(&mut self) -> Result<&mut Open, SyncError> {
-        match &mut self.state {
+        match &mut self.at.state {
             State::Open(open) => Ok(open),
             _ => Err(SyncError::Auth("the session is not connected".into())),
         }
@@ -333,7 +328,7 @@ impl<'a> Receiver<'a> {
         let turn = open.saga.make(Role::Receiver, body, Moment::now())?;
         open.saga.append(&turn)?;
         open.inflow.keep(&turn)?;
-        self.out.push_back(Msg::Response(Box::new(turn)));
+        self.at.out.push_back(Msg::Response(Box::new(turn)));
         Ok(())
     }
 }
@@ -341,23 +336,23 @@ impl<'a> Receiver<'a> {
 impl Machine for Receiver<'_> {
     fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
         match msg {
-            Msg::Hello { protocol, domain, session } if matches!(self.state, State::Silent) => {
+            Msg::Hello { protocol, domain, session } if matches!(self.at.state, State::Silent) => {
                 self.hello(protocol, &domain, &session)
             }
             Msg::AuthProof { keystone } => self.prove(&keystone),
             Msg::Request(turn) => self.request(&turn),
             Msg::Offer { seq, addrs } => {
                 self.receiving()?;
-                self.expect_room(self.opts.quota.for_data(), 0)?;
+                self.expect_room(self.at.opts.quota.for_data(), 0)?;
                 let space = self.space;
                 let lacks = self.receiving()?.inflow.lacks(space, &addrs)?;
-                self.out.push_back(Msg::Need { seq, lacks });
+                self.at.out.push_back(Msg::Need { seq, lacks });
                 Ok(())
             }
             Msg::Payload { ibgibs } => {
                 self.receiving()?;
                 let bytes = ibgibs.iter().map(|text| text.len() as u64).sum();
-                self.expect_room(self.opts.quota.for_data(), bytes)?;
+                self.expect_room(self.at.opts.quota.for_data(), bytes)?;
                 let space = self.space;
                 self.receiving()?.inflow.take(space, &ibgibs)
             }
@@ -373,14 +368,14 @@ impl Machine for Receiver<'_> {
     }
 
     fn next(&mut self) -> Result<Option<Msg>, SyncError> {
-        if let Some(msg) = self.out.pop_front() {
+        if let Some(msg) = self.at.out.pop_front() {
             return Ok(Some(msg));
         }
         self.deliver()
     }
 
     fn is_done(&self) -> bool {
-        matches!(self.state, State::Done) && self.out.is_empty()
+        matches!(self.at.state, State::Done) && self.at.out.is_empty()
     }
 }
 
