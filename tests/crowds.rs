@@ -146,6 +146,56 @@ fn unfinished_fragments_take_little_memory() {
     });
 }
 
+/// Sockets that proved an identity, 20 of each of five addresses, and a message of each of which 7 MiB
+/// came, as far as the server takes them.
+async fn begun(addr: SocketAddr) -> Vec<Ws> {
+    many(100, 8, |at| async move {
+        let source = loopback(2 + (at % 5) as u8);
+        let mut ws = Someone::new(&format!("someone {at}")).connected(addr, source).await;
+        for part in 0..7 {
+            let code = if part == 0 { Data::Text } else { Data::Continue };
+            let frame = Frame::message(vec![b'x'; 1 << 20], OpCode::Data(code), false);
+            let sending = ws.send(Message::Frame(frame));
+            if tokio::time::timeout(Duration::from_millis(200), sending).await.is_err() {
+                break;
+            }
+        }
+        ws
+    })
+    .await
+}
+
+#[test]
+fn unfinished_messages_of_those_who_proved_themselves_take_little_memory() {
+    bounded(&[], begun);
+}
+
+#[test]
+fn who_finds_no_room_for_a_message_is_told_to_try_again() {
+    let served = Served::start(&[]);
+    runtime().block_on(async {
+        let mut held = begun(served.addr).await;
+        let mut busy = 0;
+        for ws in &mut held {
+            busy += usize::from(told_busy(ws).await);
+        }
+        assert!(busy > 0, "some of them had no room");
+    });
+}
+
+/// Whether a socket is closed with the word that the server is busy.
+async fn told_busy(ws: &mut Ws) -> bool {
+    use futures_util::StreamExt;
+    while let Ok(Some(Ok(said))) = tokio::time::timeout(LONG, ws.next()).await {
+        if let Message::Text(text) = said
+            && let Msg::SyncError(refusal) = wire::read(text.as_str()).unwrap()
+        {
+            return refusal.code == RefusalCode::Busy;
+        }
+    }
+    false
+}
+
 #[test]
 fn slow_readers_of_an_identity_take_little_memory() {
     let long = Someone::new("long");

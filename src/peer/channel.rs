@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
-use super::pump::Ended;
+use super::pump::{Ended, Text};
 use super::{PeerError, wire};
 use crate::sync::Machine;
 use crate::sync::msg::Msg;
@@ -29,7 +29,7 @@ pub(crate) enum Went {
     /// The channel is full; this text is next.
     Full(String),
     /// This came next, and is large.
-    Heard(String),
+    Heard(Text),
 }
 
 /// Which way a traced message went.
@@ -49,7 +49,7 @@ pub type Tracer<'a> = &'a mut dyn FnMut(Way, &Msg);
 pub struct Channel {
     pub(super) url: String,
     pub(super) out: mpsc::Sender<String>,
-    pub(super) inc: mpsc::Receiver<Result<String, Ended>>,
+    pub(super) inc: mpsc::Receiver<Result<Text, Ended>>,
     pub(super) trusted: Arc<AtomicBool>,
 }
 
@@ -145,7 +145,7 @@ impl Channel {
     }
 
     /// The next message's text, without holding a thread until it comes.
-    pub(crate) async fn listen(&mut self) -> Result<String, PeerError> {
+    pub(crate) async fn listen(&mut self) -> Result<Text, PeerError> {
         match self.inc.recv().await {
             Some(text) => text.map_err(|ended| self.ended(ended)),
             None => Err(self.closed()),
@@ -157,9 +157,9 @@ impl Channel {
         self.out.send(text).await.map_err(|_| self.closed())
     }
 
-    fn read(&self, text: Option<Result<String, Ended>>) -> Result<Msg, PeerError> {
+    fn read(&self, text: Option<Result<Text, Ended>>) -> Result<Msg, PeerError> {
         match text {
-            Some(Ok(text)) => Ok(wire::read(&text)?),
+            Some(Ok(text)) => Ok(text.read()?),
             Some(Err(ended)) => Err(self.ended(ended)),
             None => Err(self.closed()),
         }
@@ -179,7 +179,7 @@ impl Channel {
     /// What the other side said before it closed, where that is a refusal.
     fn last_words(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
         while let Ok(Ok(text)) = self.inc.try_recv() {
-            if let Ok(msg) = wire::read(&text) {
+            if let Ok(msg) = text.read() {
                 if let Some(trace) = trace {
                     trace(Way::In, &msg);
                 }

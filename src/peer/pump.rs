@@ -9,7 +9,9 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
-use super::wire::MAX_UNTRUSTED;
+use super::wire::{self, MAX_UNTRUSTED};
+use crate::sync::SyncError;
+use crate::sync::msg::Msg;
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -59,10 +61,45 @@ fn not_taken(_: Elapsed) -> Ended {
     Ended::Late("it does not take what is sent".to_owned())
 }
 
+/// A text that came, and whatever is held for it until it was read.
+pub(crate) struct Text {
+    text: String,
+    _held: Option<Box<dyn Send + Sync>>,
+}
+
+impl Text {
+    /// A text for which something is held.
+    pub(crate) fn holding(text: String, held: impl Send + Sync + 'static) -> Text {
+        Text { text, _held: Some(Box::new(held)) }
+    }
+
+    /// The message that it is; errors where it is none.
+    pub(crate) fn read(&self) -> Result<Msg, SyncError> {
+        wire::read(&self.text)
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Text {
+        Text { text, _held: None }
+    }
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Text").field(&self.text).finish()
+    }
+}
+
 /// What a pump needs of a socket.
 pub(crate) trait Socket: Send {
     /// The next text; none for a sign of life; an error, or the end, ends the session.
-    fn receive(&mut self) -> impl Future<Output = Result<Option<String>, String>> + Send;
+    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, String>> + Send;
     /// Sends a text.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), String>> + Send;
     /// Sends a ping.
@@ -87,7 +124,7 @@ pub(crate) fn connect<S: Socket>(
 async fn pump<S: Socket>(
     mut socket: S,
     mut outgoing: mpsc::Receiver<String>,
-    incoming: mpsc::Sender<Result<String, Ended>>,
+    incoming: mpsc::Sender<Result<Text, Ended>>,
     trusted: Arc<AtomicBool>,
     patience: Patience,
 ) {
@@ -117,7 +154,7 @@ async fn last_words<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<Str
 async fn move_texts<S: Socket>(
     socket: &mut S,
     outgoing: &mut mpsc::Receiver<String>,
-    incoming: &mpsc::Sender<Result<String, Ended>>,
+    incoming: &mpsc::Sender<Result<Text, Ended>>,
     trusted: &AtomicBool,
     patience: Patience,
 ) -> Result<(), Ended> {
@@ -166,11 +203,11 @@ async fn move_texts<S: Socket>(
     }
 }
 
-type Received<'a> = Option<(mpsc::Permit<'a, Result<String, Ended>>, String)>;
+type Received<'a> = Option<(mpsc::Permit<'a, Result<Text, Ended>>, Text)>;
 
 async fn receive<'a, S: Socket>(
     socket: &mut S,
-    incoming: &'a mpsc::Sender<Result<String, Ended>>,
+    incoming: &'a mpsc::Sender<Result<Text, Ended>>,
 ) -> Result<Received<'a>, String> {
     let Ok(permit) = incoming.reserve().await else {
         return std::future::pending().await;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::channel::Channel;
-use super::pump::{self, Patience, Socket};
+use super::pump::{self, Patience, Socket, Text};
 use super::wire::{MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
 
@@ -101,9 +101,9 @@ fn config() -> WebSocketConfig {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
-    async fn receive(&mut self) -> Result<Option<String>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, String> {
         match self.next().await {
-            Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
+            Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned().into())),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
             Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
             Some(Ok(_)) => Err("it sent something that is no text".to_owned()),

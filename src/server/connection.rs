@@ -4,7 +4,6 @@ use std::future::{Ready, ready};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,11 +13,17 @@ use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower_layer::Layer;
 
+use super::meter::Meter;
 use super::places::{Place, Places};
 use super::whence::{TrustedProxy, Whence, is_proxy};
+
+/// How often it is looked whether there is room again.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long there may be no room.
+const CROWDED: Duration = Duration::from_secs(10);
 
 /// What a request's handlers know of its connection.
 #[derive(Debug, Clone)]
@@ -51,40 +56,6 @@ impl Connection {
     }
 }
 
-/// Bounds how many bytes may still arrive on a connection, so that whatever a library gathers of
-/// them before it hands them out is bounded as well.
-#[derive(Debug)]
-pub(super) struct Meter(AtomicU64);
-
-impl Meter {
-    const UNBOUND: u64 = u64::MAX;
-
-    /// Any number may arrive.
-    pub(super) fn new() -> Arc<Meter> {
-        Arc::new(Meter(AtomicU64::new(Meter::UNBOUND)))
-    }
-
-    /// From now on so many may arrive.
-    pub(super) fn bound(&self, bytes: u64) {
-        self.0.store(bytes, Ordering::Relaxed);
-    }
-
-    /// From now on any number may.
-    pub(super) fn lift(&self) {
-        self.0.store(Meter::UNBOUND, Ordering::Relaxed);
-    }
-
-    fn count(&self, bytes: usize) -> io::Result<()> {
-        let spend = |left: u64| match left {
-            Meter::UNBOUND => Some(left),
-            left => left.checked_sub(bytes as u64),
-        };
-        let spent = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
-        let too_much = |_| io::Error::other("too many bytes before an identity was proved");
-        spent.map(drop).map_err(too_much)
-    }
-}
-
 /// Takes connections in.
 #[derive(Debug, Clone)]
 pub(super) struct Door {
@@ -113,7 +84,7 @@ impl<S> Accept<TcpStream, S> for Door {
         };
         ready(enter().map(|connection| {
             let (patience, connected) = (self.patience, connection.clone());
-            let stream = Stream { tcp, patience, stalled: None, connected };
+            let stream = Stream { tcp, patience, stalled: None, crowded: None, connected };
             (stream, Extension(connection).layer(service))
         }))
     }
@@ -126,7 +97,15 @@ pub(super) struct Stream {
     tcp: TcpStream,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    crowded: Option<Crowded>,
     connected: Connection,
+}
+
+/// A stream for whose message there is no room.
+#[derive(Debug)]
+struct Crowded {
+    since: Instant,
+    look: Pin<Box<Sleep>>,
 }
 
 impl Stream {
@@ -147,12 +126,33 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Waits until there is room for more of a message: its sender is slowed meanwhile. An error
+    /// where there is none for too long.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let meter = &self.connected.meter;
+        while !meter.has_room() {
+            let begun = || Crowded { since: Instant::now(), look: Box::pin(sleep(LOOK)) };
+            let crowded = self.crowded.get_or_insert_with(begun);
+            ready!(crowded.look.as_mut().poll(cx));
+            if crowded.since.elapsed() > CROWDED {
+                meter.starve();
+                return Poll::Ready(Err(io::Error::other("there is no room for its message")));
+            }
+            crowded.look.as_mut().reset(Instant::now() + LOOK);
+        }
+        self.crowded = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_room(cx))?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
         Poll::Ready(self.connected.meter.count(buf.filled().len() - before))

@@ -5,6 +5,7 @@ mod connection;
 mod files;
 mod gate;
 mod http1;
+mod meter;
 mod newcomers;
 mod origin;
 mod places;

@@ -26,6 +26,18 @@ struct Taken<K> {
     by: HashMap<K, usize>,
 }
 
+impl<K: Who> Taken<K> {
+    fn give_back(&mut self, who: &K, count: usize) {
+        self.all -= count;
+        let own = self.by.get(who).copied().unwrap_or(0);
+        if own > count {
+            self.by.insert(who.clone(), own - count);
+        } else {
+            self.by.remove(who);
+        }
+    }
+}
+
 impl<K: Who> Places<K> {
     /// So many places, of which one may take so many.
     pub(super) fn new(most: usize, each: usize) -> Arc<Places<K>> {
@@ -58,6 +70,18 @@ pub(super) struct Place<K: Who> {
 }
 
 impl<K: Who> Place<K> {
+    /// Holds `count` of them at least; false where there are not so many left.
+    pub(super) fn grow_to(&mut self, count: usize) -> bool {
+        self.add(count.saturating_sub(self.count))
+    }
+
+    /// Gives back all but `count` of them.
+    pub(super) fn shrink_to(&mut self, count: usize) {
+        let mut taken = self.places.lock();
+        taken.give_back(&self.who, self.count.saturating_sub(count));
+        self.count = self.count.min(count);
+    }
+
     /// Takes more of them; false where there are not so many left.
     pub(super) fn add(&mut self, more: usize) -> bool {
         let mut taken = self.places.lock();
@@ -77,14 +101,7 @@ impl<K: Who> Place<K> {
 
 impl<K: Who> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
-        taken.all -= self.count;
-        let own = taken.by.get(&self.who).copied().unwrap_or(0);
-        if own > self.count {
-            taken.by.insert(self.who.clone(), own - self.count);
-        } else {
-            taken.by.remove(&self.who);
-        }
+        self.places.lock().give_back(&self.who, self.count);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The receiver's end of the WebSocket.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::connection::Connection;
 use super::gate::LedgerGate;
+use super::meter::Meter;
 use super::routes::Failure;
 use super::sockets::Seat;
 use super::state::{LARGE, Shared};
@@ -22,7 +23,7 @@ use super::whence::Whence;
 use super::{queue, refusals};
 use crate::ibgib::Addr;
 use crate::peer::channel::{Channel, Went};
-use crate::peer::pump::{self, Socket};
+use crate::peer::pump::{self, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{Patience, PeerError};
 use crate::space::{Space, SpaceError};
@@ -47,18 +48,19 @@ pub(super) async fn upgrade(
         return Failure::busy("too many open sessions; try again in a moment").into_response();
     };
     connection.give_place_back();
+    let meter = Arc::clone(connection.meter());
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
         .read_buffer_size(READ_BUFFER)
-        .on_upgrade(move |socket| serve(shared, socket, whence, seat))
+        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), whence, seat))
 }
 
-async fn serve(shared: Arc<Shared>, socket: WebSocket, whence: Whence, seat: Seat) {
+async fn serve(shared: Arc<Shared>, socket: ServerSocket, whence: Whence, seat: Seat) {
     let seat = Arc::new(Mutex::new(seat));
     let patience: Patience = shared.opts.patience;
-    let (channel, pump) = pump::connect(ServerSocket(socket), "the client".into(), patience);
+    let (channel, pump) = pump::connect(socket, "the client".into(), patience);
     let stopping = Arc::clone(&shared);
     // When the server stops, the pump is dropped and with it the socket; a commit that is being
     // made is not interrupted, since it does not run in the pump.
@@ -93,7 +95,7 @@ async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Ar
                 return talk.end(Err(error)).await;
             }
             let text = said.take();
-            let large = shared.large(text.as_ref().map_or(0, String::len)).await;
+            let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
             let stepped = shared.work(whence, move || {
                 let went = talk.step(text);
                 (talk, went)
@@ -165,7 +167,7 @@ impl Talk {
 
     /// The next message's text. Once the client has proved itself it has so long for it: pongs alone
     /// keep no place. Before, the time to prove itself runs.
-    async fn listen(&mut self) -> Result<String, PeerError> {
+    async fn listen(&mut self) -> Result<Text, PeerError> {
         let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
         let Some(receiver) = receiver.filter(|receiver| receiver.is_authenticated()) else {
             return self.channel.listen().await;
@@ -183,8 +185,8 @@ impl Talk {
     }
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
-    fn step(&mut self, said: Option<String>) -> Result<Went, PeerError> {
-        let said = said.map(|text| wire::read(&text)).transpose()?;
+    fn step(&mut self, said: Option<Text>) -> Result<Went, PeerError> {
+        let said = said.map(|text| text.read()).transpose()?;
         if self.begun.is_none() {
             self.begun = Some(self.begin(said.as_ref())?);
         }
@@ -250,7 +252,11 @@ impl Talk {
             }
             Err(PeerError::Stopped { reason, .. }) => {
                 info!(reason, "session ended");
-                self.refuse(Refusal { code: RefusalCode::Protocol, message: reason }).await;
+                let code = match self.is_starved() {
+                    true => RefusalCode::Busy,
+                    false => RefusalCode::Protocol,
+                };
+                self.refuse(Refusal { code, message: reason }).await;
             }
             Err(PeerError::Late { reason, .. }) => {
                 info!(reason, "session ended");
@@ -258,6 +264,11 @@ impl Talk {
             }
             Err(error) => info!(%error, "session ended"),
         }
+    }
+
+    /// Whether there was no room for what the client sends.
+    fn is_starved(&self) -> bool {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).is_starved()
     }
 
     async fn refuse(&self, refusal: Refusal) {
@@ -272,13 +283,19 @@ fn silent() -> SyncError {
     SyncError::protocol("a session begins with hello")
 }
 
-/// The server's half of a WebSocket, for the pump.
-struct ServerSocket(WebSocket);
+/// The server's half of a WebSocket, for the pump, and what may arrive on it.
+struct ServerSocket(WebSocket, Arc<Meter>);
 
 impl Socket for ServerSocket {
-    async fn receive(&mut self) -> Result<Option<String>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, String> {
         match self.0.recv().await {
-            Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
+            Some(Ok(Message::Text(text))) => {
+                let text = text.as_str().to_owned();
+                Ok(Some(match self.1.finish(text.len()) {
+                    Some(held) => Text::holding(text, held),
+                    None => text.into(),
+                }))
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
             Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
             Some(Ok(Message::Binary(_))) => Err("it sent something that is no text".to_owned()),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::connection::Meter;
+use super::meter::Meter;
 use super::places::{Place, Places, Who};
 use super::whence::Whence;
 use crate::ibgib::Addr;
@@ -15,6 +15,10 @@ use crate::sync::msg::{Refusal, RefusalCode};
 /// and a frame of S, which takes 5 KB.
 const UNPROVED_BYTES: u64 = 128 << 10;
 
+/// How many bytes of messages are held that arrive on sockets after their proof, beyond what each may
+/// hold that is small.
+const MESSAGE_BYTES: usize = 64 << 20;
+
 impl Who for Addr {}
 
 /// The places for sockets.
@@ -24,6 +28,8 @@ pub(super) struct Sockets {
     proved: Arc<Places<Addr>>,
     /// The same places, by the addresses that they are taken from.
     proved_from: Arc<Places<Whence>>,
+    /// Bytes of messages that arrive, and of those that wait to be read.
+    messages: Arc<Places<Whence>>,
     open: AtomicUsize,
 }
 
@@ -37,6 +43,7 @@ impl Sockets {
             unproved: Places::new(unproved, share(unproved)),
             proved: Places::new(proved, share(proved)),
             proved_from: Places::new(proved, proved.div_ceil(2).max(64)),
+            messages: Places::new(MESSAGE_BYTES, MESSAGE_BYTES / 2),
             open: AtomicUsize::new(0),
         })
     }
@@ -71,6 +78,11 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// Whether there was no room for a message of this socket's for too long.
+    pub(super) fn is_starved(&self) -> bool {
+        self.meter.is_starved()
+    }
+
     /// Moves to a place among the sockets that proved an identity. It is counted only here: whoever
     /// merely names an identity must not use up its share.
     pub(super) fn prove(&mut self, identity: &Addr) -> Result<(), SyncError> {
@@ -82,7 +94,7 @@ impl Seat {
         let place = self.sockets.proved.take(identity, 1).ok_or_else(busy)?;
         self.proved = Some((place, from));
         self.unproved = None;
-        self.meter.lift();
+        self.meter.share(&self.sockets.messages, self.whence);
         Ok(())
     }
 }
