@@ -4,7 +4,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{Frames, GRAFT_INFO, GRAFT_ORPHAN, MergeError, need};
+use super::{Frames, GRAFT_INFO, GRAFT_ORPHAN, MergeError, graft, need};
 use crate::ibgib::{Addr, IbGib};
 
 /// How many frames of one branch are walked at most.
@@ -155,11 +155,8 @@ fn origins<'a>(
 ) -> Result<HashMap<Addr, Addr>, MergeError> {
     let mut origins = HashMap::new();
     for addr in infos {
-        let info = need(frames, addr, "a graft frame")?;
-        read_origins(&info, &mut origins);
-        for part in info.rel8d(super::graft::PART) {
-            let part = need(frames, &Addr::parse(part)?, addr.as_str())?;
-            read_origins(&part, &mut origins);
+        for stone in graft::info_stones(frames, addr)? {
+            read_origins(&stone, &mut origins);
         }
     }
     Ok(origins)

@@ -15,7 +15,7 @@ use crate::ibgib::transform::{Kind, Opts, Transformed, transform};
 use crate::ibgib::{Addr, IbGib};
 
 /// The relation of a graft info to the stones that hold its lists, where they are long.
-pub(super) const PART: &str = "part";
+const PART: &str = "part";
 /// How many bytes of entries one stone holds.
 const PART_BYTES: usize = 1 << 20;
 
@@ -49,7 +49,9 @@ pub(super) fn finish(
     let tip = graft.new_ibgib.validate()?;
     new.extend(graft.into_all());
     let common = branches.common.clone();
-    Ok(Merge { tip, new: deduplicated(new), graft_info, common, replayed: edits, unreplayed })
+    let new = deduplicated(new);
+    let overwritten = Vec::new();
+    Ok(Merge { tip, new, graft_info, common, replayed: edits, unreplayed, overwritten })
 }
 
 fn graft_frame(
@@ -181,6 +183,18 @@ fn entry(frame: &Addr, dna: Option<&Addr>) -> Map<String, Value> {
         entry.insert("dna".into(), dna.as_str().into());
     }
     entry
+}
+
+/// A graft info, and the parts that hold its lists where these are long.
+pub(super) fn info_stones(frames: &dyn Frames, info: &Addr) -> Result<Vec<IbGib>, MergeError> {
+    let info = need(frames, info, "a graft frame")?;
+    let by = format!("{}^{}", info.ib, info.gib);
+    let mut stones = Vec::new();
+    for part in info.rel8d(PART) {
+        stones.push(need(frames, &Addr::parse(part)?, &by)?);
+    }
+    stones.insert(0, info);
+    Ok(stones)
 }
 
 /// Drops what was made twice: equal edits share one dna.

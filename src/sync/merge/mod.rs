@@ -15,6 +15,8 @@ mod branch;
 mod derive;
 mod fit;
 mod graft;
+mod overwritten;
+mod path;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,8 @@ mod text;
 mod weave;
 
 pub use branch::{Branches, MAX_FRAMES, split};
+pub use overwritten::{Overwritten, Side, Winner, overwritten_of};
+pub use path::{ELEMENT_KEYS, FieldPath, PathError, Step};
 pub use text::merge_text;
 
 use std::collections::HashMap;
@@ -173,6 +177,8 @@ pub struct Merge {
     pub replayed: Vec<Replayed>,
     /// What was not, oldest first.
     pub unreplayed: Vec<Unreplayed>,
+    /// What gave way.
+    pub overwritten: Vec<Overwritten>,
 }
 
 /// Merges two tips of one timeline.
