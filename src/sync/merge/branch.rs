@@ -22,6 +22,18 @@ pub struct Branches {
     pub line: Vec<Addr>,
     /// Those of `line` whose edits an earlier merge brought to the branch that stays.
     pub present: HashSet<Addr>,
+    /// What the replayed branch stands on, down to the place of the base: where the branch that
+    /// stays comes to one of these, the two are one.
+    pub shared: HashSet<Addr>,
+    /// Which frame each frame of an earlier merge replays.
+    origins: HashMap<Addr, Addr>,
+}
+
+impl Branches {
+    /// The frame in which an edit was first made.
+    pub fn origin<'a>(&'a self, addr: &'a Addr) -> &'a Addr {
+        origin(&self.origins, addr)
+    }
 }
 
 /// Finds where two tips part.
@@ -59,7 +71,8 @@ pub fn split(
     let held: HashSet<&Addr> = ours.seen.iter().map(|addr| origin(&origins, addr)).collect();
     let present =
         line.iter().filter(|addr| held.contains(origin(&origins, addr))).cloned().collect();
-    Ok(Branches { tjp, common, line, present })
+    let shared = theirs.seen;
+    Ok(Branches { tjp: tjp.clone(), common, line, present, shared, origins })
 }
 
 /// The replayed branch's own frames by `past`, oldest first, down to one that `ours` holds.

@@ -1,201 +1,122 @@
-//! Fits an edit to the frame that it is replayed on: what it meant to change and is no longer
-//! there is taken out of it and named, so that the rest can be replayed.
+//! Keeps a merged frame within the size of an ibGib: the field that grew most stays as the branch
+//! that stays has it (docs/protocol.md, section 7).
 
 use serde_json::{Map, Value};
 
-use super::derive::Edit;
-use crate::ibgib::IbGib;
-use crate::ibgib::addr::clip;
+use super::MergeError;
+use super::decide::{Branch, Decided, Tips};
+use super::overwritten::Winner;
+use super::path::{FieldPath, Step, look};
+use super::relation::links;
+use super::value::Conflict;
 use crate::ibgib::json as js;
-use crate::ibgib::transform::Kind;
+use crate::ibgib::{MAX_IBGIB_BYTES, addr::clip};
 
-/// Takes out of `edit` what cannot be replayed on `tip`; `prev` is the frame it was made on.
-///
-/// Returns one reason for each thing that `prev` had and `tip` lacks. Renames and removals that
-/// found nothing to begin with are taken out without one.
-pub(super) fn fit(edit: &mut Edit, prev: &IbGib, tip: &IbGib) -> Vec<String> {
+/// What a frame holds beside its data and the relations that are not kept by frames themselves.
+const REST_BYTES: usize = 16 << 10;
+
+/// Takes fields out of what is replayed until the result fits an ibGib; returns what was taken out
+/// and why, for a person.
+pub(super) fn fit(
+    decided: &mut Decided,
+    tips: Tips<'_>,
+    kept: &dyn Branch,
+    replayed: &dyn Branch,
+) -> Result<Vec<String>, MergeError> {
     let mut reasons = Vec::new();
-    // A timeline that is not counted must not start at zero in its middle.
-    if tip.datum("n").is_none() {
-        js::delete(&mut edit.opts, "nCounter");
-    }
-    match edit.kind {
-        Kind::Mut8 => fit_data(&mut edit.opts, prev, tip, &mut reasons),
-        Kind::Rel8 => fit_relations(&mut edit.opts, prev, tip, &mut reasons),
-        Kind::Fork => reasons.push("a fork begins another timeline".to_owned()),
-    }
-    reasons
-}
-
-/// Whether the edit still asks for something.
-pub(super) fn asks_for_something(edit: &Edit) -> bool {
-    let keys: &[&str] = match edit.kind {
-        Kind::Mut8 => &["mut8Ib", "dataToRename", "dataToRemove", "dataToAddOrPatch"],
-        Kind::Rel8 => &["rel8nsToAddByAddr", "rel8nsToRemoveByAddr"],
-        Kind::Fork => &[],
-    };
-    keys.iter().any(|key| js::truthy(edit.opts.get(*key)))
-}
-
-fn fit_data(opts: &mut Map<String, Value>, prev: &IbGib, tip: &IbGib, reasons: &mut Vec<String>) {
-    let renamed: Vec<String> = match opts.get("dataToRename") {
-        Some(Value::Object(info)) => {
-            info.values().filter_map(Value::as_str).map(str::to_owned).collect()
+    loop {
+        let Some(data) = &decided.data else { return Ok(reasons) };
+        let merged = data.merged(&mut decided.values);
+        let links = links(tips, tips.last, tips.kept, &decided.dropped);
+        let bytes = js::stringify(&merged).len()
+            + js::stringify(&tips.kept.rel8ns).len()
+            + js::stringify(&links.add).len()
+            + REST_BYTES;
+        if bytes <= MAX_IBGIB_BYTES {
+            return Ok(reasons);
         }
-        _ => Vec::new(),
-    };
-    for (option, verb) in [("dataToRename", "renamed"), ("dataToRemove", "removed")] {
-        with_object(opts, option, |info| {
-            let mut known = Known { verb, path: Vec::new(), reasons };
-            known.keep(info, prev.data.as_ref(), tip.data.as_ref(), &renamed)
-        });
-    }
-    let removed: Vec<String> = match opts.get("dataToRemove") {
-        Some(Value::Object(info)) => {
-            info.iter().filter(|(_, to)| to.is_string()).map(|(key, _)| key.clone()).collect()
+        let mut most = Growth { bytes: 0, field: None };
+        most.of_map(&mut Vec::new(), &data.kept, &merged);
+        for (name, list) in &links.add {
+            most.meet(js::stringify(list).len(), || FieldPath::Relation(name.clone()));
         }
-        _ => Vec::new(),
-    };
-    with_object(opts, "dataToAddOrPatch", |patch| {
-        // Where a frame stands is for the branch that it stands on to say.
-        js::delete(patch, "n");
-        js::delete(patch, "isTjp");
-        keep_patchable(patch, tip.data.as_ref(), &removed, &mut Vec::new(), reasons);
-    });
-}
-
-/// Changes an option that is an object; drops it where the change leaves nothing of it.
-fn with_object(
-    opts: &mut Map<String, Value>,
-    key: &str,
-    change: impl FnOnce(&mut Map<String, Value>),
-) {
-    if let Some(Value::Object(info)) = opts.get_mut(key)
-        && !info.is_empty()
-    {
-        change(info);
-        if info.is_empty() {
-            js::delete(opts, key);
-        }
+        let Some(field) = most.field else { return Ok(reasons) };
+        reasons.push(format!(
+            "{} stays as it is on the branch that stays: the frame would be {bytes} bytes, over the \
+             limit of {MAX_IBGIB_BYTES}",
+            clip(&field.to_string())
+        ));
+        leave(decided, field, tips, kept, replayed)?;
     }
 }
 
-/// Keeps those renames or removals whose keys are there.
-struct Known<'a> {
-    verb: &'static str,
-    path: Vec<String>,
-    reasons: &'a mut Vec<String>,
+/// Leaves a field as the branch that stays has it, and lists it.
+fn leave(
+    decided: &mut Decided,
+    field: FieldPath,
+    tips: Tips<'_>,
+    kept: &dyn Branch,
+    replayed: &dyn Branch,
+) -> Result<(), MergeError> {
+    let mut conflict = Conflict { path: Vec::new(), common: None, kept: None, replayed: None };
+    match (&field, &decided.data) {
+        (FieldPath::Data(steps), Some(data)) => {
+            let value = |map: &Map<String, Value>| match steps.split_first() {
+                Some((Step::Key(key), rest)) => look(map.get(key), rest).cloned(),
+                _ => None,
+            };
+            conflict = Conflict {
+                path: steps.clone(),
+                common: value(&data.common),
+                kept: value(&data.kept),
+                replayed: value(&data.last),
+            };
+            decided.values.decided.insert(steps.clone(), Winner::Kept);
+        }
+        (FieldPath::Relation(name), _) => {
+            conflict.common = field.value_in(tips.common);
+            conflict.kept = field.value_in(tips.kept);
+            conflict.replayed = field.value_in(tips.last);
+            decided.dropped.insert(name.clone());
+        }
+        _ => {}
+    }
+    let fields = [(field, conflict)];
+    let (mut ours, mut theirs) = decided.edits(&fields, kept, replayed)?;
+    let [(field, conflict)] = fields;
+    if let (Some(kept), Some(replayed)) = (ours.pop(), theirs.pop()) {
+        decided.overwritten.retain(|listed| listed.path != field);
+        decided.list(field, &conflict, Winner::Kept, (kept, replayed));
+    }
+    Ok(())
 }
 
-impl Known<'_> {
-    /// `made` are keys that the edit itself makes before it comes to these.
-    fn keep(
-        &mut self,
-        info: &mut Map<String, Value>,
-        had: Option<&Value>,
-        has: Option<&Value>,
-        made: &[String],
-    ) {
-        let keys: Vec<String> = info.keys().cloned().collect();
-        for key in keys {
-            let had = had.and_then(|had| had.get(&key));
-            let has = has.and_then(|has| has.get(&key));
-            let is_made = self.verb == "removed" && made.contains(&key);
-            self.path.push(key);
-            let stays = is_made || self.stays(info, had, has);
-            if let Some(key) = self.path.pop()
-                && !stays
-            {
-                js::delete(info, &key);
-            }
-        }
-    }
-
-    /// Whether the last key of the path stays in `info`.
-    fn stays(
-        &mut self,
-        info: &mut Map<String, Value>,
-        had: Option<&Value>,
-        has: Option<&Value>,
-    ) -> bool {
-        let Some(had) = had else { return false };
-        let to = self.path.last().and_then(|key| info.get_mut(key));
-        match (to, has) {
-            (Some(Value::String(_)), Some(_)) => true,
-            (Some(Value::Object(deeper)), Some(Value::Object(_))) => {
-                self.keep(deeper, Some(had), has, &[]);
-                !deeper.is_empty()
-            }
-            (Some(Value::String(_) | Value::Object(_)), _) => {
-                let path = clip(&self.path.join("."));
-                self.reasons.push(format!(
-                    "data {path:?} could not be {}: it is gone on the branch that stays",
-                    self.verb
-                ));
-                false
-            }
-            _ => false,
-        }
-    }
+/// The field that grew most.
+struct Growth {
+    bytes: usize,
+    field: Option<FieldPath>,
 }
 
-/// Takes out what the transform refuses: null where there is an object.
-fn keep_patchable(
-    patch: &mut Map<String, Value>,
-    has: Option<&Value>,
-    removed: &[String],
-    path: &mut Vec<String>,
-    reasons: &mut Vec<String>,
-) {
-    let keys: Vec<String> = patch.keys().cloned().collect();
-    for key in keys {
-        let has = has.and_then(|has| has.get(&key));
-        if !has.is_some_and(Value::is_object) || (path.is_empty() && removed.contains(&key)) {
-            continue;
-        }
-        path.push(key.clone());
-        match patch.get_mut(&key) {
-            Some(Value::Null) => {
-                let path = clip(&path.join("."));
-                reasons.push(format!(
-                    "data {path:?} could not be set to null: the branch that stays holds an object there"
-                ));
-                js::delete(patch, &key);
-            }
-            Some(Value::Object(deeper)) if !deeper.is_empty() => {
-                keep_patchable(deeper, has, removed, path, reasons);
-                if deeper.is_empty() {
-                    js::delete(patch, &key);
+impl Growth {
+    fn of_map(&mut self, path: &mut Vec<Step>, old: &Map<String, Value>, new: &Map<String, Value>) {
+        for (key, value) in new {
+            path.push(Step::Key(key.clone()));
+            match (old.get(key), value) {
+                (Some(old), new) if old == new => {}
+                (Some(Value::Object(old)), Value::Object(new)) => self.of_map(path, old, new),
+                (old, new) => {
+                    let before = old.map_or(0, |old| js::stringify(old).len());
+                    let bytes = js::stringify(new).len().saturating_sub(before);
+                    self.meet(bytes, || FieldPath::Data(path.clone()));
                 }
             }
-            _ => {}
+            path.pop();
         }
-        path.pop();
     }
-}
 
-/// Keeps those removals whose addresses are there.
-fn fit_relations(
-    opts: &mut Map<String, Value>,
-    prev: &IbGib,
-    tip: &IbGib,
-    reasons: &mut Vec<String>,
-) {
-    with_object(opts, "rel8nsToRemoveByAddr", |relations| {
-        for (name, rel8ds) in relations.iter_mut() {
-            let Value::Array(rel8ds) = rel8ds else { continue };
-            rel8ds.retain(|rel8d| {
-                let Some(rel8d) = rel8d.as_str() else { return true };
-                let stays = tip.rel8d(name).any(|has| has == rel8d);
-                if !stays && prev.rel8d(name).any(|had| had == rel8d) {
-                    let (name, rel8d) = (clip(name), clip(rel8d));
-                    reasons.push(format!(
-                        "{rel8d} could not be removed from {name:?}: it is gone on the branch that stays"
-                    ));
-                }
-                stays
-            });
+    fn meet(&mut self, bytes: usize, field: impl FnOnce() -> FieldPath) {
+        if bytes > self.bytes {
+            *self = Growth { bytes, field: Some(field()) };
         }
-        relations.retain(|_, rel8ds| rel8ds.as_array().is_none_or(|rel8ds| !rel8ds.is_empty()));
-    });
+    }
 }

@@ -8,7 +8,7 @@ use super::derive::moment_of;
 use super::replay::{Run, copy_time};
 use super::{
     Frames, GRAFT_BASE, GRAFT_INFO, GRAFT_INFO_IB, GRAFT_INFO_PART_IB, GRAFT_ORPHAN, Merge,
-    MergeError, Replayed, Unreplayed, need,
+    MergeError, Overwritten, RULES, Replayed, Unreplayed, need,
 };
 use crate::ibgib::json as js;
 use crate::ibgib::transform::{Kind, Opts, Transformed, transform};
@@ -25,12 +25,14 @@ pub(super) fn finish(
     branches: &Branches,
     kept: &Addr,
     replayed: &Addr,
-    run: Run,
+    run: Run<'_>,
 ) -> Result<Merge, MergeError> {
     let orphan = need(frames, replayed, "the merge")?;
-    let Run { tip, mut new, made, replayed: edits, unreplayed } = run;
+    let made = run.made_frames();
+    let Run { tip, mut new, replayed: edits, unreplayed, overwritten, .. } = run;
 
-    let mut stones = info(branches, kept, replayed, &edits, &unreplayed)?;
+    let lists = chunks(branches, &edits, &unreplayed, &overwritten);
+    let mut stones = info(branches, kept, replayed, lists)?;
     let graft_info = match stones.last() {
         Some(stone) => stone.validate()?,
         None => return Err(MergeError::NotATimeline(kept.clone())),
@@ -50,7 +52,6 @@ pub(super) fn finish(
     new.extend(graft.into_all());
     let common = branches.common.clone();
     let new = deduplicated(new);
-    let overwritten = Vec::new();
     Ok(Merge { tip, new, graft_info, common, replayed: edits, unreplayed, overwritten })
 }
 
@@ -100,16 +101,15 @@ fn info(
     branches: &Branches,
     kept: &Addr,
     replayed: &Addr,
-    edits: &[Replayed],
-    unreplayed: &[Unreplayed],
+    mut lists: Vec<Map<String, Value>>,
 ) -> Result<Vec<IbGib>, MergeError> {
-    let mut lists = chunks(branches, edits, unreplayed);
     let mut rel8ns = Map::new();
     rel8ns.insert("ancestor".into(), json!([format!("{GRAFT_INFO_IB}^gib")]));
     for (name, addr) in [("base", kept), ("orphan", replayed), ("common", &branches.common)] {
         rel8ns.insert(name.into(), json!([addr.as_str()]));
     }
     let mut data = Map::new();
+    data.insert("rules".into(), RULES.into());
     data.insert("tjp".into(), branches.tjp.as_str().into());
     for (key, addr) in
         [("graftBase", kept), ("graftOrphan", replayed), ("commonFrame", &branches.common)]
@@ -137,9 +137,10 @@ fn chunks(
     branches: &Branches,
     edits: &[Replayed],
     unreplayed: &[Unreplayed],
+    overwritten: &[Overwritten],
 ) -> Vec<Map<String, Value>> {
     let empty = || -> Map<String, Value> {
-        ["replayed", "unreplayed", "present"]
+        ["replayed", "unreplayed", "present", "overwritten"]
             .map(|key| (key.to_owned(), json!([])))
             .into_iter()
             .collect()
@@ -147,7 +148,8 @@ fn chunks(
     let present = branches.line.iter().filter(|addr| branches.present.contains(*addr));
     let entries = (edits.iter().map(|edit| ("replayed", replayed_entry(edit))))
         .chain(unreplayed.iter().map(|edit| ("unreplayed", unreplayed_entry(edit))))
-        .chain(present.map(|addr| ("present", Value::from(addr.as_str()))));
+        .chain(present.map(|addr| ("present", Value::from(addr.as_str()))))
+        .chain(overwritten.iter().map(|field| ("overwritten", field.to_value())));
     let mut lists = vec![empty()];
     let mut bytes = 0;
     for (name, entry) in entries {

@@ -6,21 +6,32 @@
 //! the result to both tips. There is no clock and no randomness in it: the same two tips give the
 //! same frames to the byte.
 //!
-//! - Where both branches edited one field, the replayed edit wins; strings at `data.text` merge
-//!   instead ([`merge_text`]).
+//! - Each frame of the branch gives the three-way merge of the tip that stays with that frame,
+//!   against the common one: texts by lines and words ([`merge_text`]), objects key by key, arrays
+//!   by the ids of their elements or as sequences, relations as sets.
+//! - A field that both branches set has the value of the newer edit, and the other is listed in the
+//!   graft info ([`Overwritten`]).
 //! - What cannot be replayed is reported and kept in the graft info, and the rest goes on.
 //! - An edit that an earlier merge already brought to the branch that stays is not replayed again.
 
 mod branch;
+mod decide;
 mod derive;
 mod fit;
 mod graft;
+mod last_edit;
+mod line;
+mod list;
 mod overwritten;
 mod path;
+mod relation;
+mod rename;
 mod replay;
+mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
 mod weave;
 
 pub use branch::{Branches, MAX_FRAMES, split};
@@ -42,6 +53,9 @@ pub const GRAFT_ORPHAN: &str = "graftorphan";
 pub const GRAFT_INFO: &str = "graftinfo";
 /// The ib of the stone that records a merge.
 pub const GRAFT_INFO_IB: &str = "graft_info";
+/// The version of the rules of a merge, as its graft info names it; one without a version was made
+/// by rules of which the replayed edit won.
+pub const RULES: u64 = 2;
 /// The ib of a stone that holds a part of a long graft info.
 pub const GRAFT_INFO_PART_IB: &str = "graft_info_part";
 

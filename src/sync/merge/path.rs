@@ -34,7 +34,8 @@ pub const ELEMENT_KEYS: [&str; 2] = ["id", "uuid"];
 ///
 /// As text: the keys of the data joined by dots (`title`, `a.b`); a key that is empty or holds one
 /// of `. [ " ] ^` or a control character as a JSON string in brackets (`["a.b"]`); an element of an
-/// array by its id (`items[id="x"].done`); the ib as `^ib`; a relation as `^rel8ns.NAME`.
+/// array by its id (`items[id="x"].done`); the ib as `^ib`; a relation as `^rel8ns.NAME`;
+/// all of the data as `^data`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FieldPath {
     /// The ib.
@@ -54,6 +55,17 @@ pub struct PathError {
 }
 
 impl FieldPath {
+    /// The key of the data that it stands under; none where it is no part of the data.
+    pub fn top_key(&self) -> Option<&str> {
+        match self {
+            FieldPath::Data(steps) => match steps.first() {
+                Some(Step::Key(key)) => Some(key),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The value that a frame has there; none where it has none. A relation's value is the array of
     /// its addresses.
     pub fn value_in(&self, frame: &IbGib) -> Option<Value> {
@@ -171,6 +183,7 @@ impl fmt::Display for FieldPath {
                 f.write_str("^rel8ns")?;
                 write_key(f, name, false)
             }
+            FieldPath::Data(steps) if steps.is_empty() => f.write_str("^data"),
             FieldPath::Data(steps) => {
                 for (at, step) in steps.iter().enumerate() {
                     match step {
@@ -189,8 +202,10 @@ impl FromStr for FieldPath {
 
     fn from_str(text: &str) -> Result<FieldPath, PathError> {
         let failed = |reason| PathError { text: clip(text), reason };
-        if text == "^ib" {
-            return Ok(FieldPath::Ib);
+        match text {
+            "^ib" => return Ok(FieldPath::Ib),
+            "^data" => return Ok(FieldPath::Data(Vec::new())),
+            _ => {}
         }
         if let Some(rest) = text.strip_prefix("^rel8ns") {
             return match steps(rest, false).map_err(failed)?.as_slice() {

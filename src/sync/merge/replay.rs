@@ -1,166 +1,224 @@
 //! Replays the edits of one branch on the tip of the other.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::branch::Branches;
-use super::derive::{Change, Edit, change_of, moment_of, own_dna};
-use super::fit::{asks_for_something, fit};
-use super::text::merge_text;
-use super::{Frames, MergeError, Replayed, Unreplayed, need};
+use super::decide::{Tips, decide};
+use super::derive::{self, Edit, data_of, is_graft, own_dna};
+use super::fit::fit;
+use super::line::{End, Line, Made};
+use super::relation::Links;
+use super::target::{Part, Target, Targets};
+use super::{Frames, MergeError, Overwritten, Replayed, Unreplayed, need};
 use crate::ibgib::addr::clip;
 use crate::ibgib::json as js;
-use crate::ibgib::transform::{Kind, transform};
+use crate::ibgib::transform::transform;
 use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES};
 
 /// What replaying a branch gave.
-pub(super) struct Run {
+pub(super) struct Run<'a> {
+    frames: &'a dyn Frames,
+    branches: &'a Branches,
     /// The newest frame: the last one made, or the tip that stays.
     pub(super) tip: IbGib,
     /// Dnas and frames, each one's dependencies before it.
     pub(super) new: Vec<IbGib>,
-    /// How many frames were made.
-    pub(super) made: u64,
+    /// Which of `new` are frames, by address.
+    by_addr: HashMap<Addr, usize>,
     pub(super) replayed: Vec<Replayed>,
     pub(super) unreplayed: Vec<Unreplayed>,
+    pub(super) overwritten: Vec<Overwritten>,
 }
 
-/// Replays the frames of the branch, oldest first, on `kept`.
-pub(super) fn replay(
-    frames: &dyn Frames,
-    branches: &Branches,
+/// Replays the frames of the branch, oldest first, on `kept`: each stretch of frames that the
+/// branch that stays does not hold already as a whole.
+pub(super) fn replay<'a>(
+    frames: &'a dyn Frames,
+    branches: &'a Branches,
     kept: &Addr,
-) -> Result<Run, MergeError> {
+) -> Result<Run<'a>, MergeError> {
     let tip = need(frames, kept, "the merge")?;
-    let mut prev = need(frames, &branches.common, "the merge")?;
-    let texts = Texts {
-        common: text_of(&prev).map(str::to_owned),
-        kept: text_of(&tip).map(str::to_owned),
-        by_frame: !branches.present.is_empty(),
-    };
-    let (new, replayed, unreplayed) = Default::default();
-    let mut run = Run { tip, new, made: 0, replayed, unreplayed };
-    for addr in &branches.line {
-        let frame = need(frames, addr, "a newer frame")?;
-        if !branches.present.contains(addr) {
-            let dna = own_dna(&frame, &prev).map(Addr::parse).transpose()?;
-            let recorded = match &dna {
-                Some(dna) if !dna.is_primitive() => Some(need(frames, dna, addr.as_str())?),
-                _ => None,
-            };
-            let change = change_of(&frame, &prev, recorded.as_ref());
-            let step = Step { addr, frame: &frame, prev: &prev, dna };
-            run.step(step, change, &texts);
+    let (new, by_addr, replayed, unreplayed, overwritten) = Default::default();
+    let mut run = Run { frames, branches, tip, new, by_addr, replayed, unreplayed, overwritten };
+    let mut common = &branches.common;
+    let is_held = |addr: &Addr| branches.present.contains(addr);
+    for stretch in branches.line.chunk_by(|a, b| is_held(a) == is_held(b)) {
+        if stretch.first().is_some_and(|addr| !is_held(addr)) {
+            run.stretch(common, stretch)?;
         }
-        prev = frame;
+        common = stretch.last().unwrap_or(common);
     }
     Ok(run)
 }
 
 /// One frame of the branch.
-struct Step<'a> {
+struct Original<'a> {
     addr: &'a Addr,
     frame: &'a IbGib,
     prev: &'a IbGib,
-    dna: Option<Addr>,
+    dna: Option<IbGib>,
 }
 
-/// What texts are merged against.
-struct Texts {
-    common: Option<String>,
-    kept: Option<String>,
-    /// Whether some frames of the branch are passed over since the branch that stays holds their
-    /// edits. The whole text of a later frame would bring these back, so each frame's own change
-    /// of text is merged instead.
-    by_frame: bool,
-}
-
-impl Run {
-    fn step(&mut self, step: Step<'_>, change: Change, texts: &Texts) {
-        let before = self.unreplayed.len();
-        for reason in change.refused {
-            self.refuse(&step, reason);
-        }
-        let nothing = change.edits.is_empty();
-        let mut made = Vec::new();
-        for mut edit in change.edits {
-            for reason in fit(&mut edit, step.prev, &self.tip) {
-                self.refuse(&step, reason);
-            }
-            self.merge_texts(&mut edit, &step, texts);
-            if asks_for_something(&edit) {
-                match self.frame_of(&edit, &step) {
-                    Ok(addr) => made.push(addr),
-                    Err(reason) => self.refuse(&step, reason),
-                }
-            }
-        }
-        let is_bookkeeping = change.is_graft && nothing;
-        let is_refused = made.is_empty() && self.unreplayed.len() > before;
-        if !is_bookkeeping && !is_refused {
-            let Step { addr, dna, .. } = step;
-            self.replayed.push(Replayed { frame: addr.clone(), dna, made });
-        }
-    }
-
-    fn refuse(&mut self, step: &Step<'_>, reason: String) {
-        let (frame, dna) = (step.addr.clone(), step.dna.clone());
-        self.unreplayed.push(Unreplayed { frame, dna, reason });
-    }
-
-    /// Where the frame set its text and the branch that stays has one, sets the merged text.
-    fn merge_texts(&self, edit: &mut Edit, step: &Step<'_>, texts: &Texts) {
-        let (Some(theirs), Kind::Mut8) = (text_of(step.frame), edit.kind) else { return };
-        let patch = edit.opts.get("dataToAddOrPatch");
-        let set = patch.and_then(|patch| patch.get("text")).and_then(Value::as_str);
-        // A text set to what it was is no change of it, and must not undo the other side's.
-        if set.is_none() && text_of(step.prev) == Some(theirs) {
-            return;
-        }
-        let (base, kept) = if texts.by_frame {
-            (text_of(step.prev), text_of(&self.tip))
-        } else {
-            (texts.common.as_deref(), texts.kept.as_deref())
+impl<'a> Run<'a> {
+    /// Replays frames that follow each other; `common` is the frame before them.
+    fn stretch(&mut self, common: &Addr, stretch: &[Addr]) -> Result<(), MergeError> {
+        let Some(last) = stretch.last() else { return Ok(()) };
+        let common = need(self.frames, common, "the merge")?;
+        let last = need(self.frames, last, "the merge")?;
+        let kept = self.tip.clone();
+        let tips = Tips { common: &common, kept: &kept, last: &last };
+        let (decided, reasons) = {
+            let end = End::At(common.addr()?);
+            let ours = self.line(tips.common, tips.kept, End::Shared);
+            let theirs = self.line(tips.common, tips.last, end);
+            let mut decided = decide(tips, &ours, &theirs)?;
+            let reasons = fit(&mut decided, tips, &ours, &theirs)?;
+            (decided, reasons)
         };
-        let Some(kept) = kept else { return };
-        let merged = merge_text(base.unwrap_or(""), kept, theirs);
-        if set.unwrap_or(theirs) == merged {
-            return;
+        let mut targets = Targets::new(tips, decided);
+        let mut prev = common.clone();
+        for addr in stretch {
+            let frame = need(self.frames, addr, "a newer frame")?;
+            let dna = own_dna(&frame, &prev).map(Addr::parse).transpose()?;
+            let dna = match dna {
+                Some(dna) if !dna.is_primitive() => Some(need(self.frames, &dna, addr.as_str())?),
+                _ => None,
+            };
+            let step = Original { addr, frame: &frame, prev: &prev, dna };
+            let target = targets.next(&frame, &self.tip);
+            let reasons = if Some(addr) == stretch.last() { &reasons[..] } else { &[] };
+            self.step(&step, &target, reasons, Some(addr) == stretch.last())?;
+            prev = frame;
         }
-        let mut patch = patch.and_then(Value::as_object).cloned().unwrap_or_default();
-        js::set(&mut patch, "text", merged.into());
-        js::set(&mut edit.opts, "dataToAddOrPatch", Value::Object(patch));
+        self.overwritten.append(&mut targets.into_overwritten());
+        Ok(())
+    }
+
+    fn line<'l>(&'l self, common: &'l IbGib, tip: &'l IbGib, end: End) -> Line<'l> {
+        let made = Made { frames: self.frames, new: &self.new, by_addr: &self.by_addr };
+        Line { made, branches: self.branches, common, tip, end }
+    }
+
+    /// Makes the frames that bring the tip to the target. Where one cannot be made, what it was to
+    /// hold goes into a later one; what the last cannot hold is named.
+    fn step(
+        &mut self,
+        step: &Original<'_>,
+        target: &Target,
+        reasons: &[String],
+        is_last: bool,
+    ) -> Result<(), MergeError> {
+        let mut refused: Vec<String> = reasons.to_vec();
+        refused.extend(no_transform(step));
+        let mut made = Vec::new();
+        for part in [Part::Data, Part::Relations] {
+            match self.part(part, step, target) {
+                Ok(addr) => made.extend(addr),
+                Err(reason) if is_last => refused.push(reason),
+                Err(_) => {}
+            }
+        }
+        let dna = own_dna(step.frame, step.prev).map(Addr::parse).transpose()?;
+        let is_bookkeeping = is_graft(step.frame, step.prev) && made.is_empty();
+        let is_refused = made.is_empty() && !refused.is_empty();
+        if !is_bookkeeping && !is_refused {
+            let (frame, dna) = (step.addr.clone(), dna.clone());
+            self.replayed.push(Replayed { frame, dna, made });
+        }
+        for reason in refused {
+            let (frame, dna) = (step.addr.clone(), dna.clone());
+            self.unreplayed.push(Unreplayed { frame, dna, reason });
+        }
+        Ok(())
+    }
+
+    /// Makes one frame, where one is to be made: by the transform that the dna records, where that
+    /// gives what is wanted, else by one that is derived.
+    fn part(
+        &mut self,
+        part: Part,
+        step: &Original<'_>,
+        target: &Target,
+    ) -> Result<Option<Addr>, String> {
+        let is_there = |frame: &IbGib| part.is_there(frame, &self.tip, target);
+        if is_there(&self.tip) {
+            return Ok(None);
+        }
+        let recorded = step.dna.as_ref().and_then(|dna| derive::recorded(dna, &self.tip));
+        let recorded = recorded.filter(|edit| edit.kind == part.kind());
+        let derived = match part {
+            Part::Data => {
+                target.data.iter().flat_map(|d| derive::mut8s(&self.tip, &target.ib, d)).collect()
+            }
+            Part::Relations => {
+                let Links { add, remove } = &target.links;
+                derive::rel8(&self.tip, add.clone(), remove.clone()).into_iter().collect::<Vec<_>>()
+            }
+        };
+        let mut failed = "no transform makes it".to_owned();
+        for edit in recorded.into_iter().chain(derived) {
+            match self.made(&edit, step) {
+                Ok((frame, dnas)) if is_there(&frame) => return self.take(frame, dnas).map(Some),
+                Ok(_) => {}
+                Err(reason) => failed = reason,
+            }
+        }
+        Err(failed)
     }
 
     /// Makes the next frame by an edit, or says why it cannot be made.
-    fn frame_of(&mut self, edit: &Edit, step: &Step<'_>) -> Result<Addr, String> {
-        let moment = moment_of(step.frame);
+    fn made(&self, edit: &Edit, step: &Original<'_>) -> Result<(IbGib, Vec<IbGib>), String> {
+        let moment = derive::moment_of(step.frame);
         let mut made = transform(edit.kind, &self.tip, &edit.opts, moment)
             .map_err(|error| format!("the {} is refused: {error}", edit.kind.name()))?;
         let frame = &mut made.new_ibgib;
         copy_time(frame, step.frame).map_err(|error| error.to_string())?;
-        let addr = check(frame, &self.tip)?;
-        for dna in made.dnas {
-            check_size(&dna)?;
-            self.new.push(dna);
-        }
-        self.new.push(made.new_ibgib.clone());
-        self.tip = made.new_ibgib;
-        self.made += 1;
+        check(frame, &self.tip)?;
+        made.dnas.iter().try_for_each(check_size)?;
+        Ok((made.new_ibgib, made.dnas))
+    }
+
+    fn take(&mut self, frame: IbGib, dnas: Vec<IbGib>) -> Result<Addr, String> {
+        let addr = frame.addr().map_err(|error| error.to_string())?;
+        self.new.extend(dnas);
+        self.by_addr.insert(addr.clone(), self.new.len());
+        self.new.push(frame.clone());
+        self.tip = frame;
         Ok(addr)
+    }
+
+    /// How many frames were made.
+    pub(super) fn made_frames(&self) -> u64 {
+        self.by_addr.len() as u64
     }
 }
 
+/// What a frame changed that no transform expresses.
+fn no_transform(step: &Original<'_>) -> Vec<String> {
+    let mut refused = Vec::new();
+    let is_object = data_of(step.frame).is_some() && data_of(step.prev).is_some();
+    if !is_object && step.frame.data != step.prev.data {
+        refused.push("its data changed and is no object, which no transform sets".to_owned());
+    }
+    if step.frame.rel8d("ancestor").ne(step.prev.rel8d("ancestor")) {
+        refused.push("its relation \"ancestor\" changed, which no transform does".to_owned());
+    }
+    refused
+}
+
 /// Whether a frame that was made can stand on `tip`.
-fn check(frame: &IbGib, tip: &IbGib) -> Result<Addr, String> {
-    let addr = frame.validate().map_err(|error| format!("it gives no valid frame: {error}"))?;
+fn check(frame: &IbGib, tip: &IbGib) -> Result<(), String> {
+    frame.validate().map_err(|error| format!("it gives no valid frame: {error}"))?;
     check_size(frame)?;
-    if frame.tjp_addr() != tip.tjp_addr() {
+    if frame.tjp_addr() != tip.tjp_addr() || frame.is_tjp() {
         return Err("it would leave the timeline".to_owned());
     }
     if frame.n() != tip.n().map(|n| n + 1) {
         return Err("data.n would not grow by one".to_owned());
     }
-    Ok(addr)
+    Ok(())
 }
 
 fn check_size(ibgib: &IbGib) -> Result<(), String> {
@@ -190,8 +248,4 @@ pub(super) fn copy_time(frame: &mut IbGib, from: &IbGib) -> Result<(), crate::ib
     let (ib, rel8ns) = (std::mem::take(&mut frame.ib), frame.rel8ns.take());
     *frame = IbGib::new(ib, Some(Value::Object(data)), rel8ns)?;
     Ok(())
-}
-
-fn text_of(frame: &IbGib) -> Option<&str> {
-    frame.datum("text").and_then(Value::as_str)
 }

@@ -1,6 +1,9 @@
 //! What a merge does, on a space in memory.
 
 mod edges;
+mod fields;
+mod lists;
+mod renames;
 mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -173,7 +176,10 @@ fn the_graft_info_records_the_merge() {
     let base = bench.start(json!({"a": 1}));
     let kept = bench.mut8(&base, "dataToRemove", json!({"a": "gone"}));
     let first = bench.add(&base, json!({"b": 1}));
-    let replayed = bench.mut8(&first, "dataToRename", json!({"a": "z"}));
+    let replayed = bench.by_hand(&first, |frame| {
+        frame.data.as_mut().unwrap()["a"] = json!(2);
+        frame.rel8ns.as_mut().unwrap().insert("ancestor".into(), json!(["other^gib"]));
+    });
     let merged = bench.merge(&base, &kept, &replayed);
     let info = &bench.frames[&merged.graft_info];
     let data = info.data.as_ref().unwrap();
@@ -188,14 +194,24 @@ fn the_graft_info_records_the_merge() {
     assert_eq!(data["replayed"][0]["dna"], dna);
     assert_eq!(data["unreplayed"][0]["frame"], replayed.as_str());
     let reason = data["unreplayed"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("\"a\"") && reason.contains("renamed"), "{reason}");
+    assert!(reason.contains("ancestor"), "{reason}");
+    assert_eq!(data["rules"], RULES);
+    let lost = json!({
+        "path": "a", "common": 1, "replayed": 2, "winner": "replayed",
+        "keptFrame": kept.as_str(), "replayedFrame": replayed.as_str(),
+    });
+    assert_eq!(data["overwritten"], json!([lost]));
+    assert_eq!(
+        overwritten_of(&bench.frames, &bench.frames[&merged.tip]).unwrap(),
+        merged.overwritten
+    );
     for (name, addr) in [("base", &kept), ("orphan", &replayed), ("common", &base)] {
         assert_eq!(newest(info, name), Some(addr.as_str()));
     }
 }
 
 #[test]
-fn the_replayed_edit_wins() {
+fn the_newer_edit_wins_on_either_side() {
     let mut bench = Bench::default();
     let base = bench.start(json!({"a": 1, "o": {"x": 1, "y": 1}}));
     let kept = bench.add(&base, json!({"a": 2, "o": {"x": 2}}));
@@ -203,6 +219,11 @@ fn the_replayed_edit_wins() {
     let merged = bench.merge(&base, &kept, &replayed);
     assert_eq!(bench.datum(&merged.tip, "a"), Some(json!(3)));
     assert_eq!(bench.datum(&merged.tip, "o"), Some(json!({"x": 2, "y": 3})));
+    assert_eq!(merged.overwritten[0].lost(), &Side::Whole(json!(2)));
+    let merged = bench.merge(&base, &replayed, &kept);
+    assert_eq!(bench.datum(&merged.tip, "a"), Some(json!(3)));
+    assert_eq!(bench.datum(&merged.tip, "o"), Some(json!({"x": 2, "y": 3})));
+    assert_eq!(merged.overwritten[0].lost(), &Side::Whole(json!(2)));
 }
 
 #[test]
@@ -221,7 +242,7 @@ fn texts_merge_frame_by_frame() {
 }
 
 #[test]
-fn a_text_that_one_side_removed_is_the_others_to_say() {
+fn a_text_that_one_side_removed_is_the_newer_edits_to_say() {
     let mut bench = Bench::default();
     let base = bench.start(json!({"text": "one"}));
     let gone = bench.mut8(&base, "dataToRemove", json!({"text": ""}));
@@ -229,7 +250,8 @@ fn a_text_that_one_side_removed_is_the_others_to_say() {
     let merged = bench.merge(&base, &gone, &edited);
     assert_eq!(bench.datum(&merged.tip, "text"), Some(json!("one two")));
     let merged = bench.merge(&base, &edited, &gone);
-    assert_eq!(bench.datum(&merged.tip, "text"), None);
+    assert_eq!(bench.datum(&merged.tip, "text"), Some(json!("one two")), "the newer edit");
+    assert_eq!(merged.overwritten[0].lost(), &Side::Absent);
 }
 
 #[test]

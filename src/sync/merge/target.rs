@@ -1,0 +1,165 @@
+//! What each frame of the replayed branch gives on the branch that stays.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::decide::{Decided, Tips};
+use super::derive::{data_of, is_bookkeeping, is_kept_by_frames};
+use super::overwritten::{Overwritten, Winner};
+use super::path::Step;
+use super::relation::{Links, links};
+use super::rename::rename;
+use crate::ibgib::IbGib;
+use crate::ibgib::json as js;
+use crate::ibgib::transform::Kind;
+
+/// What the next frame is to hold.
+pub(super) struct Target {
+    pub(super) ib: String,
+    /// Its data without bookkeeping; none where that is not merged.
+    pub(super) data: Option<Map<String, Value>>,
+    /// What is to change in its relations.
+    pub(super) links: Links,
+}
+
+/// The targets of a stretch, one frame after the other: each is the merge of the tip that stays
+/// with that frame, by what was decided on the last of them.
+pub(super) struct Targets<'t> {
+    tips: Tips<'t>,
+    decided: Decided,
+    /// The data of the frame before, and of its target, under the names of the result.
+    before: Map<String, Value>,
+    merged: Map<String, Value>,
+    /// Keys that the first frame gives a value whether it changed them or not.
+    contested: HashSet<String>,
+}
+
+impl<'t> Targets<'t> {
+    pub(super) fn new(tips: Tips<'t>, decided: Decided) -> Targets<'t> {
+        let (before, merged) = match &decided.data {
+            Some(data) => (data.common.clone(), data.kept.clone()),
+            None => Default::default(),
+        };
+        let keys = decided.values.contested.iter().filter_map(|path| match path.first() {
+            Some(Step::Key(key)) => Some(key.clone()),
+            _ => None,
+        });
+        let contested = keys.collect();
+        Targets { tips, decided, before, merged, contested }
+    }
+
+    /// The target of the next frame; `tip` is what it is to be made on.
+    pub(super) fn next(&mut self, frame: &IbGib, tip: &IbGib) -> Target {
+        Target {
+            ib: self.ib(frame).to_owned(),
+            data: self.data(frame),
+            links: links(self.tips, frame, tip, &self.decided.dropped),
+        }
+    }
+
+    pub(super) fn into_overwritten(self) -> Vec<Overwritten> {
+        self.decided.overwritten
+    }
+
+    fn ib<'a>(&'a self, frame: &'a IbGib) -> &'a str {
+        let Tips { common, kept, last } = self.tips;
+        let is_untouched = last.ib == common.ib || frame.ib == common.ib;
+        match self.decided.ib {
+            Some(Winner::Kept) => &kept.ib,
+            _ if is_untouched => &kept.ib,
+            _ => &frame.ib,
+        }
+    }
+
+    /// Merges the keys that the frame changed of the one before it.
+    fn data(&mut self, frame: &IbGib) -> Option<Map<String, Value>> {
+        let data = self.decided.data.as_ref()?;
+        let (own, back) = self.decided.names.on_the_way(data_of(frame)?);
+        let mut seen = HashSet::new();
+        let keys = own.keys().chain(self.before.keys());
+        let contested = std::mem::take(&mut self.contested);
+        let changed =
+            |key: &&String| own.get(*key) != self.before.get(*key) || contested.contains(*key);
+        for key in keys.filter(changed).filter(|key| seen.insert(*key)) {
+            let four = data.four(key, own.get(key));
+            match self.decided.values.below(Step::Key(key.clone()), four) {
+                Some(value) => js::set(&mut self.merged, key, value),
+                None => drop(js::delete(&mut self.merged, key)),
+            }
+        }
+        self.decided.values.open.clear();
+        self.before = own;
+        let mut merged = self.merged.clone();
+        for pair in back {
+            rename(&mut merged, &pair.merged, &pair.own);
+        }
+        Some(merged)
+    }
+}
+
+/// What of a frame one transform makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The ib and the data, by mut8.
+    Data,
+    /// The relations, by rel8.
+    Relations,
+}
+
+impl Part {
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Part::Data => Kind::Mut8,
+            Part::Relations => Kind::Rel8,
+        }
+    }
+
+    /// Whether this part of `frame`, which is `tip` or made of it, is what the target asks for.
+    pub(super) fn is_there(self, frame: &IbGib, tip: &IbGib, target: &Target) -> bool {
+        match self {
+            Part::Data => {
+                let holds = |data| holds(frame, data);
+                frame.ib == target.ib && target.data.as_ref().is_none_or(holds)
+            }
+            Part::Relations => is_linked(frame, tip, &target.links),
+        }
+    }
+}
+
+/// Whether a frame's data is this, but for bookkeeping.
+fn holds(frame: &IbGib, data: &Map<String, Value>) -> bool {
+    let own = match &frame.data {
+        Some(Value::Object(own)) => own,
+        Some(other) if js::key_count(other) > 0 => return false,
+        _ => return data.is_empty(),
+    };
+    let mut count = 0;
+    let mut own = own.iter().filter(|(key, _)| !is_bookkeeping(key));
+    let all = own.all(|(key, value)| {
+        count += 1;
+        data.get(key) == Some(value)
+    });
+    all && count == data.len()
+}
+
+/// Whether a frame's relations are those of `tip` with these changes.
+fn is_linked(frame: &IbGib, tip: &IbGib, links: &Links) -> bool {
+    let names = [frame, tip].into_iter().flat_map(|of| of.rel8ns.iter().flat_map(Map::keys));
+    let names: HashSet<&str> = names
+        .chain(links.add.keys())
+        .map(String::as_str)
+        .filter(|n| !is_kept_by_frames(n))
+        .collect();
+    names.into_iter().all(|name| {
+        let list = |links: &'_ Map<String, Value>| -> HashSet<String> {
+            let list = links.get(name).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let (add, remove) = (list(&links.add), list(&links.remove));
+        let mut wanted: HashSet<String> = tip.rel8d(name).map(str::to_owned).collect();
+        wanted.extend(add);
+        wanted.retain(|addr| !remove.contains(addr));
+        wanted == frame.rel8d(name).map(str::to_owned).collect()
+    })
+}
