@@ -27,7 +27,7 @@ pub(super) fn fit(
     loop {
         let Some(data) = &decided.data else { return Ok(reasons) };
         let merged = data.merged(&mut decided.values);
-        let links = links(tips, tips.last, tips.kept, &decided.dropped);
+        let links = links(tips, tips.last, None, tips.kept, &decided.dropped);
         let bytes = js::stringify(&merged).len()
             + js::stringify(&tips.kept.rel8ns).len()
             + js::stringify(&links.add).len()

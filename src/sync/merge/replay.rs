@@ -79,6 +79,7 @@ impl<'a> Run<'a> {
         };
         let mut targets = Targets::new(tips, decided);
         let mut prev = common.clone();
+        let mut is_linked = true;
         for addr in stretch {
             let frame = need(self.frames, addr, "a newer frame")?;
             let dna = own_dna(&frame, &prev).map(Addr::parse).transpose()?;
@@ -87,9 +88,12 @@ impl<'a> Run<'a> {
                 _ => None,
             };
             let step = Original { addr, frame: &frame, prev: &prev, dna };
-            let target = targets.next(&frame, &self.tip);
-            let reasons = if Some(addr) == stretch.last() { &reasons[..] } else { &[] };
-            self.step(&step, &target, reasons, Some(addr) == stretch.last())?;
+            let is_last = Some(addr) == stretch.last();
+            let prev_linked = Some(&prev).filter(|_| is_linked && !is_last);
+            let target = targets.next(&frame, prev_linked, &self.tip);
+            let reasons = if is_last { &reasons[..] } else { &[] };
+            self.step(&step, &target, reasons, is_last)?;
+            is_linked = Part::Relations.is_there(&self.tip, &self.tip, &target);
             prev = frame;
         }
         self.overwritten.append(&mut targets.into_overwritten());

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::decide::{Decided, Tips};
-use super::derive::{data_of, is_bookkeeping, is_kept_by_frames};
+use super::derive::{data_of, is_bookkeeping};
 use super::overwritten::{Overwritten, Winner};
 use super::path::Step;
-use super::relation::{Links, links};
+use super::relation::{Links, are_made, links};
 use super::rename::rename;
 use crate::ibgib::IbGib;
 use crate::ibgib::json as js;
@@ -49,12 +49,13 @@ impl<'t> Targets<'t> {
         Targets { tips, decided, before, merged, contested }
     }
 
-    /// The target of the next frame; `tip` is what it is to be made on.
-    pub(super) fn next(&mut self, frame: &IbGib, tip: &IbGib) -> Target {
+    /// The target of the next frame. `tip` is what it is to be made on; `prev` is the frame before it,
+    /// where `tip` has all the relations that that one gave.
+    pub(super) fn next(&mut self, frame: &IbGib, prev: Option<&IbGib>, tip: &IbGib) -> Target {
         Target {
             ib: self.ib(frame).to_owned(),
             data: self.data(frame),
-            links: links(self.tips, frame, tip, &self.decided.dropped),
+            links: links(self.tips, frame, prev, tip, &self.decided.dropped),
         }
     }
 
@@ -122,7 +123,7 @@ impl Part {
                 let holds = |data| holds(frame, data);
                 frame.ib == target.ib && target.data.as_ref().is_none_or(holds)
             }
-            Part::Relations => is_linked(frame, tip, &target.links),
+            Part::Relations => are_made(frame, tip, &target.links),
         }
     }
 }
@@ -141,25 +142,4 @@ fn holds(frame: &IbGib, data: &Map<String, Value>) -> bool {
         data.get(key) == Some(value)
     });
     all && count == data.len()
-}
-
-/// Whether a frame's relations are those of `tip` with these changes.
-fn is_linked(frame: &IbGib, tip: &IbGib, links: &Links) -> bool {
-    let names = [frame, tip].into_iter().flat_map(|of| of.rel8ns.iter().flat_map(Map::keys));
-    let names: HashSet<&str> = names
-        .chain(links.add.keys())
-        .map(String::as_str)
-        .filter(|n| !is_kept_by_frames(n))
-        .collect();
-    names.into_iter().all(|name| {
-        let list = |links: &'_ Map<String, Value>| -> HashSet<String> {
-            let list = links.get(name).and_then(Value::as_array).into_iter().flatten();
-            list.filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let (add, remove) = (list(&links.add), list(&links.remove));
-        let mut wanted: HashSet<String> = tip.rel8d(name).map(str::to_owned).collect();
-        wanted.extend(add);
-        wanted.retain(|addr| !remove.contains(addr));
-        wanted == frame.rel8d(name).map(str::to_owned).collect()
-    })
 }
