@@ -132,7 +132,7 @@ impl World {
 
     fn edit(&mut self, device: usize, act: &Act) {
         // Some clocks stand still for a while, so that equal times come about.
-        self.now += u64::from(self.now % 3 != 0 || device != 0);
+        self.now += u64::from(!self.now.is_multiple_of(3) || device != 0);
         let now = Moment::from_ms(1_781_262_000_000 + self.now * 700).unwrap();
         let tip = self.frames[&self.devices[device]].clone();
         let (unique, key) = (format!("d{device}u{}", self.frames.len()), |k: &u8| format!("k{k}"));
