@@ -32,7 +32,6 @@ mod target;
 mod tests;
 mod text;
 mod value;
-mod weave;
 
 pub use branch::{Branches, MAX_FRAMES, split};
 pub use overwritten::{Overwritten, Side, Winner, overwritten_of};

@@ -1,0 +1,218 @@
+//! Which units of a text are those of another.
+
+use std::ops::Range;
+
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use super::pair::{Allowance, Bags};
+use super::unit::{Doc, UNKNOWN, has_word};
+
+/// How deep stretches between anchors are searched for further anchors.
+const MAX_DEPTH: usize = 32;
+
+/// For each unit of the common text, the unit of the side that is the same or was made of it; in
+/// order, so that no two cross.
+pub(super) type Alignment = Vec<Option<usize>>;
+
+/// A range of units of the common text, and the range of the side's that stands in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) old: Range<usize>,
+    pub(super) new: Range<usize>,
+}
+
+/// Aligns a side with the common text: equal units that stand once in both are anchors (those
+/// with a word in them); what lies between is aligned so that the sides share the most words.
+pub(super) fn align(
+    base: &Doc<'_>,
+    base_ids: &[u32],
+    side: &Doc<'_>,
+    side_ids: &[u32],
+    allowance: &mut Allowance,
+) -> Alignment {
+    let mut bags = Bags::default();
+    let counts = |at: usize| has_word(base.units[at].content);
+    anchored(base_ids, side_ids, counts, |stretch, matched| {
+        let Stretch { old, new } = &stretch;
+        let (olds, news) = (&base.units[old.clone()], &side.units[new.clone()]);
+        let (olds, news) = (bags.of(olds), bags.of(news));
+        if allowance.take(&olds, &news) {
+            super::pair::fit(&stretch, &olds, &news, usize::MAX, matched);
+            return;
+        }
+        let first = (old.start, new.start);
+        for part in changed(&base_ids[old.clone()], &side_ids[new.clone()], first, matched) {
+            let olds = &olds[part.old.start - first.0..part.old.end - first.0];
+            let news = &news[part.new.start - first.1..part.new.end - first.1];
+            let reach = if allowance.take(olds, news) { usize::MAX } else { super::pair::REACH };
+            super::pair::fit(&part, olds, news, reach, matched);
+        }
+    })
+}
+
+/// Aligns two sequences by longest common subsequence, anchors first.
+pub(super) fn longest(old: &[u32], new: &[u32]) -> Alignment {
+    anchored(
+        old,
+        new,
+        |_| true,
+        |Stretch { old: olds, new: news }, matched| {
+            changed(&old[olds.clone()], &new[news.clone()], (olds.start, news.start), matched);
+        },
+    )
+}
+
+/// Matches what two sequences begin and end with in common and their anchors, and gives `fit` the
+/// stretches that are left, which have something on both sides.
+fn anchored(
+    old: &[u32],
+    new: &[u32],
+    counts: impl Fn(usize) -> bool,
+    mut fit: impl FnMut(Stretch, &mut Alignment),
+) -> Alignment {
+    let mut matched = vec![None; old.len()];
+    let mut census = Census::default();
+    let mut open = vec![(Stretch { old: 0..old.len(), new: 0..new.len() }, 0)];
+    while let Some((mut stretch, depth)) = open.pop() {
+        trim(old, new, &mut stretch, &mut matched);
+        if stretch.old.is_empty() || stretch.new.is_empty() {
+            continue;
+        }
+        let anchors = if depth < MAX_DEPTH {
+            census.anchors(old, new, &stretch, &counts)
+        } else {
+            Vec::new()
+        };
+        if anchors.is_empty() {
+            fit(stretch, &mut matched);
+            continue;
+        }
+        let (mut i, mut j) = (stretch.old.start, stretch.new.start);
+        for (a, b) in anchors.iter().copied().chain([(stretch.old.end, stretch.new.end)]) {
+            open.push((Stretch { old: i..a, new: j..b }, depth + 1));
+            if a < stretch.old.end {
+                matched[a] = Some(b);
+            }
+            (i, j) = (a + 1, b + 1);
+        }
+    }
+    matched
+}
+
+/// Matches what a stretch begins and ends with in common, and takes it off.
+fn trim(old: &[u32], new: &[u32], stretch: &mut Stretch, matched: &mut Alignment) {
+    let is_open = |stretch: &Stretch| !stretch.old.is_empty() && !stretch.new.is_empty();
+    while is_open(stretch) && old[stretch.old.start] == new[stretch.new.start] {
+        matched[stretch.old.start] = Some(stretch.new.start);
+        stretch.old.start += 1;
+        stretch.new.start += 1;
+    }
+    while is_open(stretch) && old[stretch.old.end - 1] == new[stretch.new.end - 1] {
+        stretch.old.end -= 1;
+        stretch.new.end -= 1;
+        matched[stretch.old.end] = Some(stretch.new.end);
+    }
+}
+
+/// How often each number stands in a stretch, and where.
+#[derive(Default)]
+struct Census(Vec<Standing>);
+
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    olds: u32,
+    news: u32,
+    old: usize,
+    new: usize,
+}
+
+impl Census {
+    /// What stands once in both sides of a stretch, as far as the order is the same: the longest
+    /// such sequence.
+    fn anchors(
+        &mut self,
+        old: &[u32],
+        new: &[u32],
+        stretch: &Stretch,
+        counts: &impl Fn(usize) -> bool,
+    ) -> Vec<(usize, usize)> {
+        let most = stretch.old.clone().map(|at| old[at] as usize + 1).max().unwrap_or(0);
+        if self.0.len() < most {
+            self.0.resize(most, Standing::default());
+        }
+        for at in stretch.old.clone() {
+            let standing = &mut self.0[old[at] as usize];
+            (standing.olds, standing.old) = (standing.olds + 1, at);
+        }
+        for at in stretch.new.clone().filter(|at| new[*at] != UNKNOWN) {
+            if let Some(standing) = self.0.get_mut(new[at] as usize) {
+                (standing.news, standing.new) = (standing.news + 1, at);
+            }
+        }
+        let mut once = Vec::new();
+        for at in stretch.old.clone() {
+            let standing = self.0[old[at] as usize];
+            if standing.olds == 1 && standing.news == 1 && counts(at) {
+                once.push((at, standing.new));
+            }
+        }
+        for number in old[stretch.old.clone()].iter().chain(&new[stretch.new.clone()]) {
+            if let Some(standing) = self.0.get_mut(*number as usize) {
+                *standing = Standing::default();
+            }
+        }
+        rising(&once)
+    }
+}
+
+/// The longest part of pairs, ascending in the first, that ascends in the second too.
+fn rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    // For each length, the pair with the least second that ends such a part.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before = vec![None; pairs.len()];
+    for (at, (_, second)) in pairs.iter().enumerate() {
+        let length = ends.partition_point(|end| pairs[*end].1 < *second);
+        before[at] = length.checked_sub(1).map(|shorter| ends[shorter]);
+        match ends.get_mut(length) {
+            Some(end) => *end = at,
+            None => ends.push(at),
+        }
+    }
+    let mut part = Vec::with_capacity(ends.len());
+    let mut at = ends.last().copied();
+    while let Some(end) = at {
+        part.push(pairs[end]);
+        at = before[end];
+    }
+    part.reverse();
+    part
+}
+
+/// Matches equal numbers of two slices that begin at `first`, and tells the stretches between that
+/// have something on both sides.
+fn changed(
+    old: &[u32],
+    new: &[u32],
+    first: (usize, usize),
+    matched: &mut Alignment,
+) -> Vec<Stretch> {
+    let mut parts: Vec<Stretch> = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    let mut part = |old: Range<usize>, new: Range<usize>| {
+        if !old.is_empty() && !new.is_empty() {
+            let old = old.start + first.0..old.end + first.0;
+            parts.push(Stretch { old, new: new.start + first.1..new.end + first.1 });
+        }
+    };
+    for op in capture_diff_slices(Algorithm::Myers, old, new) {
+        if let DiffOp::Equal { old_index, new_index, len } = op {
+            part(i..old_index, j..new_index);
+            for offset in 0..len {
+                matched[old_index + offset + first.0] = Some(new_index + offset + first.1);
+            }
+            (i, j) = (old_index + len, new_index + len);
+        }
+    }
+    part(i..old.len(), j..new.len());
+    parts
+}
