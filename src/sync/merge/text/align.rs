@@ -5,7 +5,7 @@ use std::ops::Range;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::pair::{Allowance, Bags};
-use super::unit::{Doc, UNKNOWN, has_word};
+use super::unit::{Doc, Level, UNKNOWN, has_word};
 
 /// How deep stretches between anchors are searched for further anchors.
 const MAX_DEPTH: usize = 32;
@@ -30,6 +30,9 @@ pub(super) fn align(
     side_ids: &[u32],
     allowance: &mut Allowance,
 ) -> Alignment {
+    if is_prose(base, side) {
+        return vec![Some(0)];
+    }
     let mut bags = Bags::default();
     let counts = |at: usize| has_word(base.units[at].content);
     anchored(base_ids, side_ids, counts, |stretch, matched| {
@@ -48,6 +51,14 @@ pub(super) fn align(
             super::pair::fit(&part, olds, news, reach, matched);
         }
     })
+}
+
+/// Whether both texts are one line, and one of them of several sentences: whatever became of it, it
+/// is the same line.
+fn is_prose(base: &Doc<'_>, side: &Doc<'_>) -> bool {
+    let is_line = |doc: &Doc<'_>| doc.level == Level::Lines && doc.units.len() == 1;
+    let has_several = |doc: &Doc<'_>| Doc::sentences(doc.units[0].content).units.len() > 1;
+    is_line(base) && is_line(side) && (has_several(base) || has_several(side))
 }
 
 /// Aligns two sequences by longest common subsequence, anchors first.

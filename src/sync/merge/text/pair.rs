@@ -13,13 +13,18 @@ const MAX_COMPARED: usize = 1 << 23;
 pub(super) const REACH: usize = 4;
 /// How many words of a unit are compared with those of others.
 const MAX_WORDS: usize = 20_000;
+/// How many words of one times words of the other two units may have to be compared in order; those
+/// of longer ones are compared whatever their order.
+const MAX_ORDERED: usize = 1 << 14;
 /// How many words a sentence has at least that tells by itself what a unit was made of.
 const LEAST_WORDS: usize = 3;
 
 /// What a unit is compared by.
 pub(super) struct Bag<'a> {
-    /// Its words, as sorted numbers.
+    /// Its words, as numbers.
     words: Vec<u32>,
+    /// The same, sorted.
+    sorted: Vec<u32>,
     /// Its sentences of some words, as sorted numbers.
     sentences: Vec<u32>,
     /// Its content without the spaces around it.
@@ -51,7 +56,8 @@ impl<'a> Bags<'a> {
                 words.push(self.number(&content[*start..last + word.len()]));
             }
         }
-        words.sort_unstable();
+        let mut sorted = words.clone();
+        sorted.sort_unstable();
         let mut sentences: Vec<u32> = if words.len() < LEAST_WORDS {
             Vec::new()
         } else {
@@ -60,7 +66,7 @@ impl<'a> Bags<'a> {
             long.map(|text| self.number(text)).collect()
         };
         sentences.sort_unstable();
-        Bag { words, sentences, trimmed: nfc(content.trim()) }
+        Bag { words, sorted, sentences, trimmed: nfc(content.trim()) }
     }
 
     fn number(&mut self, text: &'a str) -> u32 {
@@ -119,17 +125,33 @@ impl Allowance {
 fn worth(old: &Bag<'_>, new: &Bag<'_>) -> Option<u32> {
     let most = old.words.len().max(new.words.len());
     let least = old.words.len().min(new.words.len());
-    let shared_words = shared(&old.words, &new.words);
-    let is_alike = shared_words > 0
-        && (2 * shared_words >= most
-            || shared_words == least
-            || shared(&old.sentences, &new.sentences) > 0);
+    let is_half = |shared: usize| shared > 0 && (2 * shared >= most || shared == least);
+    let mut words = shared(&old.sorted, &new.sorted);
+    let mut is_alike = is_half(words);
+    if is_alike && most * least <= MAX_ORDERED {
+        words = shared_in_order(&old.words, &new.words);
+        is_alike = is_half(words);
+    }
     let is_same = old.trimmed == new.trimmed;
-    if !is_alike && !is_same {
+    if !is_alike && !is_same && shared(&old.sentences, &new.sentences) == 0 {
         return None;
     }
-    let worth = u32::try_from(shared_words).unwrap_or(u32::MAX / 4);
-    Some(worth.saturating_mul(2).saturating_add(u32::from(is_same)))
+    let worth = u32::try_from(words).unwrap_or(u32::MAX / 4);
+    Some(worth.saturating_mul(2).saturating_add(u32::from(is_same)).max(1))
+}
+
+/// How long the longest common subsequence of two sequences of words is.
+fn shared_in_order(old: &[u32], new: &[u32]) -> usize {
+    let mut lengths = vec![0; new.len() + 1];
+    for word in old {
+        let mut corner = 0;
+        for (at, other) in new.iter().enumerate() {
+            let above = lengths[at + 1];
+            lengths[at + 1] = if word == other { corner + 1 } else { above.max(lengths[at]) };
+            corner = above;
+        }
+    }
+    lengths[new.len()]
 }
 
 /// How many words two sorted bags share.
