@@ -50,6 +50,28 @@ fn a_paragraph_before_a_changed_one_stands_before_it() {
 }
 
 #[test]
+fn a_line_that_one_moved_and_the_other_changed_stands_once() {
+    merges(
+        "- milk for us\n- eggs\n- bread\n- tea\n",
+        "- eggs\n- bread\n- milk for us\n- tea\n",
+        "- milk for you\n- eggs\n- bread\n- tea\n",
+        "- eggs\n- bread\n- milk for you\n- tea\n",
+    );
+    merges("a b\nc\nd\n", "a x\nc\nd\n", "c\nd\na b\n", "c\nd\na x\n");
+}
+
+#[test]
+fn a_change_of_a_line_that_one_split_or_joined_stands() {
+    merges(
+        "one two three four. Five six seven eight.\n",
+        "one two three four.\nFive six seven eight.\n",
+        "one two 3 four. Five six seven eight.\n",
+        "one two 3 four.\nFive six seven eight.\n",
+    );
+    merges("one two\nfive six\n", "one two five six\n", "one 2\nfive six\n", "one 2 five six\n");
+}
+
+#[test]
 fn breaks_merge_apart_from_what_they_part() {
     merges(
         "one\n\ntwo",

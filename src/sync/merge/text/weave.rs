@@ -1,12 +1,13 @@
 //! Puts a merged text together, unit by unit.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::align::Alignment;
 use super::breaks::{Endings, is_narrower, widest};
 use super::pair::is_made_of;
-use super::unit::{Doc, Level, is_same};
+use super::unit::{Doc, Level, has_word, is_same};
 use super::words::run_together;
 
 /// Merges the contents of a unit that both sides changed: of the common text, the text that stays
@@ -77,6 +78,10 @@ impl<'a> Sides<'a> {
     }
 
     fn pieces(&self, merge: &mut Merger<'_>) -> Vec<Piece<'a>> {
+        let moves = [
+            Moves::of(self.base, self.kept, self.kept_of),
+            Moves::of(self.base, self.replayed, self.replayed_of),
+        ];
         let mut kept_gaps = gaps(self.kept_of, self.kept.units.len()).into_iter().peekable();
         let mut replayed_gaps =
             gaps(self.replayed_of, self.replayed.units.len()).into_iter().peekable();
@@ -85,11 +90,30 @@ impl<'a> Sides<'a> {
             let kept = kept_gaps.next_if(|gap| gap.0 == place).map_or(0..0, |gap| gap.1);
             let replayed = replayed_gaps.next_if(|gap| gap.0 == place).map_or(0..0, |gap| gap.1);
             self.insert(place, kept, replayed, &mut pieces);
-            if place < self.base.units.len() {
+            if place < self.base.units.len() && !self.goes_along(place, &moves) {
                 self.settle(place, merge, &mut pieces);
             }
         }
+        for piece in pieces.iter_mut().filter(|piece| piece.base.is_none()) {
+            let [kept, replayed] = &moves;
+            let ours = piece.kept.and_then(|at| kept.from.get(&at));
+            let theirs = piece.replayed.and_then(|at| replayed.from.get(&at));
+            let changed = match (ours, theirs) {
+                (Some(from), None) => self.replayed_of[*from].map(|at| &self.replayed.units[at]),
+                (None, Some(from)) => self.kept_of[*from].map(|at| &self.kept.units[at]),
+                _ => None,
+            };
+            if let Some(changed) = changed {
+                piece.content = Cow::Borrowed(changed.content);
+            }
+        }
         pieces
+    }
+
+    /// Whether a unit that one side moved goes there with what the other changed of it.
+    fn goes_along(&self, at: usize, [kept, replayed]: &[Moves; 2]) -> bool {
+        (kept.units.contains(&at) && self.replayed_of[at].is_some())
+            || (replayed.units.contains(&at) && self.kept_of[at].is_some())
     }
 
     /// What both sides inserted before a unit of the common text.
@@ -209,6 +233,34 @@ impl<'a> Sides<'a> {
             Level::Sentences if run_together(&last.content, &next.content) => " ",
             Level::Sentences => "",
         }
+    }
+}
+
+/// What a side moved: units of the common text that it has elsewhere, letter for letter.
+struct Moves {
+    units: HashSet<usize>,
+    /// By the side's unit, the unit of the common text.
+    from: HashMap<usize, usize>,
+}
+
+impl Moves {
+    fn of(base: &Doc<'_>, side: &Doc<'_>, of: &Alignment) -> Moves {
+        let mut gone: HashMap<&str, Option<usize>> = HashMap::new();
+        let unmatched = (0..of.len()).filter(|at| of[*at].is_none());
+        for at in unmatched.filter(|at| has_word(base.units[*at].content)) {
+            let place = gone.entry(base.units[at].content);
+            place.and_modify(|other| *other = None).or_insert(Some(at));
+        }
+        let mut come: HashMap<usize, Option<usize>> = HashMap::new();
+        if !gone.is_empty() {
+            for at in gaps(of, side.units.len()).into_iter().flat_map(|(_, run)| run) {
+                if let Some(Some(from)) = gone.get(side.units[at].content) {
+                    come.entry(*from).and_modify(|other| *other = None).or_insert(Some(at));
+                }
+            }
+        }
+        let moved = || come.iter().filter_map(|(from, at)| Some(((*at)?, *from)));
+        Moves { units: moved().map(|(_, from)| from).collect(), from: moved().collect() }
     }
 }
 

@@ -115,7 +115,7 @@ impl Maker {
         Line { id, indent, words, joined, end, blank }
     }
 
-    /// Edits lines; tells which were touched.
+    /// Edits lines.
     fn edit(&mut self, lines: &mut Vec<Line>) {
         let at = self.dice.below(lines.len().max(1)).min(lines.len().saturating_sub(1));
         match self.dice.below(6) {
@@ -186,21 +186,34 @@ fn judge(
     let is_told = |text: &String| text.trim() != "}";
     let merged_lines: Vec<String> = merged_lines.into_iter().filter(is_told).collect();
     let count = |text: &str| merged_lines.iter().filter(|l| *l == text).count();
-    let find = |side: &[Line], id: usize| side.iter().find(|l| l.id == id).map(Line::text);
-    let mut wanted: Vec<String> = Vec::new();
+    let find = |side: &[Line], id: usize| side.iter().find(|l| l.id == id).cloned();
+    let (mut wanted, mut survivors) = (Vec::new(), Vec::new());
+    // Whether more may stand than is wanted: where both changed one line.
     let mut both = false;
     for line in base {
         let old = line.text();
-        match (find(kept, line.id), find(replayed, line.id)) {
-            (Some(k), Some(r)) if k == old || k == r => wanted.push(r),
-            (Some(k), Some(r)) if r == old => wanted.push(k),
-            (Some(_), Some(_)) => both = true,
-            (Some(one), None) | (None, Some(one)) if one != old => wanted.push(one),
-            _ => {}
-        }
+        let (k, r) = (find(kept, line.id), find(replayed, line.id));
+        let lines = (k.as_ref(), r.as_ref());
+        let stands = match (lines.0.map(Line::text), lines.1.map(Line::text)) {
+            (Some(k), Some(r)) if k == old || k == r => r,
+            (Some(k), Some(r)) if r == old => k,
+            (Some(_), Some(_)) => {
+                match lines.0.zip(lines.1).and_then(|(k, r)| combined(line, k, r)) {
+                    Some(line) => line,
+                    _ => {
+                        both = true;
+                        continue;
+                    }
+                }
+            }
+            (Some(one), None) | (None, Some(one)) if one != old => one,
+            _ => continue,
+        };
+        survivors.push(stands.clone());
+        wanted.push(stands);
     }
+    survivors.retain(is_told);
     wanted.retain(is_told);
-    let survivors = wanted.clone();
     for side in [kept, replayed] {
         wanted.extend(
             side.iter()
@@ -225,7 +238,51 @@ fn judge(
     if let Some(lost) = survivors.iter().find(|text| !rest.any(|line| line == *text)) {
         return Some(format!("{lost:?} is out of order"));
     }
-    breaks(kind, base, kept, replayed, merged)
+    order(base, kept, replayed, &merged_lines)
+        .or_else(|| breaks(kind, base, kept, replayed, merged))
+}
+
+/// A line of which both changed words, not the same ones.
+fn combined(base: &Line, kept: &Line, replayed: &Line) -> Option<String> {
+    let lines = [base, kept, replayed];
+    if lines.iter().any(|line| line.words.len() != base.words.len()) {
+        return None;
+    }
+    let mut merged = base.clone();
+    let mut last = None;
+    for (at, old) in base.words.iter().enumerate() {
+        let side = match (&kept.words[at], &replayed.words[at]) {
+            (k, r) if k == old && r == old => continue,
+            (k, r) if k != old && r != old => return None,
+            (k, _) if k != old => 0,
+            _ => 1,
+        };
+        if last.is_some_and(|(before, other)| before + 2 > at && other != side) {
+            return None;
+        }
+        last = Some((at, side));
+        merged.words[at] = lines[side + 1].words[at].clone();
+    }
+    Some(merged.text())
+}
+
+/// What stands in a side in some order stands in it in the result.
+fn order(base: &[Line], kept: &[Line], replayed: &[Line], merged: &[String]) -> Option<String> {
+    let all = || base.iter().chain(kept).chain(replayed);
+    let is_clear =
+        |line: &&Line| !all().any(|other| other.id != line.id && other.text() == line.text());
+    for side in [kept, replayed] {
+        let places = side.iter().filter(is_clear).filter_map(|line| {
+            let text = line.text();
+            let place = merged.iter().position(|other| *other == text)?;
+            Some((place, text))
+        });
+        let places: Vec<_> = places.collect();
+        if let Some(pair) = places.windows(2).find(|pair| pair[0].0 > pair[1].0) {
+            return Some(format!("{:?} stands before {:?}", pair[1].1, pair[0].1));
+        }
+    }
+    None
 }
 
 /// Breaks: two lines that stand side by side in both sides, and one of them as it was, are parted as
