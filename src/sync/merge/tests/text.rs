@@ -266,7 +266,8 @@ fn text() -> impl Strategy<Value = String> {
 fn words_of(text: &str) -> Vec<String> {
     use unicode_normalization::UnicodeNormalization;
     use unicode_segmentation::UnicodeSegmentation;
-    let nfc: String = text.nfc().collect();
+    // A full stop between two words makes one of them.
+    let nfc: String = text.replace('.', " ").nfc().collect();
     nfc.split_word_bounds()
         .filter(|word| word.chars().any(|c| c.is_alphanumeric() || c > '\u{3000}'))
         .map(str::to_owned)

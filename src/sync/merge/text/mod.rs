@@ -30,8 +30,9 @@ const MAX_WORD_BYTES: usize = 1 << 20;
 /// - what parts two lines (a line break, blank lines) merges on its own.
 ///
 /// The result depends on nothing but the three texts (docs/protocol.md, section 7, **Texts**).
-/// The cost is bounded: see [`MAX_WORD_BYTES`] and the limits of comparing lines with lines, above
-/// which a changed line counts as deleted, and another as inserted.
+/// The cost is bounded: of a line that both changed and whose versions have more than a mebibyte
+/// together, both stand; of very many changed lines only those that stand near each other are
+/// compared, and one that is not found again counts as deleted, and another as inserted.
 pub fn merge_text(base: &str, kept: &str, replayed: &str) -> String {
     TextMerge::new(base, kept).merge(replayed)
 }

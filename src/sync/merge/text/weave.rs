@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::align::Alignment;
 use super::breaks::{Endings, is_narrower, widest};
 use super::pair::is_made_of;
-use super::unit::{Doc, Level, has_word, is_same};
+use super::unit::{Doc, Level, has_word, is_same, is_spaceless};
 use super::words::run_together;
 
 /// Merges the contents of a unit that both sides changed: of the common text, the text that stays
@@ -228,10 +228,11 @@ impl<'a> Sides<'a> {
 
     /// What parts two units of which neither text tells.
     fn usual(&self, last: &Piece<'_>, next: &Piece<'_>) -> &'static str {
+        let ends = [last.content.chars().next_back(), next.content.chars().next()];
         match self.base.level {
             Level::Lines => "\n",
-            Level::Sentences if run_together(&last.content, &next.content) => " ",
-            Level::Sentences => "",
+            Level::Sentences if ends.into_iter().flatten().all(is_spaceless) => "",
+            Level::Sentences => " ",
         }
     }
 }

@@ -162,29 +162,29 @@ fn render(kind: Kind, lines: &[Line], ending: &str) -> String {
     out.replace('\n', ending)
 }
 
-/// What is wrong with a merge, where something is.
-fn judge(
-    kind: Kind,
-    base: &[Line],
-    kept: &[Line],
-    replayed: &[Line],
-    merged: &str,
-) -> Option<String> {
-    let merged_lines: Vec<String> = match kind {
-        Kind::Prose => merged
-            .split_inclusive('.')
-            .map(|s| s.trim().to_owned())
-            .filter(|s| !s.is_empty())
-            .collect(),
-        _ => merged
-            .lines()
-            .filter(|l| !l.trim().is_empty())
-            .map(|l| l.trim_end().to_owned())
-            .collect(),
+/// Which of many brackets was meant cannot be told from the texts.
+fn is_told(text: &str) -> bool {
+    text.trim() != "}"
+}
+
+/// The lines of a merged text, or its sentences.
+fn told(kind: Kind, merged: &str) -> Vec<String> {
+    let parts: Vec<&str> = match kind {
+        Kind::Prose => merged.split_inclusive('.').map(str::trim).collect(),
+        _ => merged.lines().map(str::trim_end).collect(),
     };
-    // Which of many brackets was meant cannot be told from the texts.
-    let is_told = |text: &String| text.trim() != "}";
-    let merged_lines: Vec<String> = merged_lines.into_iter().filter(is_told).collect();
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .filter(|part| is_told(part))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What is wrong with a merge, where something is.
+fn judge(kind: Kind, lines: [&[Line]; 3], merged: &str) -> Option<String> {
+    let [base, kept, replayed] = lines;
+    let merged_lines = told(kind, merged);
     let count = |text: &str| merged_lines.iter().filter(|l| *l == text).count();
     let find = |side: &[Line], id: usize| side.iter().find(|l| l.id == id).cloned();
     let (mut wanted, mut survivors) = (Vec::new(), Vec::new());
@@ -193,18 +193,14 @@ fn judge(
     for line in base {
         let old = line.text();
         let (k, r) = (find(kept, line.id), find(replayed, line.id));
-        let lines = (k.as_ref(), r.as_ref());
-        let stands = match (lines.0.map(Line::text), lines.1.map(Line::text)) {
+        let combined = k.as_ref().zip(r.as_ref()).and_then(|(k, r)| combined(line, k, r));
+        let stands = match (k.as_ref().map(Line::text), r.as_ref().map(Line::text)) {
             (Some(k), Some(r)) if k == old || k == r => r,
             (Some(k), Some(r)) if r == old => k,
             (Some(_), Some(_)) => {
-                match lines.0.zip(lines.1).and_then(|(k, r)| combined(line, k, r)) {
-                    Some(line) => line,
-                    _ => {
-                        both = true;
-                        continue;
-                    }
-                }
+                both |= combined.is_none();
+                let Some(line) = combined else { continue };
+                line
             }
             (Some(one), None) | (None, Some(one)) if one != old => one,
             _ => continue,
@@ -212,14 +208,14 @@ fn judge(
         survivors.push(stands.clone());
         wanted.push(stands);
     }
-    survivors.retain(is_told);
-    wanted.retain(is_told);
+    survivors.retain(|text| is_told(text));
+    wanted.retain(|text| is_told(text));
     for side in [kept, replayed] {
         wanted.extend(
             side.iter()
                 .filter(|l| base.iter().all(|b| b.id != l.id))
                 .map(Line::text)
-                .filter(is_told),
+                .filter(|text| is_told(text)),
         );
     }
     for text in &wanted {
@@ -335,7 +331,7 @@ fn case(kind: Kind, seed: u64) -> Option<String> {
     let ending = if maker.dice.below(8) == 0 { "\r\n" } else { "\n" };
     let texts = [&base, &kept, &replayed].map(|lines| render(kind, lines, ending));
     let merged = merge_text(&texts[0], &texts[1], &texts[2]);
-    let wrong = judge(kind, &base, &kept, &replayed, &merged)?;
+    let wrong = judge(kind, [&base, &kept, &replayed], &merged)?;
     let [base, kept, replayed] = texts;
     Some(format!(
         "{kind:?} {seed}: {wrong}\n--- base\n{base}\n--- kept\n{kept}\n--- replayed\n{replayed}\n--- merged\n{merged}\n"
