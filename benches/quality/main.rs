@@ -51,8 +51,8 @@ fn bench(args: &Args) {
         for nth in 0..args.cases {
             let seed = seed_of(args.seed, kind, nth);
             let case = Case::new(kind, seed);
-            let [base, kept, replayed] = [&case.base, &case.kept, &case.replayed]
-                .map(judge_common::Doc::text);
+            let [base, kept, replayed] =
+                [&case.base, &case.kept, &case.replayed].map(judge_common::Doc::text);
             row.ours.add(seed, &case, &merge_text(&base, &kept, &replayed));
             if has_git {
                 match git_merge(dir.path(), &[&kept, &base, &replayed]) {

@@ -90,7 +90,7 @@ fn both(case: &Case, base: &Line, result: &Lines, wrong: &mut Vec<&'static str>)
         return;
     };
     let is_one = |(text, _): &(String, String)| {
-        super::rules::is_both_changed(Some(base), &kept, &replayed, text)
+        super::words::is_both_changed(Some(base), &kept, &replayed, text)
     };
     let stands = |side: &Line| result.lines.iter().any(|(line, _)| *line == side.text());
     if !result.lines.iter().any(is_one) && !(stands(&kept) && stands(&replayed)) {

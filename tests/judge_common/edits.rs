@@ -44,8 +44,9 @@ const OF_PROSE: [(usize, Edit); 5] = [
 pub fn sides(base: &Doc, random: &mut Random) -> (Doc, Doc) {
     let mut count = 0;
     let mut docs = [base.clone(), base.clone()];
-    for (mark, doc) in docs.iter_mut().enumerate() {
-        let mut side = Side { doc, mark, count: &mut count, random };
+    for mark in 0..2 {
+        let other = (mark == 1).then(|| docs[0].clone());
+        let mut side = Side { doc: &mut docs[mark], other, mark, count: &mut count, random };
         for _ in 0..side.random.within(1, 5) {
             side.edit();
         }
@@ -65,6 +66,8 @@ pub fn sides(base: &Doc, random: &mut Random) -> (Doc, Doc) {
 
 struct Side<'a> {
     doc: &'a mut Doc,
+    /// What the other side made of the text, where it edited before.
+    other: Option<Doc>,
     /// Which of a script's marks its words bear.
     mark: usize,
     count: &'a mut usize,
@@ -124,15 +127,19 @@ impl Side<'_> {
 
     fn change_word(&mut self, at: usize) {
         let line = &self.doc.lines[at];
-        let places: Vec<usize> = (0..line.words.len())
-            .filter(|place| line.words[*place].text.chars().any(|c| !c.is_ascii_punctuation()))
-            .collect();
+        let may = |place: &usize| {
+            let word = &line.words[*place];
+            is_word(word, self.doc.script) && self.other_has(&line.words[*place..=*place])
+        };
+        let places: Vec<usize> = (0..line.words.len()).filter(may).collect();
         if places.is_empty() {
             return;
         }
         let place = *self.random.pick(&places);
-        let (text, id) = (self.unique(), Id::New(self.next()));
-        replace(&mut self.doc.lines[at].words[place], text, id, self.doc.script);
+        let (text, new) = (self.unique(), Id::New(self.next()));
+        let word = &mut self.doc.lines[at].words[place];
+        let id = if matches!(word.id, Id::New(_)) { word.id } else { new };
+        *word = Word { id, text, glue: word.glue };
     }
 
     /// One to three words, of which each is new, or a sentence that begins with a new one.
@@ -169,10 +176,19 @@ impl Side<'_> {
         let line = &self.doc.lines[at];
         let ends = |word: &Word| match self.doc.script.stop {
             "" => word.glue == self.doc.script.gap,
-            stop => word.text.ends_with(stop),
+            stop => word.text == stop,
         };
         let after = |place: &usize| *place == 0 || ends(&line.words[place - 1]);
         (0..line.words.len()).filter(after).collect()
+    }
+
+    /// Whether the other side left these words of one line of prose. What becomes of a sentence that
+    /// one side deletes and the other changes is no rule of lines, and none that a judge knows.
+    fn other_has(&self, words: &[Word]) -> bool {
+        let Some(other) = &self.other else { return true };
+        let left = |word: &Word| other.lines[0].words.iter().any(|other| other.id == word.id);
+        self.doc.kind != Kind::Prose
+            || words.iter().all(|word| matches!(word.id, Id::New(_)) || left(word))
     }
 
     fn delete_sentence(&mut self, at: usize) {
@@ -182,7 +198,10 @@ impl Side<'_> {
         }
         let which = self.random.below(starts.len());
         starts.push(self.doc.lines[at].words.len());
-        self.doc.lines[at].words.drain(starts[which]..starts[which + 1]);
+        let sentence = starts[which]..starts[which + 1];
+        if self.other_has(&self.doc.lines[at].words[sentence.clone()]) {
+            self.doc.lines[at].words.drain(sentence);
+        }
     }
 
     fn new_line(&mut self, prefix: String) -> Line {
@@ -244,13 +263,9 @@ impl Side<'_> {
     }
 }
 
-/// Another word in the place of this one; the marks at its end stay.
-fn replace(word: &mut Word, text: String, id: Id, script: &Script) {
-    let bare = word.text.trim_end_matches(|c: char| {
-        c.is_ascii_punctuation() || (!script.stop.is_empty() && script.stop.contains(c))
-    });
-    word.text = text + &word.text[bare.len()..];
-    word.id = id;
+/// Whether it is a word, not a sign beside words.
+fn is_word(word: &Word, script: &Script) -> bool {
+    word.text != script.stop && word.text.chars().any(|c| !c.is_ascii_punctuation())
 }
 
 /// Inserts a line. Where blank lines follow the line before it, it `joins` that line's block, or
@@ -280,9 +295,9 @@ fn change_alike(docs: &mut [Doc; 2], count: &mut usize, random: &mut Random) {
             continue;
         };
         for (at, word) in line.words.iter().enumerate() {
-            let is_plain = word.text.chars().any(|c| !c.is_ascii_punctuation());
+            let is_word = is_word(word, docs[0].script);
             let other = docs[1].lines[replayed].words.iter().position(|other| other.id == word.id);
-            if let (Some(other), Id::Base(_), true) = (other, word.id, is_plain) {
+            if let (Some(other), Id::Base(_), true) = (other, word.id, is_word) {
                 places.push([(kept, at), (replayed, other)]);
             }
         }
@@ -295,7 +310,8 @@ fn change_alike(docs: &mut [Doc; 2], count: &mut usize, random: &mut Random) {
     for (doc, (line, word)) in docs.iter_mut().zip(places) {
         let script = if doc.kind == Kind::Code { &LATIN } else { doc.script };
         let (text, id) = (script.unique(BOTH, *count), Id::New(*count));
-        replace(&mut doc.lines[*line].words[*word], text, id, doc.script);
+        let word = &mut doc.lines[*line].words[*word];
+        *word = Word { id, text, glue: word.glue };
     }
 }
 
@@ -312,7 +328,7 @@ fn insert_alike(docs: &mut [Doc; 2], count: &mut usize, random: &mut Random) {
         let at = doc.lines.iter().position(|line| line.id == id).expect("both left the line");
         let made = made.get_or_insert_with(|| {
             let prefix = doc.lines[at].prefix.replace("// ", "");
-            Side { doc: &mut doc.clone(), mark: BOTH, count, random }.new_line(prefix)
+            Side { doc: &mut doc.clone(), other: None, mark: BOTH, count, random }.new_line(prefix)
         });
         insert(doc, Some(at), made.clone(), true);
     }

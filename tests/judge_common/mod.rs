@@ -10,6 +10,7 @@ mod random;
 mod rules;
 mod scripts;
 mod text;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use super::Case;
 use super::diagnosis;
 use super::matching::{From, Part, Rules, is_woven};
-use super::text::{Doc, Id, Line, Word};
+use super::text::{Doc, Id, Line};
+use super::words::{is_both_changed, is_close};
 
 /// Names the rules that a result breaks; none where it is right.
 pub fn judge(case: &Case, merged: &str) -> Vec<&'static str> {
@@ -112,8 +113,6 @@ struct Expected<'a> {
     of_replayed: Vec<Id>,
     /// Common lines that were changed too much to say where a line beside them stands.
     rewritten: Vec<Id>,
-    result: Option<&'a Lines>,
-    minds_breaks: bool,
 }
 
 impl<'a> Expected<'a> {
@@ -132,16 +131,7 @@ impl<'a> Expected<'a> {
     fn new(case: &'a Case, twice: &[Id]) -> Expected<'a> {
         let [base, kept, replayed] = [&case.base, &case.kept, &case.replayed].map(Version::new);
         let (of_kept, of_replayed, rewritten) = Default::default();
-        let mut expected = Expected {
-            base,
-            kept,
-            replayed,
-            of_kept,
-            of_replayed,
-            rewritten,
-            result: None,
-            minds_breaks: true,
-        };
+        let mut expected = Expected { base, kept, replayed, of_kept, of_replayed, rewritten };
         for id in expected.base.order.clone() {
             let changes = [&expected.kept, &expected.replayed].map(|side| side.line(id));
             let common = expected.base.line(id);
@@ -193,29 +183,10 @@ impl<'a> Expected<'a> {
         side.order.iter().filter(stands).copied().collect()
     }
 
-    fn accepts(&self, result: &'a Lines, minds_breaks: bool) -> bool {
-        if !result.head.is_empty() && minds_breaks {
-            return false;
-        }
-        let [base, kept, replayed] =
-            [&self.base, &self.kept, &self.replayed].map(|version| Version {
-                lines: version.lines.clone(),
-                order: version.order.clone(),
-                end: version.end,
-            });
-        let (of_kept, of_replayed) = (self.of_kept.clone(), self.of_replayed.clone());
-        let rewritten = self.rewritten.clone();
-        let with = Expected {
-            base,
-            kept,
-            replayed,
-            of_kept,
-            of_replayed,
-            rewritten,
-            result: Some(result),
-            minds_breaks,
-        };
-        is_woven(&with.of_kept, &with.of_replayed, &with)
+    fn accepts(&self, result: &Lines, minds_breaks: bool) -> bool {
+        let against = Against { expected: self, result, minds_breaks };
+        (result.head.is_empty() || !minds_breaks)
+            && is_woven(&self.of_kept, &self.of_replayed, &against)
     }
 
     /// Whether a line of the result is what the part should be.
@@ -267,152 +238,55 @@ impl<'a> Expected<'a> {
     }
 }
 
-impl Rules for Expected<'_> {
+impl Expected<'_> {
+    /// Whether both sides put these lines at one place, and the common lines at both ends of it are
+    /// still there to tell.
+    fn is_one_place(&self, kept: Id, replayed: Id) -> bool {
+        let common = self.base.order.len();
+        let gap = self.kept.gap(kept, common);
+        let is_firm = |place: usize| !self.rewritten.contains(&Id::Base(place));
+        gap == self.replayed.gap(replayed, common)
+            && gap.is_some_and(|(after, before)| after.is_none_or(is_firm) && is_firm(before))
+    }
+}
+
+struct Against<'e> {
+    expected: &'e Expected<'e>,
+    result: &'e Lines,
+    minds_breaks: bool,
+}
+
+impl Rules for Against<'_> {
     fn step(&self, at: usize, prev: Option<Part>, part: Part) -> Option<usize> {
-        let lines = &self.result?.lines;
-        let (text, _) = lines.get(at)?;
-        if !self.is_line(text, part) {
+        let lines = &self.result.lines;
+        if !self.expected.is_line(&lines.get(at)?.0, part) {
             return None;
         }
-        if let Some((prev, _)) = prev
-            && self.minds_breaks
-            && prev != part.0
-            && !self.may_part_lines(prev, part.0, &lines[at - 1].1)
-        {
-            return None;
-        }
-        Some(at + 1)
+        let stands = match prev {
+            Some((prev, _)) if self.minds_breaks && prev != part.0 => {
+                self.expected.may_part_lines(prev, part.0, &lines[at - 1].1)
+            }
+            _ => true,
+        };
+        stands.then_some(at + 1)
     }
 
     fn ends(&self, at: usize, prev: Option<Part>) -> bool {
-        let Some(result) = self.result else { return false };
-        if at != result.lines.len() {
-            return false;
-        }
-        match (prev, result.lines.last()) {
-            (Some(part), Some((_, breaks))) if self.minds_breaks => self.may_end(part, breaks),
-            _ => true,
-        }
+        at == self.result.lines.len()
+            && match (prev, self.result.lines.last()) {
+                (Some(part), Some((_, breaks))) if self.minds_breaks => {
+                    self.expected.may_end(part, breaks)
+                }
+                _ => true,
+            }
     }
 
     fn waits(&self, kept: Id, replayed: Id) -> bool {
-        let common = self.base.order.len();
         let is_new = |id: Id| matches!(id, Id::New(_));
-        if !is_new(kept) || !is_new(replayed) {
-            return false;
-        }
-        let gap = self.kept.gap(kept, common);
-        gap.is_some() && gap == self.replayed.gap(replayed, common) && self.is_firm(gap)
+        is_new(kept) && is_new(replayed) && self.expected.is_one_place(kept, replayed)
     }
 
     fn may_part(&self, both: Id) -> bool {
-        let common = self.base.order.len();
-        let gap = self.kept.gap(both, common);
-        let is_one_place = gap.is_some() && gap == self.replayed.gap(both, common);
-        matches!(both, Id::New(_)) && !(is_one_place && self.is_firm(gap))
+        matches!(both, Id::New(_)) && !self.expected.is_one_place(both, both)
     }
-}
-
-impl Expected<'_> {
-    /// Whether the common lines at both sides of a place are still there to tell the place.
-    fn is_firm(&self, gap: Option<(Option<usize>, usize)>) -> bool {
-        let is_firm = |place: usize| !self.rewritten.contains(&Id::Base(place));
-        gap.is_some_and(|(after, before)| after.is_none_or(is_firm) && is_firm(before))
-    }
-}
-
-/// Whether a line holds what both sides made of it, word by word.
-pub fn is_both_changed(base: Option<&Line>, kept: &Line, replayed: &Line, text: &str) -> bool {
-    let Some(base) = base else { return false };
-    let prefix = if kept.prefix == base.prefix { &replayed.prefix } else { &kept.prefix };
-    let Some(rest) = text.strip_prefix(prefix.as_str()) else { return false };
-    let (of_kept, of_replayed) = (runs(&kept.words), runs(&replayed.words));
-    let stays = |runs: &[(Id, String, &str)], other: &[(Id, String, &str)]| -> Vec<Id> {
-        let is_left = |id: &Id| matches!(id, Id::New(_)) || other.iter().any(|(o, ..)| o == id);
-        runs.iter().map(|(id, ..)| *id).filter(is_left).collect()
-    };
-    let (kept, replayed) = (stays(&of_kept, &of_replayed), stays(&of_replayed, &of_kept));
-    let words = of_kept.into_iter().chain(of_replayed).map(|(id, text, glue)| (id, (text, glue)));
-    is_woven(&kept, &replayed, &WordRules { words: words.collect(), rest })
-}
-
-/// The words of a line, those that one edit put in as one.
-fn runs(words: &[Word]) -> Vec<(Id, String, &str)> {
-    let mut runs: Vec<(Id, String, &str)> = Vec::new();
-    for word in words {
-        match runs.last_mut() {
-            Some((id, text, glue)) if *id == word.id && matches!(id, Id::New(_)) => {
-                *text += glue;
-                *text += &word.text;
-                *glue = word.glue;
-            }
-            _ => runs.push((word.id, word.text.clone(), word.glue)),
-        }
-    }
-    runs
-}
-
-struct WordRules<'a> {
-    words: HashMap<Id, (String, &'a str)>,
-    rest: &'a str,
-}
-
-impl Rules for WordRules<'_> {
-    fn step(&self, at: usize, prev: Option<Part>, (id, _): Part) -> Option<usize> {
-        let glue = prev.map_or("", |(prev, _)| self.words[&prev].1);
-        let rest = self.rest[at..].strip_prefix(glue)?.strip_prefix(self.words[&id].0.as_str())?;
-        Some(self.rest.len() - rest.len())
-    }
-
-    fn ends(&self, at: usize, _: Option<Part>) -> bool {
-        at == self.rest.len()
-    }
-
-    fn waits(&self, _: Id, _: Id) -> bool {
-        false
-    }
-
-    fn may_part(&self, _: Id) -> bool {
-        false
-    }
-}
-
-/// Whether two versions of a line share half of their words or more, however words are told apart.
-fn is_close(one: &str, two: &str) -> bool {
-    let by_space = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let ways: [&dyn Fn(&str) -> Vec<String>; 2] = [&by_space, &small_words];
-    ways.iter().all(|words| {
-        let (one, two) = (words(one), words(two));
-        2 * shared(&one, &two) >= one.len().max(two.len())
-    })
-}
-
-/// Letters and digits that stand together, and in scripts that part no words each sign alone.
-fn small_words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut goes_on = false;
-    for c in text.chars() {
-        let alone = matches!(u32::from(c), 0x0E00..=0x0E7F | 0x3000..=0x30FF | 0x4E00..=0x9FFF);
-        match words.last_mut() {
-            Some(word) if goes_on && !alone && c.is_alphanumeric() => word.push(c),
-            _ if c.is_alphanumeric() || alone => words.push(c.to_string()),
-            _ => {}
-        }
-        goes_on = c.is_alphanumeric() && !alone;
-    }
-    words
-}
-
-/// How many words stand in both, in one order.
-fn shared(one: &[String], two: &[String]) -> usize {
-    let mut row = vec![0; two.len() + 1];
-    for word in one {
-        let mut diagonal = 0;
-        for (at, other) in two.iter().enumerate() {
-            let above = row[at + 1];
-            row[at + 1] = if word == other { diagonal + 1 } else { above.max(row[at]) };
-            diagonal = above;
-        }
-    }
-    row[two.len()]
 }

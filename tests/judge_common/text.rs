@@ -130,7 +130,7 @@ fn push(doc: &mut Doc, prefix: &str, words: Vec<Word>, breaks: usize) {
 
 fn paragraphs(doc: &mut Doc, random: &mut Random) {
     let wrapped = random.chance(15);
-    for _ in 0..random.within(3, 8) {
+    for _ in 0..random.within(4, 12) {
         let lines = if wrapped { random.within(1, 3) } else { 1 };
         for line in 1..=lines {
             let sentences = random.within(1, 2);
@@ -152,7 +152,7 @@ fn list(doc: &mut Doc, random: &mut Random) {
         let breaks = if random.chance(40) { 2 } else { 1 };
         push(doc, "", title, breaks);
     }
-    for nth in 1..=random.within(4, 12) {
+    for nth in 1..=random.within(5, 20) {
         let prefix = match mark {
             "1. " => format!("{nth}. "),
             "- [ ] " if random.chance(30) => "- [x] ".to_owned(),
@@ -165,7 +165,7 @@ fn list(doc: &mut Doc, random: &mut Random) {
 
 /// Functions with blocks, so that `}`, `else` and blank lines stand many times.
 fn code(doc: &mut Doc, random: &mut Random) {
-    for _ in 0..random.within(1, 3) {
+    for _ in 0..random.within(1, 4) {
         if random.chance(40) {
             let script = random.weighted(&scripts::ALL);
             let comment = words(script, random, 2, 5);
@@ -209,18 +209,27 @@ fn statement(random: &mut Random) -> Vec<Word> {
     }
 }
 
-/// Words parted by spaces.
+/// Words parted by spaces, and the signs before, between and after them.
 pub fn plain(text: &str) -> Vec<Word> {
-    let word = |text: &str| Word { id: Id::Base(0), text: text.to_owned(), glue: " " };
-    text.split(' ').map(word).collect()
+    let is_sign = |c: char| c.is_ascii_punctuation() && c != '\'' && c != '-';
+    let mut words: Vec<Word> = Vec::new();
+    for part in text.split(' ') {
+        let mut was_sign = None;
+        for c in part.chars() {
+            match words.last_mut() {
+                Some(word) if was_sign == Some(is_sign(c)) => word.text.push(c),
+                _ => words.push(Word { id: Id::Base(0), text: c.into(), glue: "" }),
+            }
+            was_sign = Some(is_sign(c));
+        }
+        if let Some(word) = words.last_mut() {
+            word.glue = " ";
+        }
+    }
+    words
 }
 
-pub fn words(
-    script: &'static Script,
-    random: &mut Random,
-    first: usize,
-    last: usize,
-) -> Vec<Word> {
+pub fn words(script: &'static Script, random: &mut Random, first: usize, last: usize) -> Vec<Word> {
     let one = |random: &mut Random| Word {
         id: Id::Base(0),
         text: (*random.pick(script.words)).to_owned(),
@@ -229,21 +238,20 @@ pub fn words(
     (0..random.within(first, last)).map(|_| one(random)).collect()
 }
 
-fn sentence(
-    script: &'static Script,
-    random: &mut Random,
-    first: usize,
-    last: usize,
-) -> Vec<Word> {
+fn sentence(script: &'static Script, random: &mut Random, first: usize, last: usize) -> Vec<Word> {
     let mut words = words(script, random, first, last);
     end_sentence(script, &mut words);
     words
 }
 
-/// Makes the last word end a sentence.
-pub fn end_sentence(script: &'static Script, words: &mut [Word]) {
-    if let Some(last) = words.last_mut() {
-        last.text += script.stop;
+/// Ends a sentence after the last word, by a stop that is a word of its own.
+pub fn end_sentence(script: &'static Script, words: &mut Vec<Word>) {
+    let Some(last) = words.last_mut() else { return };
+    if script.stop.is_empty() {
         last.glue = script.gap;
+        return;
     }
+    last.glue = "";
+    let id = last.id;
+    words.push(Word { id, text: script.stop.to_owned(), glue: script.gap });
 }
