@@ -15,7 +15,7 @@ use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::sync::merge::Merge;
 
 use super::listed::{holds, overwritten};
-use super::path::{self, Path, Step, get, identity, with};
+use super::path::{self, Path, Step, get, identity, is_told_apart, with};
 use super::world::{BOOKKEEPING, History, World};
 
 pub const UNLISTED: &str = "a value gave way and is not listed";
@@ -186,7 +186,7 @@ impl Judge<'_> {
             return self.wrong(UNLISTED, path);
         }
         if let Some(by) = identity(&[&common, kept, replayed]) {
-            if identity(&[&result]) != Some(by) {
+            if !is_told_apart(&result, by) {
                 return self.wrong(LIST, path);
             }
             let mut ids: Vec<&Value> = Vec::new();

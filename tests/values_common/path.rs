@@ -51,12 +51,13 @@ pub fn text(path: &[Step]) -> String {
 
 /// By which key the elements of these arrays are told apart, where they are.
 pub fn identity(arrays: &[&[Value]]) -> Option<&'static str> {
-    ["id", "uuid"].into_iter().find(|by| {
-        arrays.iter().all(|array| {
-            let ids: Vec<&Value> = array.iter().filter_map(|element| element.get(*by)).collect();
-            ids.len() == array.len()
-                && ids.iter().all(|id| id.is_string() || id.is_number())
-                && (0..ids.len()).all(|at| !ids[..at].contains(&ids[at]))
-        })
-    })
+    ["id", "uuid"].into_iter().find(|by| arrays.iter().all(|array| is_told_apart(array, by)))
+}
+
+/// Whether every element is an object with a text or number under this key, each another.
+pub fn is_told_apart(array: &[Value], by: &str) -> bool {
+    let ids: Vec<&Value> = array.iter().filter_map(|element| element.get(by)).collect();
+    ids.len() == array.len()
+        && ids.iter().all(|id| id.is_string() || id.is_number())
+        && (0..ids.len()).all(|at| !ids[..at].contains(&ids[at]))
 }
