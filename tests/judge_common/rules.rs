@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use super::Case;
 use super::diagnosis;
 use super::matching::{From, Part, Rules, is_woven};
-use super::text::{Doc, Id, Line};
+use super::text::{Doc, Id, Line, joined};
 use super::words::{is_both_changed, is_close};
 
 /// Names the rules that a result breaks; none where it is right.
@@ -113,6 +113,8 @@ struct Expected<'a> {
     of_replayed: Vec<Id>,
     /// Common lines that were changed too much to say where a line beside them stands.
     rewritten: Vec<Id>,
+    /// Lines that stand twice, as each side has them.
+    twice: Vec<Id>,
 }
 
 impl<'a> Expected<'a> {
@@ -131,20 +133,22 @@ impl<'a> Expected<'a> {
     fn new(case: &'a Case, twice: &[Id]) -> Expected<'a> {
         let [base, kept, replayed] = [&case.base, &case.kept, &case.replayed].map(Version::new);
         let (of_kept, of_replayed, rewritten) = Default::default();
-        let mut expected = Expected { base, kept, replayed, of_kept, of_replayed, rewritten };
+        let twice = twice.to_vec();
+        let mut expected =
+            Expected { base, kept, replayed, of_kept, of_replayed, rewritten, twice };
         for id in expected.base.order.clone() {
             let changes = [&expected.kept, &expected.replayed].map(|side| side.line(id));
             let common = expected.base.line(id);
             let is_much = |side: Option<&Line>| {
                 let (Some(common), Some(side)) = (common, side) else { return true };
-                !is_close(&common.text(), &side.text())
+                !is_close(&joined(&common.words), &joined(&side.words))
             };
             if changes.into_iter().any(is_much) {
                 expected.rewritten.push(id);
             }
         }
-        expected.of_kept = expected.survivors(true, twice);
-        expected.of_replayed = expected.survivors(false, twice);
+        expected.of_kept = expected.survivors(true);
+        expected.of_replayed = expected.survivors(false);
         expected
     }
 
@@ -163,13 +167,13 @@ impl<'a> Expected<'a> {
     }
 
     /// What of a side's lines stands in the result, in order.
-    fn survivors(&self, is_kept: bool, twice: &[Id]) -> Vec<Id> {
+    fn survivors(&self, is_kept: bool) -> Vec<Id> {
         let (side, other) = match is_kept {
             true => (&self.kept, &self.replayed),
             false => (&self.replayed, &self.kept),
         };
         let stands = |id: &&Id| {
-            if matches!(id, Id::New(_)) || twice.contains(id) {
+            if matches!(id, Id::New(_)) || self.twice.contains(id) {
                 return true;
             }
             let much = self.rewritten.contains(id);
@@ -226,15 +230,10 @@ impl<'a> Expected<'a> {
         }
     }
 
-    fn may_end(&self, last: Part, breaks: &str) -> bool {
+    /// Whether the text may end in this. Where the sides end otherwise, either has it right.
+    fn may_end(&self, breaks: &str) -> bool {
         let (base, kept, replayed) = (self.base.end, self.kept.end, self.replayed.end);
-        match last.1 {
-            _ if kept == replayed => breaks == kept,
-            From::Kept => breaks == kept,
-            From::Replayed => breaks == replayed || kept != base && breaks == kept,
-            From::Both if kept == base => breaks == replayed,
-            From::Both => breaks == kept,
-        }
+        breaks == kept && kept != base || breaks == replayed && (replayed != base || kept == base)
     }
 }
 
@@ -274,9 +273,7 @@ impl Rules for Against<'_> {
     fn ends(&self, at: usize, prev: Option<Part>) -> bool {
         at == self.result.lines.len()
             && match (prev, self.result.lines.last()) {
-                (Some(part), Some((_, breaks))) if self.minds_breaks => {
-                    self.expected.may_end(part, breaks)
-                }
+                (Some(_), Some((_, breaks))) if self.minds_breaks => self.expected.may_end(breaks),
                 _ => true,
             }
     }
@@ -287,6 +284,9 @@ impl Rules for Against<'_> {
     }
 
     fn may_part(&self, both: Id) -> bool {
-        matches!(both, Id::New(_)) && !self.expected.is_one_place(both, both)
+        match both {
+            Id::Base(_) => self.expected.twice.contains(&both),
+            Id::New(_) => !self.expected.is_one_place(both, both),
+        }
     }
 }

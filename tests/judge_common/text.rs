@@ -109,6 +109,8 @@ pub fn generate(kind: Kind, random: &mut Random) -> Doc {
             push(&mut doc, "", words, 1);
         }
     }
+    // Of two equal lines side by side nobody can say which one went.
+    doc.lines.dedup_by(|line, before| line.text() == before.text());
     let end = usize::from(random.chance(70));
     let end = doc.breaks(end);
     if let Some(last) = doc.lines.last_mut() {
