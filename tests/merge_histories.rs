@@ -178,27 +178,30 @@ impl World {
         line
     }
 
-    /// The keys that a branch changed in some frame.
-    fn touched(&self, base: &Addr, tip: &Addr) -> HashSet<&'static str> {
+    /// When and in which frame a branch last changed the value of a key.
+    fn last_edit(&self, base: &Addr, tip: &Addr, key: &str) -> Option<(Moment, Addr)> {
         let mut prev = &self.frames[base];
-        let mut touched = HashSet::new();
+        let mut last = None;
         for frame in self.line(base, tip) {
-            touched.extend(KEYS.iter().filter(|key| frame.datum(key) != prev.datum(key)));
+            if frame.datum(key) != prev.datum(key) {
+                let data = frame.data.as_ref().unwrap().as_object().unwrap();
+                last = Some((Moment::of_data(data).unwrap(), frame.addr().unwrap()));
+            }
             prev = frame;
         }
-        touched
+        last
     }
 
-    fn touched_stones(&self, base: &Addr, tip: &Addr) -> HashSet<Addr> {
-        let has = |frame: &IbGib, stone: &Addr| frame.rel8d("see").any(|a| a == stone.as_str());
-        let mut prev = &self.frames[base];
-        let mut touched = HashSet::new();
-        for frame in self.line(base, tip) {
-            let changed = self.stones.iter().filter(|stone| has(frame, stone) != has(prev, stone));
-            touched.extend(changed.cloned());
-            prev = frame;
+    /// The tip whose value of a key stands: that of the side that alone changed it, or of the one
+    /// that changed it later.
+    fn winner<'a>(&self, base: &Addr, kept: &'a Addr, replayed: &'a Addr, key: &str) -> &'a Addr {
+        let at = |addr: &Addr| self.frames[addr].datum(key).cloned();
+        match (at(kept) == at(base), at(replayed) == at(base)) {
+            (true, _) => replayed,
+            (false, true) => kept,
+            _ if self.last_edit(base, replayed, key) > self.last_edit(base, kept, key) => replayed,
+            _ => kept,
         }
-        touched
     }
 
     /// Merges, checks what holds of every merge, and takes the result in.
@@ -225,6 +228,17 @@ impl World {
                 let is_in = |text: &String| text.split_whitespace().any(|other| other == word);
                 assert!(had.iter().any(is_in) || is_in(&new), "{word} not in {new:?}");
             }
+        }
+        merged
+    }
+
+    /// Merges two branches that stand on one frame, and checks where their words stand too. Where
+    /// one branch went on from below an earlier merge, that merge's frames are replayed one by one
+    /// beside the edits that it held, and what stood at one place may change its order.
+    fn merge_in_order(&mut self, base: &Addr, kept: &Addr, replayed: &Addr) -> Merge {
+        let merged = self.merge(base, kept, replayed);
+        for tip in [kept, replayed] {
+            check_order(&self.text(tip), &self.text(&merged.tip));
         }
         merged
     }
@@ -268,6 +282,38 @@ impl World {
     }
 }
 
+/// What of a side's words is in the result stands there in that side's order, and in paragraphs
+/// where that side has paragraphs. Only words that one edit wrote, and no other, can be followed.
+fn check_order(side: &str, merged: &str) {
+    let once = |text: &str, word: &str| text.split_whitespace().filter(|w| *w == word).count() == 1;
+    let is_of_one = |word: &&str| {
+        let count = word.strip_prefix('w').unwrap_or_default();
+        let is_new = !count.is_empty() && count.chars().all(|c| c.is_ascii_digit());
+        is_new || ["one", "two", "three", "four"].contains(word)
+    };
+    let words = side.split_whitespace().filter(is_of_one);
+    let words = words.filter(|word| once(side, word) && once(merged, word));
+    let place = |text: &str, word: &str| {
+        let before = |at: &usize| text[..*at].chars().next_back().is_none_or(char::is_whitespace);
+        let after =
+            |at: &usize| text[at + word.len()..].chars().next().is_none_or(char::is_whitespace);
+        let mut found = text.match_indices(word).map(|(at, _)| at);
+        found.find(|at| before(at) && after(at)).unwrap()
+    };
+    for (one, two) in words.clone().zip(words.skip(1)) {
+        let between = |text: &str| {
+            let (first, second) = (place(text, one), place(text, two));
+            assert!(first < second, "{one:?} stands after {two:?} in {merged:?}, not in {side:?}");
+            text[first..second].contains("\n\n")
+        };
+        let (in_side, in_merged) = (between(side), between(merged));
+        assert_eq!(
+            in_merged, in_side,
+            "a break between {one:?} and {two:?}: {merged:?} of {side:?}"
+        );
+    }
+}
+
 fn written(text: &str, edit: &Edit, unique: u64) -> String {
     match edit {
         Edit::Prepend => format!("w{unique} {text}"),
@@ -285,29 +331,29 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_one_side_edited_survives_and_the_replayed_edit_wins(
-        before in history(4), ours in history(8), theirs in history(8),
+    fn what_one_side_edited_survives_and_the_newer_edit_wins(
+        before in history(4), ours in history(8), theirs in history(8), replayed_first in any::<bool>(),
     ) {
         let (mut world, start) = World::new();
         let base = world.apply(&start, &before);
-        let kept = world.apply(&base, &ours);
-        let replayed = world.apply(&base, &theirs);
-        let merged = world.merge(&base, &kept, &replayed);
+        // The clock runs on, so the side that edits second has the newer edits.
+        let (kept, replayed) = if replayed_first {
+            let replayed = world.apply(&base, &theirs);
+            (world.apply(&base, &ours), replayed)
+        } else {
+            let kept = world.apply(&base, &ours);
+            (kept, world.apply(&base, &theirs))
+        };
+        let merged = world.merge_in_order(&base, &kept, &replayed);
         prop_assert_eq!(&merged.common, &base);
 
-        let (by_kept, by_replayed) = (world.touched(&base, &kept), world.touched(&base, &replayed));
         for key in KEYS.iter().filter(|key| !world.renamed.contains(**key)) {
-            let tip = if by_replayed.contains(key) { &replayed } else { &kept };
-            let expected = world.frames[tip].datum(key);
+            let expected = world.frames[world.winner(&base, &kept, &replayed, key)].datum(key);
             prop_assert_eq!(world.frames[&merged.tip].datum(key), expected, "key {}", key);
         }
-        for key in by_kept.difference(&by_replayed).filter(|key| !world.renamed.contains(**key)) {
-            prop_assert_eq!(world.frames[&merged.tip].datum(key), world.frames[&kept].datum(key));
-        }
-        let by_replayed = world.touched_stones(&base, &replayed);
         for stone in &world.stones {
             let has = |tip: &Addr| world.frames[tip].rel8d("see").any(|a| a == stone.as_str());
-            let tip = if by_replayed.contains(stone) { &replayed } else { &kept };
+            let tip = if has(&kept) == has(&base) { &replayed } else { &kept };
             prop_assert_eq!(has(&merged.tip), has(tip), "stone {}", stone);
         }
         let reported = merged.replayed.iter().map(|edit| &edit.frame)
@@ -327,12 +373,12 @@ proptest! {
         let (mut world, base) = World::new();
         let kept = world.apply(&base, &ours);
         let replayed = world.apply(&base, &theirs);
-        let first = world.merge(&base, &kept, &replayed);
+        let first = world.merge_in_order(&base, &kept, &replayed);
 
         // Both go on from the merge, and the roles change.
         let one = world.apply(&first.tip, &ours_later);
         let two = world.apply(&first.tip, &theirs_later);
-        let second = world.merge(&first.tip, &two, &one);
+        let second = world.merge_in_order(&first.tip, &two, &one);
         let reached = world.reach(&second.tip);
         for tip in [&kept, &replayed, &first.tip, &one, &two] {
             prop_assert!(reached.contains(tip), "{} is lost", tip);
