@@ -93,7 +93,8 @@ fn both(case: &Case, base: &Line, result: &Lines, wrong: &mut Vec<&'static str>)
         super::words::is_both_changed(Some(base), &kept, &replayed, text)
     };
     let stands = |side: &Line| result.lines.iter().any(|(line, _)| *line == side.text());
-    if !result.lines.iter().any(is_one) && !(stands(&kept) && stands(&replayed)) {
+    let may_stand = result.lines.iter().any(is_one) || (stands(&kept) && stands(&replayed));
+    if !may_stand {
         wrong.push(BOTH);
     }
 }

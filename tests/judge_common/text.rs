@@ -197,8 +197,10 @@ fn code(doc: &mut Doc, random: &mut Random) {
     }
 }
 
+const NAMES: [&str; 7] = ["count", "total", "item", "left", "right", "size", "path"];
+
 fn name(random: &mut Random) -> &'static str {
-    *random.pick(&["count", "total", "item", "left", "right", "size", "path"])
+    random.pick::<&str>(&NAMES)
 }
 
 fn statement(random: &mut Random) -> Vec<Word> {

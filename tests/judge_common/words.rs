@@ -84,12 +84,14 @@ impl Rules for WordRules<'_> {
 
 /// Whether two versions of a line share half of their words or more, however words are told apart.
 pub fn is_close(one: &str, two: &str) -> bool {
-    let by_space = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let ways: [&dyn Fn(&str) -> Vec<String>; 2] = [&by_space, &small_words];
-    ways.iter().all(|words| {
+    [by_space, small_words].into_iter().all(|words| {
         let (one, two) = (words(one), words(two));
         2 * shared(&one, &two) >= one.len().max(two.len())
     })
+}
+
+fn by_space(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Whether it is a letter or digit of a script that parts words by spaces.

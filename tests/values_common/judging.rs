@@ -326,10 +326,9 @@ impl Judge<'_> {
                 && new.common.is_none()
                 && renaming == (None, old.common)
                 && !self.sides[at].renames.is_empty();
-            if is_renamed && other.0.is_some() && other.1.is_none() {
-                if (old.result, new.result) != (None, other.0) {
-                    self.wrong(RENAMED, std::slice::from_ref(to));
-                }
+            let is_alone = other.0.is_some() && other.1.is_none();
+            if is_renamed && is_alone && (old.result, new.result) != (None, other.0) {
+                self.wrong(RENAMED, std::slice::from_ref(to));
             }
         }
     }
