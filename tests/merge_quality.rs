@@ -9,7 +9,7 @@ use sync_gib::sync::merge::merge_text;
 
 fn check(kind: Kind, cases: usize, most_percent: f64) {
     let run = run_seed(20_261_125);
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(4);
     for nth in 0..cases {
         let seed = seed_of(run, kind, nth);
         let case = Case::new(kind, seed);

@@ -17,14 +17,15 @@ use sync_gib::sync::merge::merge_text;
 struct Args {
     cases: usize,
     seed: u64,
-    shown: bool,
+    /// How many wrong cases of each kind are printed.
+    show: usize,
 }
 
-const USAGE: &str = "give --cases N, --seed N, --show (the first wrong cases of each kind, whole)";
+const USAGE: &str = "give --cases N, --seed N, --show N (wrong cases of each kind)";
 
 fn main() {
     let mut argv = std::env::args().skip(1);
-    let mut args = Args { cases: 600, seed: 1, shown: false };
+    let mut args = Args { cases: 600, seed: 1, show: 0 };
     let mut is_bench = false;
     while let Some(arg) = argv.next() {
         let mut number = || argv.next().and_then(|n| n.parse().ok()).expect(USAGE);
@@ -33,7 +34,7 @@ fn main() {
             "--bench" => is_bench = true,
             "--cases" => args.cases = number() as usize,
             "--seed" => args.seed = number(),
-            "--show" => args.shown = true,
+            "--show" => args.show = number() as usize,
             other => panic!("{other} is not known; {USAGE}"),
         }
     }
@@ -47,7 +48,8 @@ fn bench(args: &Args) {
     let has_git = Command::new("git").arg("--version").output().is_ok();
     let mut rows = Vec::new();
     for kind in Kind::ALL {
-        let mut row = Row { kind, ours: Tally::default(), git: Tally::default(), conflicts: 0 };
+        let tally = || Tally::new(args.show);
+        let mut row = Row { kind, ours: tally(), git: tally(), conflicts: 0 };
         for nth in 0..args.cases {
             let seed = seed_of(args.seed, kind, nth);
             let case = Case::new(kind, seed);
@@ -108,9 +110,7 @@ fn report(args: &Args, rows: &[Row], has_git: bool) {
             for (rule, count) in &tally.by_rule {
                 println!("{count:>8}  {rule}");
             }
-            if args.shown {
-                tally.shown.iter().for_each(|shown| println!("\n{shown}"));
-            }
+            tally.shown.iter().for_each(|shown| println!("\n{shown}"));
         }
     }
 }

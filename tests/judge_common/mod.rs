@@ -57,9 +57,14 @@ pub struct Tally {
     pub by_rule: BTreeMap<&'static str, usize>,
     /// The first few wrong ones, whole.
     pub shown: Vec<String>,
+    most_shown: usize,
 }
 
 impl Tally {
+    pub fn new(most_shown: usize) -> Tally {
+        Tally { most_shown, ..Tally::default() }
+    }
+
     /// Judges one result.
     pub fn add(&mut self, seed: u64, case: &Case, merged: &str) {
         self.cases += 1;
@@ -71,7 +76,7 @@ impl Tally {
         for rule in &wrong {
             *self.by_rule.entry(rule).or_default() += 1;
         }
-        if self.shown.len() < 4 {
+        if self.shown.len() < self.most_shown {
             self.shown.push(format!("case {seed}, {}", case.show(merged, &wrong)));
         }
     }
