@@ -28,8 +28,7 @@ pub(super) fn finish(
     run: Run<'_>,
 ) -> Result<Merge, MergeError> {
     let orphan = need(frames, replayed, "the merge")?;
-    let made = run.made_frames();
-    let Run { tip, mut new, replayed: edits, unreplayed, overwritten, .. } = run;
+    let Run { tip, mut new, made, replayed: edits, unreplayed, overwritten, .. } = run;
 
     let lists = chunks(branches, &edits, &unreplayed, &overwritten);
     let mut stones = info(branches, kept, replayed, lists)?;

@@ -12,11 +12,11 @@ use super::{Frames, MergeError, need};
 use crate::ibgib::transform::transform_of_dna;
 use crate::ibgib::{Addr, IbGib};
 
-/// Frames that were made and are in no space, before those that are.
+/// What was made and is in no space, before what is.
 pub(super) struct Made<'a> {
     pub(super) frames: &'a dyn Frames,
     pub(super) new: &'a [IbGib],
-    /// Where in `new` a frame stands.
+    /// Where in `new` each stands.
     pub(super) by_addr: &'a HashMap<Addr, usize>,
 }
 
@@ -61,8 +61,7 @@ impl Line<'_> {
     }
 
     fn origin(&self, addr: &Addr) -> Addr {
-        let made_of = self.branches.origin(addr);
-        made_of.clone()
+        self.branches.origin(addr).clone()
     }
 }
 

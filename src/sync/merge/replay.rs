@@ -25,8 +25,10 @@ pub(super) struct Run<'a> {
     pub(super) tip: IbGib,
     /// Dnas and frames, each one's dependencies before it.
     pub(super) new: Vec<IbGib>,
-    /// Which of `new` are frames, by address.
+    /// Where in `new` each stands.
     by_addr: HashMap<Addr, usize>,
+    /// How many of `new` are frames.
+    pub(super) made: u64,
     pub(super) replayed: Vec<Replayed>,
     pub(super) unreplayed: Vec<Unreplayed>,
     pub(super) overwritten: Vec<Overwritten>,
@@ -41,7 +43,9 @@ pub(super) fn replay<'a>(
 ) -> Result<Run<'a>, MergeError> {
     let tip = need(frames, kept, "the merge")?;
     let (new, by_addr, replayed, unreplayed, overwritten) = Default::default();
-    let mut run = Run { frames, branches, tip, new, by_addr, replayed, unreplayed, overwritten };
+    let made = 0;
+    let mut run =
+        Run { frames, branches, tip, new, by_addr, made, replayed, unreplayed, overwritten };
     let mut common = &branches.common;
     let is_held = |addr: &Addr| branches.present.contains(addr);
     for stretch in branches.line.chunk_by(|a, b| is_held(a) == is_held(b)) {
@@ -186,16 +190,14 @@ impl<'a> Run<'a> {
 
     fn take(&mut self, frame: IbGib, dnas: Vec<IbGib>) -> Result<Addr, String> {
         let addr = frame.addr().map_err(|error| error.to_string())?;
-        self.new.extend(dnas);
-        self.by_addr.insert(addr.clone(), self.new.len());
-        self.new.push(frame.clone());
+        for made in dnas.into_iter().chain([frame.clone()]) {
+            let addr = made.addr().map_err(|error| error.to_string())?;
+            self.by_addr.insert(addr, self.new.len());
+            self.new.push(made);
+        }
         self.tip = frame;
+        self.made += 1;
         Ok(addr)
-    }
-
-    /// How many frames were made.
-    pub(super) fn made_frames(&self) -> u64 {
-        self.by_addr.len() as u64
     }
 }
 

@@ -130,3 +130,18 @@ fn a_rename_against_a_removal_goes_to_the_newer_edit() {
         assert_eq!(paths(merged), ["z"]);
     });
 }
+
+#[test]
+fn renames_are_looked_for_in_what_the_merge_itself_made() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1, "b": 1}));
+    let k1 = bench.add(&base, json!({"b": 2}));
+    let k2 = bench.mut8(&k1, "dataToRemove", json!({"a": ""}));
+    let kept = bench.add(&k2, json!({"e": 1, "b": 3}));
+    // Saved whole, so that its replay has a dna that no other frame has.
+    let s1 = bench.add(&base, json!({"a": 1, "b": 1, "c": 1}));
+    let first = bench.merge(&base, &s1, &k1);
+    let replayed = bench.add(&first.tip, json!({"d": 1}));
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert_eq!(own(&bench, &merged.tip), json!({"b": 3, "c": 1, "d": 1, "e": 1}));
+}
