@@ -131,5 +131,18 @@ fn main() {
         long = world.set(&long, "count", (-count).into());
     }
     row("3,000 frames on each side", "", &mut || timed(&world, &base, &long, &orphan));
+
+    let mut world = Texts::default();
+    let base = world.start(json!({"text": lines()[..750].join("\n")}));
+    let mut lines: Vec<String> = lines()[..750].to_vec();
+    lines[7] = "a line of the branch that stays".into();
+    let kept = world.set(&base, "text", lines.join("\n").into());
+    let mut lines: Vec<String> = self::lines()[..750].to_vec();
+    let mut orphan = base.clone();
+    for edit in 0..3_000 {
+        lines[(edit * 7 + 20) % 750] = format!("line {edit} as it was written on the other side");
+        orphan = world.set(&orphan, "text", lines.join("\n").into());
+    }
+    row("3,000 edits of a text of 30 KB", "", &mut || timed(&world, &base, &kept, &orphan));
     println!("Medians of {runs} runs. Both sides' frames are read, parsed, merged and hashed.");
 }

@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
             let step = Original { addr, frame: &frame, prev: &prev, dna };
             let is_last = Some(addr) == stretch.last();
             let prev_linked = Some(&prev).filter(|_| is_linked && !is_last);
-            let target = targets.next(&frame, prev_linked, &self.tip);
+            let target = targets.next(&frame, prev_linked, &self.tip, is_last);
             let reasons = if is_last { &reasons[..] } else { &[] };
             self.step(&step, &target, reasons, is_last)?;
             is_linked = Part::Relations.is_there(&self.tip, &self.tip, &target);

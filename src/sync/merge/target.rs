@@ -1,6 +1,6 @@
 //! What each frame of the replayed branch gives on the branch that stays.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -13,6 +13,10 @@ use super::rename::rename;
 use crate::ibgib::IbGib;
 use crate::ibgib::json as js;
 use crate::ibgib::transform::Kind;
+
+/// How much of texts and lists a stretch merges frame by frame, about in bytes; what is beyond it is
+/// merged with its last frame.
+const MAX_WEIGHT: usize = 16 << 20;
 
 /// What the next frame is to hold.
 pub(super) struct Target {
@@ -31,8 +35,11 @@ pub(super) struct Targets<'t> {
     /// The data of the frame before, and of its target, under the names of the result.
     before: Map<String, Value>,
     merged: Map<String, Value>,
-    /// Keys that the first frame gives a value whether it changed them or not.
-    contested: HashSet<String>,
+    /// Keys that the next frame gives a value whether it changed them or not; sorted, so that every
+    /// device comes to the same.
+    contested: BTreeSet<String>,
+    /// Keys whose value holds merged texts or lists.
+    heavy: HashSet<String>,
 }
 
 impl<'t> Targets<'t> {
@@ -46,15 +53,21 @@ impl<'t> Targets<'t> {
             _ => None,
         });
         let contested = keys.collect();
-        Targets { tips, decided, before, merged, contested }
+        Targets { tips, decided, before, merged, contested, heavy: HashSet::new() }
     }
 
     /// The target of the next frame. `tip` is what it is to be made on; `prev` is the frame before it,
     /// where `tip` has all the relations that that one gave.
-    pub(super) fn next(&mut self, frame: &IbGib, prev: Option<&IbGib>, tip: &IbGib) -> Target {
+    pub(super) fn next(
+        &mut self,
+        frame: &IbGib,
+        prev: Option<&IbGib>,
+        tip: &IbGib,
+        is_last: bool,
+    ) -> Target {
         Target {
             ib: self.ib(frame).to_owned(),
-            data: self.data(frame),
+            data: self.data(frame, is_last),
             links: links(self.tips, frame, prev, tip, &self.decided.dropped),
         }
     }
@@ -73,18 +86,26 @@ impl<'t> Targets<'t> {
         }
     }
 
-    /// Merges the keys that the frame changed of the one before it.
-    fn data(&mut self, frame: &IbGib) -> Option<Map<String, Value>> {
+    /// Merges the keys that the frame changed of the one before it. What was merged often enough is
+    /// merged again with the last frame only.
+    fn data(&mut self, frame: &IbGib, is_last: bool) -> Option<Map<String, Value>> {
         let data = self.decided.data.as_ref()?;
         let (own, back) = self.decided.names.on_the_way(data_of(frame)?);
-        let mut seen = HashSet::new();
+        let mut changed = std::mem::take(&mut self.contested);
         let keys = own.keys().chain(self.before.keys());
-        let contested = std::mem::take(&mut self.contested);
-        let changed =
-            |key: &&String| own.get(*key) != self.before.get(*key) || contested.contains(*key);
-        for key in keys.filter(changed).filter(|key| seen.insert(*key)) {
-            let four = data.four(key, own.get(key));
-            match self.decided.values.below(Step::Key(key.clone()), four) {
+        changed.extend(keys.filter(|key| own.get(*key) != self.before.get(*key)).cloned());
+        for key in &changed {
+            let values = &mut self.decided.values;
+            if !is_last && values.weight > MAX_WEIGHT && self.heavy.contains(key) {
+                self.contested.insert(key.clone());
+                continue;
+            }
+            let (four, before) = (data.four(key, own.get(key)), values.weight);
+            let merged = values.below(Step::Key(key.clone()), four);
+            if values.weight > before {
+                self.heavy.insert(key.clone());
+            }
+            match merged {
                 Some(value) => js::set(&mut self.merged, key, value),
                 None => drop(js::delete(&mut self.merged, key)),
             }

@@ -40,6 +40,9 @@ impl<'a> Four<'a> {
     }
 }
 
+/// What an element of a list counts as.
+const ELEMENT_BYTES: usize = 64;
+
 /// Merges values field by field.
 ///
 /// What is decided of fields that both changed is given; a field of which nothing is decided stays
@@ -53,6 +56,8 @@ pub(super) struct Values {
     pub(super) contested: HashSet<Vec<Step>>,
     /// Fields of which nothing was decided.
     pub(super) open: Vec<Conflict>,
+    /// How much was merged as text or as a list, about in bytes.
+    pub(super) weight: usize,
     path: Vec<Step>,
 }
 
@@ -85,12 +90,16 @@ impl Values {
         if let (Some(Value::String(kept)), Some(Value::String(replayed))) = (kept, replayed) {
             let common = common.and_then(Value::as_str);
             if self.is_text(common, kept, replayed) {
+                self.weight = self.weight.saturating_add(replayed.len());
                 return Some(merge_text(common.unwrap_or_default(), kept, replayed).into());
             }
         }
         match (kept, replayed) {
             (Some(Value::Object(_)), Some(Value::Object(_))) => Some(self.objects(four)),
-            (Some(Value::Array(_)), Some(Value::Array(_))) => Some(list::merge(self, four)),
+            (Some(Value::Array(_)), Some(Value::Array(list))) => {
+                self.weight = self.weight.saturating_add(list.len().saturating_mul(ELEMENT_BYTES));
+                Some(list::merge(self, four))
+            }
             _ => {
                 self.open.push(Conflict {
                     path: self.path.clone(),

@@ -249,3 +249,26 @@ fn relations_of_both_sides_are_kept() {
     assert_eq!(linked, [all[0].as_str(), all[2].as_str()]);
     assert!(merged.unreplayed.is_empty());
 }
+
+#[test]
+fn a_long_list_that_was_merged_often_is_merged_again_with_the_last_frame() {
+    let list = |first: usize, last: usize| -> Value { (first..last).map(Value::from).collect() };
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"list": list(1, 20_000)}));
+    let kept = bench.add(&base, json!({"list": list(0, 20_000)}));
+    let mut replayed = base.clone();
+    for count in 1..=16 {
+        replayed = bench.add(&replayed, json!({"list": list(1, 20_000 + count)}));
+    }
+    let last_list = replayed.clone();
+    replayed = bench.add(&replayed, json!({"a": 1}));
+    let merged = bench.merge(&base, &kept, &replayed);
+    assert_eq!(own(&bench, &merged.tip), json!({"list": list(0, 20_016), "a": 1}));
+    let made: Vec<usize> = merged.replayed.iter().map(|edit| edit.made.len()).collect();
+    assert_eq!((made[0], made[15], made[16]), (1, 0, 1));
+    assert_eq!(merged.replayed[15].frame, last_list);
+    let again = merge(&bench.frames, &base, &kept, &replayed).unwrap();
+    let json =
+        |merge: &Merge| merge.new.iter().map(crate::ibgib::IbGib::to_json).collect::<Vec<_>>();
+    assert!(json(&again) == json(&merged));
+}
