@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::keystone::KeystoneCommand;
 
 use super::{
-    check, generate, get, graph, hash, keystone, log, mut8, new, put, rel8, repair, serve, setup,
-    sync, transform, verify,
+    check, generate, get, graph, hash, keystone, log, merge, mut8, new, put, rel8, repair, serve,
+    setup, sync, transform, verify,
 };
 
 /// The whole command line.
@@ -73,6 +73,9 @@ pub enum Command {
     Get(get::GetArgs),
     Put(put::PutArgs),
     Log(log::LogArgs),
+    #[command(subcommand)]
+    Merge(merge::MergeCommand),
+    Conflicts(merge::conflicts::ConflictsArgs),
     Serve(serve::ServeArgs),
     Verify(verify::VerifyArgs),
     Hash(hash::HashArgs),
@@ -97,6 +100,8 @@ impl Command {
             Command::Get(_) => "get",
             Command::Put(_) => "put",
             Command::Log(_) => "log",
+            Command::Merge(merge::MergeCommand::Show(_)) => "merge show",
+            Command::Conflicts(_) => "conflicts",
             Command::Serve(_) => "serve",
             Command::Verify(_) => "verify",
             Command::Hash(_) => "hash",

@@ -19,6 +19,7 @@ pub mod interrupt;
 pub mod keystone;
 pub mod log;
 pub mod logging;
+pub mod merge;
 pub mod modes;
 pub mod mut8;
 pub mod new;
@@ -49,6 +50,7 @@ use self::error::{CliError, ErrorCode, UNREADABLE};
 use self::home::Home;
 use self::interrupt::Signals;
 use self::keystone::KeystoneCommand;
+use self::merge::MergeCommand;
 use self::output::{Output, printable};
 use crate::ibgib::Addr;
 use crate::space::{SpaceError, SqliteSpace};
@@ -157,6 +159,8 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Get(args) => get::run(args, ctx),
         Command::Put(args) => put::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),
+        Command::Merge(MergeCommand::Show(args)) => merge::show::run(args, ctx),
+        Command::Conflicts(args) => merge::conflicts::run(args, ctx),
         Command::Serve(args) => serve::run(args, ctx),
         Command::Verify(args) => verify::run(args, ctx),
         Command::Hash(args) => hash::run(args, ctx),

@@ -1,0 +1,197 @@
+//! `conflicts`: what gave way in merges, and was not set again since.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::{InSpace, is_merge, shown_side};
+use crate::cli::Ctx;
+use crate::cli::error::{CliError, ErrorCode};
+use crate::cli::output::{Output, printable};
+use crate::cli::target::{for_each_timeline, resolve};
+use crate::ibgib::{Addr, IbGib};
+use crate::space::{Id, Space, SpaceExt, Timeline, TimelineKind};
+use crate::sync::merge::{Overwritten, Side, Winner, overwritten_of};
+
+/// List values that gave way in a merge, and were not set again since.
+///
+/// Where two devices set one field apart from each other, the newer edit wins. Each line says what
+/// gave way to what, and the line below it how to bring it back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib conflicts\n  \
+    sync-gib conflicts X --json | jq '.conflicts[].restore'")]
+pub struct ConflictsArgs {
+    /// A frame of the timeline, or X; else all timelines
+    #[arg(value_name = "ADDR")]
+    pub addr: Option<String>,
+}
+
+/// Lists them.
+pub fn run(args: &ConflictsArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let space = ctx.open_space()?;
+    ctx.out.begin_list("conflicts", json!({}))?;
+    match &args.addr {
+        Some(addr) => {
+            let target = resolve(&space, addr)?;
+            let timeline = match space.row(target.id)?.timeline {
+                Some(tjp) => space.timeline_of(tjp)?,
+                None => None,
+            };
+            let Some(timeline) = timeline else {
+                let message = format!("{} is a stone", printable(target.addr.as_str()));
+                let error = CliError::new(ErrorCode::NotFound, message);
+                return Err(error.hint("only timelines are merged"));
+            };
+            of_timeline(&space, &timeline, &mut ctx.out)?;
+        }
+        None => for_each_timeline(&space, TimelineKind::Data, |timeline| {
+            of_timeline(&space, &timeline, &mut ctx.out)?;
+            Ok::<bool, CliError>(true)
+        })?,
+    }
+    ctx.out.end_list(json!({}))
+}
+
+/// A field that gave way.
+struct Conflict {
+    merge: Addr,
+    n: Option<u64>,
+    lost: Overwritten,
+    /// The merge's place on the line from the tip down; none where it is beside the line.
+    place: Option<usize>,
+    /// What the merge made of the field.
+    result: Option<Value>,
+}
+
+fn of_timeline(space: &dyn Space, timeline: &Timeline, out: &mut Output) -> Result<(), CliError> {
+    let line = line(space, timeline.tip.id)?;
+    let mut conflicts = Vec::new();
+    for (place, id) in merges(space, timeline.tip.id, &line)? {
+        let frame = space.get_id(id)?;
+        for lost in overwritten_of(&InSpace(space), &frame)? {
+            let result = lost.path.value_in(&frame);
+            let (merge, n) = (space.addr(id)?, frame.n());
+            conflicts.push(Conflict { merge, n, lost, place, result });
+        }
+    }
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    drop_those_set_again(space, &line, &mut conflicts)?;
+    for conflict in &conflicts {
+        print(space, timeline, conflict, out)?;
+    }
+    Ok(())
+}
+
+/// The frames of the line, from the tip down.
+fn line(space: &dyn Space, tip: Id) -> Result<Vec<Id>, CliError> {
+    let mut line = Vec::new();
+    let mut at = Some(tip);
+    while let Some(id) = at {
+        line.push(id);
+        at = space.row(id)?.prev;
+    }
+    Ok(line)
+}
+
+/// Every merge that the tip stands on, newest first, with its place on the line.
+fn merges(space: &dyn Space, tip: Id, line: &[Id]) -> Result<Vec<(Option<usize>, Id)>, CliError> {
+    let places: std::collections::HashMap<Id, usize> =
+        line.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let (mut merges, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![tip]);
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let row = space.row(id)?;
+        if row.orphan.is_some() && is_merge(space, id)? {
+            merges.push((places.get(&id).copied(), id));
+        }
+        open.extend(row.prev.into_iter().chain(row.orphan));
+    }
+    merges.sort_unstable_by_key(|(_, id)| std::cmp::Reverse(*id));
+    Ok(merges)
+}
+
+/// Leaves those whose field no frame after the merge changed; of a merge beside the line, those
+/// whose field still is what the merge made of it.
+fn drop_those_set_again(
+    space: &dyn Space,
+    line: &[Id],
+    conflicts: &mut Vec<Conflict>,
+) -> Result<(), CliError> {
+    let Some(tip) = line.first() else { return Ok(()) };
+    let tip = space.get_id(*tip)?;
+    conflicts.retain(|c| c.place.is_some() || c.lost.path.value_in(&tip) == c.result);
+    let oldest = conflicts.iter().filter_map(|conflict| conflict.place).max().unwrap_or(0);
+    let mut frame = tip;
+    for (place, id) in line.iter().enumerate().skip(1).take(oldest) {
+        let prev: IbGib = space.get_id(*id)?;
+        conflicts.retain(|conflict| {
+            let is_after = conflict.place.is_some_and(|merge| place <= merge);
+            !is_after || conflict.lost.path.value_in(&frame) == conflict.lost.path.value_in(&prev)
+        });
+        frame = prev;
+    }
+    Ok(())
+}
+
+fn print(
+    space: &dyn Space,
+    timeline: &Timeline,
+    conflict: &Conflict,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let Conflict { merge, n, lost, .. } = conflict;
+    let (from, by) = match lost.winner {
+        Winner::Kept => (&lost.replayed_frame, &lost.kept_frame),
+        Winner::Replayed => (&lost.kept_frame, &lost.replayed_frame),
+    };
+    let [from_n, by_n] = [place_of(space, from)?, place_of(space, by)?];
+    let (gave_way, won) = (shown_side(lost.lost()), shown_side(lost.won()));
+    let merged = n.map_or(String::new(), |n| format!("n {n} "));
+    // A field that has another name there now cannot be taken from it by this one.
+    let is_there = match space.get(from)? {
+        Some(frame) => lost.path.value_in(&frame).is_some() || *lost.lost() == Side::Absent,
+        None => false,
+    };
+    let restore = is_there.then(|| {
+        let field = quoted(&lost.path.to_string());
+        format!("sync-gib restore {} --field {field}", quoted(from.as_str()))
+    });
+    let mut line = format!(
+        "{}: {gave_way}{from_n} gave way to {won}{by_n} in the merge {merged}{}",
+        lost.path,
+        short(merge)
+    );
+    line = printable(&line);
+    if let Some(restore) = &restore {
+        line = format!("{line}\n  {}", printable(restore));
+    }
+    out.item(line, || {
+        let mut entry = json!({"tjp": timeline.tjp, "merge": merge, "n": n});
+        if let (Value::Object(entry), Value::Object(of_info)) = (&mut entry, lost.to_value()) {
+            entry.extend(of_info);
+            let restore = is_there.then(|| json!({"addr": from, "field": lost.path}));
+            entry.insert("restore".to_owned(), restore.unwrap_or(Value::Null));
+        }
+        entry
+    })
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn place_of(space: &dyn Space, addr: &Addr) -> Result<String, CliError> {
+    let Some(id) = space.find(addr)? else { return Ok(String::new()) };
+    Ok(format!(" (n {})", space.row(id)?.n))
+}
+
+fn short(addr: &Addr) -> String {
+    let gib: String = addr.gib().chars().take(8).collect();
+    format!("{}^{gib}…", addr.ib())
+}
