@@ -19,6 +19,9 @@ _sync__gib() {
             sync__gib,check)
                 cmd="sync__gib__subcmd__check"
                 ;;
+            sync__gib,conflicts)
+                cmd="sync__gib__subcmd__conflicts"
+                ;;
             sync__gib,generate)
                 cmd="sync__gib__subcmd__generate"
                 ;;
@@ -36,6 +39,9 @@ _sync__gib() {
                 ;;
             sync__gib,log)
                 cmd="sync__gib__subcmd__log"
+                ;;
+            sync__gib,merge)
+                cmd="sync__gib__subcmd__merge"
                 ;;
             sync__gib,mut8)
                 cmd="sync__gib__subcmd__mut8"
@@ -73,6 +79,9 @@ _sync__gib() {
             sync__gib__subcmd__keystone,verify)
                 cmd="sync__gib__subcmd__keystone__subcmd__verify"
                 ;;
+            sync__gib__subcmd__merge,show)
+                cmd="sync__gib__subcmd__merge__subcmd__show"
+                ;;
             *)
                 ;;
         esac
@@ -80,7 +89,7 @@ _sync__gib() {
 
     case "${cmd}" in
         sync__gib)
-            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 get put log serve verify hash transform keystone generate"
+            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 get put log merge conflicts serve verify hash transform keystone generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -112,6 +121,24 @@ _sync__gib() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__conflicts)
+            opts="-q -v -h --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -288,6 +315,42 @@ _sync__gib() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__merge)
+            opts="-q -v -h --home --json --quiet --verbose --help show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__merge__subcmd__show)
+            opts="-q -v -h --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -586,7 +649,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__sync)
-            opts="-q -v -h --pull-only --push-only --dry-run --retry-for --max-pull-bytes --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --pull-only --push-only --dry-run --fail-on-conflict --retry-for --max-pull-bytes --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

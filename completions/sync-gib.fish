@@ -41,6 +41,8 @@ complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "rel8" -d 'Change 
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "get" -d 'Print ibGibs as JSON, one a line'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "put" -d 'Import ibGibs (NDJSON on standard input), all or none'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "log" -d 'List the frames of a timeline, newest first, or all timelines'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "merge" -d 'Look at merges'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "conflicts" -d 'List values that gave way in a merge, and were not set again since'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "serve" -d 'Run the server that other spaces sync with'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "verify" -d 'Run the phases of the protocol against this build and show what holds'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "hash" -d 'Print the addresses of ibGibs read as JSON'
@@ -71,6 +73,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l pull-only -d 'Fetch only: send nothing'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l push-only -d 'Send only: change nothing here'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l dry-run -d 'Print what would move, and move nothing'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l fail-on-conflict -d 'Exit with 1 where values gave way in a merge; all is stored all the same'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s v -l verbose -d 'Log more to standard error; twice for still more'
@@ -149,6 +152,22 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l json -d 'Print
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show what a merge did: each changed field as it was in common, on either side, and as it is'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and __fish_seen_subcommand_from show" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and __fish_seen_subcommand_from show" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand merge; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand conflicts" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand conflicts" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand conflicts" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand conflicts" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand conflicts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l listen -d 'The address and port to listen on; port 0 takes a free one' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l space -d 'The server\'s space, made where it is absent; else server.db in the home folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l registration -d 'Who may register an identity' -r -f -a "open\t'Anybody'

@@ -100,3 +100,94 @@ fn conflicts_lists_what_gave_way_until_it_is_set_again() {
     assert_eq!(conflicts(&world, "desktop")[0]["path"], r#"people[id="a"].name"#);
     assert!(world.json("desktop", &["conflicts"])["conflicts"].as_array().unwrap().len() == 1);
 }
+
+#[test]
+fn a_sync_tells_what_gave_way_where_it_merges_and_where_the_merge_is_pulled() {
+    let (world, _serve) = two_homes();
+    world.ok("laptop", &["mut8", "X", "--set", "title=LAPTOP"]);
+    let desktop = world.json("desktop", &["mut8", "X", "--set", "title=DESKTOP"]);
+    assert_eq!(world.json("laptop", &["sync"])["tips"][0]["overwritten"], json!([]));
+    let failed = world.run("desktop", &["sync", "--fail-on-conflict", "--json"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let failed: Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!((&failed["ok"], &failed["exit"]), (&json!(false), &json!(1)));
+    let [lost] = &failed["tips"][0]["overwritten"].as_array().unwrap()[..] else {
+        panic!("{failed}")
+    };
+    assert_eq!(lost["path"], "title");
+    assert_eq!((&lost["kept"], &lost["replayed"]), (&json!("LAPTOP"), &json!("DESKTOP")));
+    assert_eq!((&lost["winner"], &lost["replayedFrame"]), (&json!("replayed"), &desktop["addr"]));
+    assert!(failed["error"]["hint"].as_str().unwrap().contains("sync-gib conflicts"));
+    // All is stored, and the next sync has nothing to tell.
+    assert_eq!(world.json("desktop", &["sync", "--fail-on-conflict"])["tips"], json!([]));
+    let text = world.run("laptop", &["sync", "--fail-on-conflict"]);
+    assert_eq!(text.status.code(), Some(1));
+    let text = String::from_utf8(text.stdout).unwrap();
+    let line = "\n  title: \"LAPTOP\" (n 4, ";
+    assert!(text.starts_with("pulled x^") && text.contains(line), "{text}");
+    assert!(text.contains("Z) gave way to \"DESKTOP\" (n 4, "), "{text}");
+    assert_eq!(world.ok("laptop", &["get", "X"]), world.ok("desktop", &["get", "X"]));
+}
+
+#[test]
+fn a_device_that_joins_is_not_told_of_old_merges() {
+    let (world, serve) = two_homes();
+    diverge(&world);
+    let identity = world.json("laptop", &["setup"])["identity"].as_str().unwrap().to_owned();
+    world.ok("third", &["setup", "--server", &serve.url, "--join", &identity]);
+    let pulled = world.json("third", &["sync", "--fail-on-conflict"]);
+    assert_eq!(pulled["tips"][0]["overwritten"], json!([]));
+    assert_eq!(conflicts(&world, "third").len(), 2);
+}
+
+#[test]
+fn a_push_alone_sends_what_has_not_diverged_and_names_what_has() {
+    let (world, _serve) = two_homes();
+    world.ok("laptop", &["mut8", "X", "--set", "title=LAPTOP"]);
+    world.ok("laptop", &["sync"]);
+    world.ok("desktop", &["mut8", "X", "--set", "title=DESKTOP"]);
+    let note = world.ok("desktop", &["new", "--ib", "note"]);
+    let plan = world.json("desktop", &["sync", "--push-only", "--dry-run"]);
+    assert_eq!(plan["diverged"].as_array().unwrap().len(), 1);
+    let failed = world.fails_as("desktop", &["sync", "--push-only"], "refused", 1);
+    let x = world.json("laptop", &["log", "X"])["tjp"].clone();
+    assert_eq!(failed["diverged"], json!([x]));
+    assert_eq!(failed["tips"][0]["how"], "pushed");
+    assert!(failed["error"]["message"].as_str().unwrap().contains(x.as_str().unwrap()));
+    world.ok("laptop", &["sync"]);
+    world.ok("laptop", &["get", note.trim()]);
+    assert_eq!(world.json("desktop", &["sync"])["tips"][0]["how"], "merged");
+}
+
+/// A frame of X whose time is given, put as another program would put it.
+fn put_at(world: &World, home: &str, ms: u64, patch: Value) {
+    use sync_gib::ibgib::transform::{Kind, Opts, transform};
+    use sync_gib::ibgib::{IbGib, Moment};
+    let tip = IbGib::from_json(world.ok(home, &["get", "X"]).trim()).unwrap();
+    let opts = Opts::next_frame_on(&tip).set("dataToAddOrPatch", patch).build();
+    let made = transform(Kind::Mut8, &tip, &opts, Moment::from_ms(ms).unwrap()).unwrap();
+    let lines: Vec<String> = made.into_all().iter().map(IbGib::to_json).collect();
+    let file = world.path("frames.ndjson");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut put = world.command(home, &["put"]);
+    assert!(put.stdin(std::fs::File::open(&file).unwrap()).status().unwrap().success());
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_named() {
+    let (world, _serve) = two_homes();
+    let now = sync_gib::ibgib::Moment::now().ms();
+    put_at(&world, "desktop", now + 3 * 3_600_000, json!({"title": "tomorrow"}));
+    world.ok("desktop", &["mut8", "X", "--set", "note=today"]);
+    world.ok("laptop", &["mut8", "X", "--set", "title=now"]);
+    world.ok("laptop", &["sync"]);
+    let merged = world.json("desktop", &["sync"]);
+    let [ahead] = &merged["ahead"].as_array().unwrap()[..] else { panic!("{merged}") };
+    let seconds = ahead["aheadSeconds"].as_u64().unwrap();
+    assert!((10_700..=10_800).contains(&seconds), "{ahead}");
+    assert_eq!(merged["tips"][0]["overwritten"][0]["winner"], "replayed");
+    let pulled = world.run("laptop", &["sync"]);
+    let warned = String::from_utf8(pulled.stderr).unwrap();
+    assert!(warned.contains("2 hours ahead") || warned.contains("179 minutes ahead"), "{warned}");
+    assert_eq!(world.json("laptop", &["sync"])["ahead"], json!([]));
+}

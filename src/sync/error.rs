@@ -52,9 +52,6 @@ pub enum SyncError {
     /// The other side refused.
     #[error("{}", .0.message)]
     Refused(Refusal),
-    /// Two branches where none may be merged.
-    #[error("{0}")]
-    Diverged(String),
     /// The space here failed.
     #[error(transparent)]
     Space(#[from] SpaceError),
@@ -91,9 +88,7 @@ impl SyncError {
             SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,
             SyncError::Staged { .. } => RefusalCode::Staged,
             SyncError::Refused(refusal) => refusal.code,
-            SyncError::Content(_) | SyncError::IbGib(_) | SyncError::Diverged(_) => {
-                RefusalCode::Content
-            }
+            SyncError::Content(_) | SyncError::IbGib(_) => RefusalCode::Content,
             SyncError::Space(error) => space_code(error),
             SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
         };

@@ -86,10 +86,8 @@ impl Sides {
 
     /// With nobody between them both sides agree afterwards, unless only one way was asked for.
     pub(super) fn check_agreement(&self, ended: Result<(), SyncError>) {
-        match ended {
-            Ok(()) => {}
-            Err(SyncError::Diverged(_)) if self.opts.direction == Direction::PushOnly => return,
-            Err(error) => panic!("an honest dialogue failed: {error}"),
+        if let Err(error) = ended {
+            panic!("an honest dialogue failed: {error}");
         }
         let moves = !self.opts.dry_run && !self.opts.connect_only;
         if moves && self.opts.direction == Direction::Both && self.opts.roots.is_empty() {

@@ -96,7 +96,6 @@ impl From<SyncError> for CliError {
             SyncError::Protocol(_)
             | SyncError::Content(_)
             | SyncError::Limit(_)
-            | SyncError::Diverged(_)
             | SyncError::IbGib(_)
             | SyncError::Merge(_) => ErrorCode::Refused,
             SyncError::Staged { .. } => ErrorCode::Unreachable,

@@ -25,7 +25,7 @@ pub enum MergeCommand {
 }
 
 /// A space as a merge reads it.
-struct InSpace<'a>(&'a dyn Space);
+pub(super) struct InSpace<'a>(pub(super) &'a dyn Space);
 
 impl Frames for InSpace<'_> {
     fn get(&self, addr: &Addr) -> Result<Option<IbGib>, Box<dyn Error + Send + Sync>> {
@@ -48,7 +48,7 @@ impl From<crate::sync::merge::MergeError> for CliError {
 }
 
 /// Whether a frame ends a merge: it brought the relation that the frames after it carry on.
-fn is_merge(space: &dyn Space, id: Id) -> Result<bool, SpaceError> {
+pub(super) fn is_merge(space: &dyn Space, id: Id) -> Result<bool, SpaceError> {
     let row = space.row(id)?;
     Ok(match (row.orphan, row.prev) {
         (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
@@ -65,7 +65,7 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 /// A value of an entry of a graft info as a line shows it.
-fn shown_side(side: &Side) -> String {
+pub(super) fn shown_side(side: &Side) -> String {
     match side {
         Side::Absent => "removed".to_owned(),
         Side::Whole(value) => cut(&js::stringify(value), None),

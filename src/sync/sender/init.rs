@@ -202,10 +202,7 @@ impl Sender<'_> {
                 self.plan.pulls.push(Pull { tjp, theirs, mine: Some(mine), common, base: None });
             }
             Decision::Merge { .. } if direction == Direction::PushOnly => {
-                return Err(SyncError::Diverged(format!(
-                    "{tjp} was edited on both sides; a push alone cannot merge it, a sync without \
-                     --push-only can"
-                )));
+                self.plan.diverged.push(tjp);
             }
             Decision::Merge { theirs, common, base } => {
                 let (mine, common) = (Some(mine), Some(common));

@@ -46,6 +46,8 @@ pub struct Plan {
     pub pull_stones: Vec<Addr>,
     /// Timelines left as they are, since only the other direction was asked for.
     pub left: Vec<Addr>,
+    /// Timelines that were edited on both sides, where only sending was asked for: they stay too.
+    pub diverged: Vec<Addr>,
 }
 
 impl Plan {

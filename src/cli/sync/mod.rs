@@ -1,14 +1,15 @@
 //! `sync`: both sides to the same state.
 
+mod news;
+mod print;
+
 use std::path::PathBuf;
 use std::time::Duration;
-
-use serde_json::json;
 
 use super::Ctx;
 use super::connection::{self, Connection, NAME_X};
 use super::error::CliError;
-use super::output::{printable, size, warn};
+use super::output::printable;
 use super::progress::Progress;
 use super::secret::SecretArgs;
 use super::target;
@@ -18,7 +19,7 @@ use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
 use crate::sync::flow::Limits;
-use crate::sync::{Direction, PULL_BYTES, Plan, RETRY_FOR, SenderOpts};
+use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
@@ -42,6 +43,9 @@ pub struct SyncArgs {
     /// Print what would move, and move nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Exit with 1 where values gave way in a merge; all is stored all the same
+    #[arg(long)]
+    pub fail_on_conflict: bool,
     /// Seconds to try again where other devices are faster, or the server is busy; 0 for once
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
@@ -88,8 +92,8 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     connection::keep_token(&home, &connection, &identity.domain, synced.token.as_ref());
     name_x(&space, &synced)?;
     match args.dry_run {
-        true => print_plan(&synced.plan, connection.name(), ctx),
-        false => print_summary(&synced, connection.name(), ctx),
+        true => print::plan(&synced.plan, connection.name(), ctx),
+        false => print::summary(&space, &synced, connection.name(), args.fail_on_conflict, ctx),
     }
 }
 
@@ -137,84 +141,4 @@ fn name_x(space: &SqliteSpace, synced: &Synced) -> Result<(), CliError> {
         space.set_name(NAME_X, &first.tjp)?;
     }
     Ok(())
-}
-
-fn print_plan(plan: &Plan, server: &str, ctx: &mut Ctx) -> Result<(), CliError> {
-    let mut entries = Vec::new();
-    let addr = |addr: &Addr| printable(addr.as_str());
-    for push in &plan.pushes {
-        ctx.out.line(format_args!("push   {}", addr(&push.tip.addr)))?;
-        entries.push(json!({
-            "how": "push", "tjp": push.tjp, "from": push.common, "to": push.tip.addr,
-        }));
-    }
-    for pull in &plan.pulls {
-        let how = if pull.base.is_some() { "merge" } else { "pull" };
-        ctx.out.line(format_args!("{how:<6} {}", addr(&pull.theirs.addr)))?;
-        let from = pull.mine.as_ref().map(|tip| &tip.addr);
-        entries.push(json!({
-            "how": how, "tjp": pull.tjp, "from": from, "to": pull.theirs.addr, "base": pull.base,
-        }));
-    }
-    for (_, stone) in &plan.push_stones {
-        ctx.out.line(format_args!("push   {}", addr(stone)))?;
-        entries.push(json!({ "how": "push", "stone": stone }));
-    }
-    for stone in &plan.pull_stones {
-        ctx.out.line(format_args!("pull   {}", addr(stone)))?;
-        entries.push(json!({ "how": "pull", "stone": stone }));
-    }
-    if plan.is_empty() {
-        ctx.out.line("nothing to move")?;
-    }
-    let dry_run = json!({
-        "server": server, "dryRun": true, "plan": entries, "equal": plan.equal, "left": plan.left,
-    });
-    ctx.out.done(dry_run)
-}
-
-fn print_summary(synced: &Synced, server: &str, ctx: &mut Ctx) -> Result<(), CliError> {
-    let Synced { summary, plan, session, tries, .. } = synced;
-    let mut tips = Vec::new();
-    for tip in &summary.tips {
-        let line = format!("{:<6} {} (n {})", tip.how.name(), printable(tip.to.as_str()), tip.n);
-        ctx.out.line(line)?;
-        for edit in &tip.unreplayed {
-            let frame = printable(edit.frame.as_str());
-            warn(format_args!("an edit could not be replayed: {frame}: {}", edit.reason));
-        }
-        let unreplayed = tip
-            .unreplayed
-            .iter()
-            .map(|edit| json!({ "frame": edit.frame, "dna": edit.dna, "reason": edit.reason }));
-        tips.push(json!({
-            "tjp": tip.tjp, "how": tip.how.name(), "from": tip.from, "to": tip.to, "n": tip.n,
-            "unreplayed": unreplayed.collect::<Vec<_>>(),
-        }));
-    }
-    for left in &plan.left {
-        ctx.out.note(format_args!("left as it is: {}", printable(left.as_str())));
-    }
-    ctx.out.line(format_args!(
-        "turns {}, sent {} ({}), received {} ({}), there already {}, unchanged {}",
-        summary.turns,
-        summary.sent,
-        size(summary.bytes_sent),
-        summary.received,
-        size(summary.bytes_received),
-        summary.skipped,
-        summary.equal,
-    ))?;
-    ctx.out.done(json!({
-        "server": server,
-        "session": session,
-        "turns": summary.turns,
-        "sent": { "ibGibs": summary.sent, "bytes": summary.bytes_sent },
-        "received": { "ibGibs": summary.received, "bytes": summary.bytes_received },
-        "skipped": summary.skipped,
-        "unchanged": summary.equal,
-        "tips": tips,
-        "left": plan.left,
-        "tries": tries,
-    }))
 }
