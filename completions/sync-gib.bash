@@ -58,6 +58,9 @@ _sync__gib() {
             sync__gib,repair)
                 cmd="sync__gib__subcmd__repair"
                 ;;
+            sync__gib,restore)
+                cmd="sync__gib__subcmd__restore"
+                ;;
             sync__gib,serve)
                 cmd="sync__gib__subcmd__serve"
                 ;;
@@ -89,7 +92,7 @@ _sync__gib() {
 
     case "${cmd}" in
         sync__gib)
-            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 get put log merge conflicts serve verify hash transform keystone generate"
+            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 restore get put log merge conflicts serve verify hash transform keystone generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -301,7 +304,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__log)
-            opts="-n -q -v -h --saga --limit --home --json --quiet --verbose --help"
+            opts="-n -q -v -h --merges --saga --limit --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -363,7 +366,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__mut8)
-            opts="-q -v -h --set --data --remove --rename --ib --home --json --quiet --verbose --help"
+            opts="-q -v -h --set --data --remove --rename --ib --force --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,7 +452,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__rel8)
-            opts="-q -v -h --add --remove --home --json --quiet --verbose --help"
+            opts="-q -v -h --add --remove --force --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,6 +489,28 @@ _sync__gib() {
                     return 0
                     ;;
                 --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__restore)
+            opts="-q -v -h --field --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --field)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

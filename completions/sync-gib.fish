@@ -38,6 +38,7 @@ complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "graph" -d 'Show t
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "new" -d 'Make a timeline, or a stone, from JSON'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "mut8" -d 'Change the data of a timeline: one more frame'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "rel8" -d 'Change the relations of a timeline: one more frame'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "restore" -d 'Bring back what an earlier frame held, or one field of it, as a new frame'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "get" -d 'Print ibGibs as JSON, one a line'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "put" -d 'Import ibGibs (NDJSON on standard input), all or none'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "log" -d 'List the frames of a timeline, newest first, or all timelines'
@@ -124,6 +125,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l remove -d 'Re
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l rename -d 'Rename a key; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l ib -d 'Give it another ib' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l force -d 'Make a frame even where nothing changes'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s v -l verbose -d 'Log more to standard error; twice for still more'
@@ -131,10 +133,17 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s h -l help -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l add -d 'Relate the timeline to ADDR under NAME; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l remove -d 'Take ADDR out of the relation NAME; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l force -d 'Make a frame even where nothing changes'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -l field -d 'Only this field: keys joined by dots, `items[id="a"]` for a list\'s element, `^ib`, or `^rel8ns.NAME`' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -l json -d 'Print one JSON object, good or failed'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand get" -s q -l quiet -d 'Print results and errors only'
@@ -147,6 +156,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -s v -l verbose -
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s n -l limit -d 'List at most N frames, timelines or sagas' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l merges -d 'List merges only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l saga -d 'List past sagas, newest first, each with its frames'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand log" -s q -l quiet -d 'Print results and errors only'

@@ -191,3 +191,87 @@ fn a_clock_that_is_ahead_is_named() {
     assert!(warned.contains("2 hours ahead") || warned.contains("179 minutes ahead"), "{warned}");
     assert_eq!(world.json("laptop", &["sync"])["ahead"], json!([]));
 }
+
+#[test]
+fn a_value_that_gave_way_is_brought_back_on_both_devices() {
+    let (world, _serve) = two_homes();
+    let (laptop, _) = diverge(&world);
+    let listed = conflicts(&world, "desktop");
+    for conflict in &listed {
+        let restore = &conflict["restore"];
+        let (addr, field) = (restore["addr"].as_str().unwrap(), restore["field"].as_str().unwrap());
+        assert_eq!(addr, laptop);
+        world.ok("desktop", &["restore", addr, "--field", field]);
+    }
+    assert!(conflicts(&world, "desktop").is_empty());
+    world.ok("desktop", &["sync"]);
+    world.ok("laptop", &["sync"]);
+    let data: Value = serde_json::from_str(&world.ok("laptop", &["get", "X"])).unwrap();
+    assert_eq!(data["data"]["title"], "LAPTOP");
+    assert_eq!(data["data"]["people"], json!([{"id": "a", "name": "Adele"}, {"id": "b"}]));
+    assert!(conflicts(&world, "laptop").is_empty());
+}
+
+#[test]
+fn the_log_marks_merges_and_what_they_replayed() {
+    let (world, _serve) = two_homes();
+    let (_, merged) = diverge(&world);
+    world.ok("laptop", &["mut8", "X", "--set", "more=1"]);
+    let log = world.json("laptop", &["log", "X"]);
+    let frames = log["frames"].as_array().unwrap();
+    let marks = |mark: &str| -> Vec<u64> {
+        let marked = frames.iter().filter(|frame| frame[mark] == true);
+        marked.map(|frame| frame["n"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((marks("merge"), marks("replayed")), (vec![6], vec![5]));
+    let merges = world.json("laptop", &["log", "X", "--merges", "--limit", "1"]);
+    assert_eq!(merges["frames"].as_array().unwrap().len(), 1);
+    assert_eq!(merges["frames"][0]["addr"], merged.as_str());
+    let text = world.ok("laptop", &["log", "X"]);
+    assert!(text.contains("  (merge)\n") && text.contains("  (replayed)\n"), "{text}");
+    assert_eq!(world.json("laptop", &["log", "X", "--limit", "0"])["frames"], json!([]));
+}
+
+/// A timeline without `data.n`, as another program may make one, put into a home; gives its tip.
+fn uncounted(world: &World, home: &str, more: &[Value]) -> String {
+    use sync_gib::ibgib::transform::{Kind, Opts, transform};
+    use sync_gib::ibgib::{IbGib, Moment};
+    let now = Moment::from_ms(1_781_262_000_000).unwrap();
+    let fork = Opts::new().set("destIb", "doc").set("tjp", json!({"timestamp": true})).build();
+    let mut all = vec![transform(Kind::Fork, &IbGib::primitive("ib"), &fork, now).unwrap()];
+    for (at, patch) in more.iter().enumerate() {
+        let tip = &all.last().unwrap().new_ibgib;
+        let opts = Opts::new().set("dna", true).linked(&["past", "dna"]);
+        let opts = opts.set("dataToAddOrPatch", patch.clone()).build();
+        let now = Moment::from_ms(1_781_262_001_000 + at as u64).unwrap();
+        all.push(transform(Kind::Mut8, tip, &opts, now).unwrap());
+    }
+    let tip = all.last().unwrap().new_ibgib.addr().unwrap().to_string();
+    let all: Vec<IbGib> = all.into_iter().flat_map(|made| made.into_all()).collect();
+    let lines: Vec<String> = all.iter().map(IbGib::to_json).collect();
+    let file = world.path("uncounted.ndjson");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut put = world.command(home, &["put"]);
+    assert!(put.stdin(std::fs::File::open(&file).unwrap()).status().unwrap().success());
+    tip
+}
+
+#[test]
+fn a_merged_timeline_that_is_not_counted_has_one_n_everywhere() {
+    let (world, _serve) = two_homes();
+    let doc = uncounted(&world, "laptop", &[json!({"a": 1}), json!({"a": 2})]);
+    world.ok("laptop", &["sync"]);
+    world.ok("desktop", &["sync"]);
+    for value in 1..=3 {
+        world.ok("laptop", &["mut8", &doc, "--set", &format!("left={value}")]);
+    }
+    world.ok("desktop", &["mut8", &doc, "--set", "right=1"]);
+    world.ok("laptop", &["sync"]);
+    let n_of = |tips: &Value| tips["tips"][0]["n"].clone();
+    let merged = n_of(&world.json("desktop", &["sync"]));
+    let pulled = n_of(&world.json("laptop", &["sync"]));
+    let log = |home: &str| world.json(home, &["log", &doc])["frames"][0]["n"].clone();
+    assert_eq!([&merged, &pulled], [&log("desktop"), &log("laptop")]);
+    assert_eq!(merged, pulled);
+    assert_eq!(world.json("desktop", &["mut8", &doc, "--set", "left=3"])["n"], merged);
+}

@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::keystone::KeystoneCommand;
 
 use super::{
-    check, generate, get, graph, hash, keystone, log, merge, mut8, new, put, rel8, repair, serve,
-    setup, sync, transform, verify,
+    check, generate, get, graph, hash, keystone, log, merge, mut8, new, put, rel8, repair, restore,
+    serve, setup, sync, transform, verify,
 };
 
 /// The whole command line.
@@ -70,6 +70,7 @@ pub enum Command {
     New(new::NewArgs),
     Mut8(mut8::Mut8Args),
     Rel8(rel8::Rel8Args),
+    Restore(restore::RestoreArgs),
     Get(get::GetArgs),
     Put(put::PutArgs),
     Log(log::LogArgs),
@@ -97,6 +98,7 @@ impl Command {
             Command::New(_) => "new",
             Command::Mut8(_) => "mut8",
             Command::Rel8(_) => "rel8",
+            Command::Restore(_) => "restore",
             Command::Get(_) => "get",
             Command::Put(_) => "put",
             Command::Log(_) => "log",

@@ -12,6 +12,7 @@ use super::target::{Target, resolve};
 use crate::ibgib::transform::{Kind, Opts, transform};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
+use crate::sync::merge::Content;
 
 /// How often a change is made anew where another process changed the timeline meanwhile.
 const MAX_TRIES: usize = 8;
@@ -79,41 +80,71 @@ pub fn relations(
 }
 
 /// Makes one more frame of the timeline that `text` names a frame of, on its latest tip, and puts
-/// it. `options` tells the transform from that tip; it is asked again where another process was
-/// faster.
+/// it; none where it would change nothing, unless that is forced. `options` tells the transform from
+/// that tip; it is asked again where another process was faster.
 pub fn next_frame(
     ctx: &mut Ctx,
     text: &str,
     kind: Kind,
+    force: bool,
     mut options: impl FnMut(&dyn Space, &IbGib) -> Result<Opts, CliError>,
 ) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let target = resolve(&space, text)?;
+    change(ctx, &space, &target, "nothing changed; --force makes a frame all the same", |tip| {
+        let made = transform(kind, tip, &options(&space, tip)?.build(), Moment::now())?;
+        let is_same = Content::of(&made.new_ibgib) == Content::of(tip);
+        Ok(if is_same && !force { Vec::new() } else { made.into_all() })
+    })
+}
+
+/// Puts what `make` makes on the latest tip of the timeline that a target belongs to, and prints its
+/// new tip; where it makes nothing, the tip that is there, and `nothing` as a note. It is asked again
+/// where another process was faster.
+pub fn change(
+    ctx: &mut Ctx,
+    space: &dyn Space,
+    target: &Target,
+    nothing: &str,
+    mut make: impl FnMut(&IbGib) -> Result<Vec<IbGib>, CliError>,
+) -> Result<(), CliError> {
     let mut tries = 1;
     loop {
-        let timeline = changeable(&space, &target)?;
+        let timeline = changeable(space, target)?;
         let tip = space.get_id(timeline.tip.id)?;
-        let made = transform(kind, &tip, &options(&space, &tip)?.build(), Moment::now())?;
-        let addr = made.new_ibgib.addr()?;
-        let step = TipMove {
-            tjp: timeline.tjp.clone(),
-            from: Some(timeline.tip.addr.clone()),
-            to: addr.clone(),
+        let made = make(&tip)?;
+        let Some(last) = made.last() else {
+            ctx.out.note(nothing);
+            let prev = tip.prev().map(str::to_owned);
+            return print(ctx, space, &timeline, &timeline.tip.addr, prev.as_deref(), false);
         };
-        match put(&space, &made.into_all(), vec![step]) {
-            Ok(()) => {
-                ctx.out.line(printable(addr.as_str()))?;
-                let (tjp, prev) = (timeline.tjp, timeline.tip.addr);
-                let id = space.find(&addr)?;
-                let n = id.map(|id| space.row(id)).transpose()?.map(|row| row.n);
-                return ctx.out.done(json!({"addr": addr, "n": n, "prev": prev, "tjp": tjp}));
-            }
+        let addr = last.addr()?;
+        let from = timeline.tip.addr.clone();
+        let step =
+            TipMove { tjp: timeline.tjp.clone(), from: Some(from.clone()), to: addr.clone() };
+        match put(space, &made, vec![step]) {
+            Ok(()) => return print(ctx, space, &timeline, &addr, last.prev(), true),
             Err(SpaceError::TipMoved { .. } | SpaceError::Diverged { .. }) if tries < MAX_TRIES => {
                 tries += 1;
             }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn print(
+    ctx: &mut Ctx,
+    space: &dyn Space,
+    timeline: &Timeline,
+    tip: &Addr,
+    prev: Option<&str>,
+    changed: bool,
+) -> Result<(), CliError> {
+    ctx.out.line(printable(tip.as_str()))?;
+    let n = space.find(tip)?.map(|id| space.row(id)).transpose()?.map(|row| row.n);
+    ctx.out.done(json!({
+        "addr": tip, "n": n, "prev": prev, "tjp": timeline.tjp, "changed": changed,
+    }))
 }
 
 /// Puts what was made, in one transaction in which each tip moves as told.

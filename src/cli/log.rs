@@ -8,22 +8,28 @@ use super::Ctx;
 use super::error::{CliError, ErrorCode};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
-use crate::ibgib::IbGib;
+use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind};
+use crate::sync::merge::GRAFT_BASE;
 
 /// List the frames of a timeline, newest first, or all timelines.
 ///
-/// With ADDR: n, time and address of each frame, from the latest tip back. Without: the timelines
+/// With ADDR: n, time and address of each frame, from the latest tip back. Frames that a merge
+/// replayed are marked: they carry the time of the edit that they replay. Without: the timelines
 /// of the space (data and identities) with their tips. With --saga: past syncs with their frames.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib log\n  \
     sync-gib log X --limit 10\n  \
+    sync-gib log X --merges\n  \
     sync-gib log --saga --limit 1")]
 pub struct LogArgs {
     /// A frame of the timeline, or X, I, S; `-` reads it from standard input
     #[arg(value_name = "ADDR")]
     pub addr: Option<String>,
+    /// List merges only
+    #[arg(long, requires = "addr")]
+    pub merges: bool,
     /// List past sagas, newest first, each with its frames
     #[arg(long, conflicts_with = "addr")]
     pub saga: bool,
@@ -37,7 +43,7 @@ pub fn run(args: &LogArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let limit = args.limit.unwrap_or(u64::MAX);
     match &args.addr {
-        Some(addr) => frames(&space, addr, limit, &mut ctx.out),
+        Some(addr) => frames(&space, addr, limit, args.merges, &mut ctx.out),
         None if args.saga => sagas(&space, limit, &mut ctx.out),
         None => timelines(&space, limit, &mut ctx.out),
     }
@@ -52,6 +58,10 @@ struct Frame {
     stage: Value,
     saga: Value,
     merges: bool,
+    /// The tip that a merge was made on.
+    base: Option<Id>,
+    /// Whether a merge replayed it: it carries the time of the edit that it replays.
+    replayed: bool,
 }
 
 impl Frame {
@@ -59,6 +69,13 @@ impl Frame {
         let row = space.row(id)?;
         let ibgib: IbGib = space.get_id(id)?;
         let datum = |key| ibgib.datum(key).cloned().unwrap_or(Value::Null);
+        // Later frames carry the relation on: the frame that brought it is the merge.
+        let merges = match (row.orphan, row.prev) {
+            (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
+            (orphan, _) => orphan.is_some(),
+        };
+        let base = ibgib.rel8d(GRAFT_BASE).next_back().filter(|_| merges);
+        let base = base.and_then(|base| Addr::parse(base).ok());
         Ok(Frame {
             addr: format!("{}^{}", ibgib.ib, ibgib.gib),
             n: row.n,
@@ -66,11 +83,9 @@ impl Frame {
             time: datum("timestamp"),
             stage: datum("stage"),
             saga: datum("sagaId"),
-            // Later frames carry the relation on: the frame that brought it is the merge.
-            merges: match (row.orphan, row.prev) {
-                (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
-                (orphan, _) => orphan.is_some(),
-            },
+            merges,
+            base: base.map(|base| space.find(&base)).transpose()?.flatten(),
+            replayed: false,
         })
     }
 
@@ -78,6 +93,9 @@ impl Frame {
         let mut value = json!({"n": self.n, "timestamp": self.time, "addr": self.addr});
         if self.merges {
             value["merge"] = true.into();
+        }
+        if self.replayed {
+            value["replayed"] = true.into();
         }
         if !self.stage.is_null() {
             value["stage"] = self.stage.clone();
@@ -87,14 +105,24 @@ impl Frame {
 
     fn line(&self) -> String {
         let stage = self.stage.as_str().map_or(String::new(), |stage| format!("{stage:<8}  "));
-        let merge = if self.merges { "  (merge)" } else { "" };
+        let merge = match (self.merges, self.replayed) {
+            (true, _) => "  (merge)",
+            (_, true) => "  (replayed)",
+            _ => "",
+        };
         let time = self.time.as_str().unwrap_or("-");
         let line = format!("{:>6}  {time:<29}  {stage}{}{merge}", self.n, self.addr);
         printable(&line)
     }
 }
 
-fn frames(space: &dyn Space, addr: &str, limit: u64, out: &mut Output) -> Result<(), CliError> {
+fn frames(
+    space: &dyn Space,
+    addr: &str,
+    limit: u64,
+    merges: bool,
+    out: &mut Output,
+) -> Result<(), CliError> {
     let target = resolve(space, addr)?;
     let timeline = match space.row(target.id)?.timeline {
         Some(tjp) => space.timeline_of(tjp)?,
@@ -105,26 +133,39 @@ fn frames(space: &dyn Space, addr: &str, limit: u64, out: &mut Output) -> Result
         return Err(CliError::new(ErrorCode::NotFound, message).hint("`sync-gib get` prints it"));
     };
     out.begin_list("frames", json!({"tjp": timeline.tjp, "kind": kind(&timeline)}))?;
-    each_frame(space, timeline.tip.id, limit, |frame| out.item(frame.line(), || frame.to_value()))?;
+    let mut left = limit;
+    each_frame(space, timeline.tip.id, |frame| {
+        if left > 0 && (!merges || frame.merges) {
+            left -= 1;
+            out.item(frame.line(), || frame.to_value())?;
+        }
+        Ok(left > 0)
+    })?;
     out.end_list(json!({}))
 }
 
-/// Gives the frames of a timeline's line to `f`, newest first.
+/// Gives the frames of a timeline's line to `f`, newest first, until it says `false`.
 fn each_frame(
     space: &dyn Space,
     tip: Id,
-    limit: u64,
-    mut f: impl FnMut(Frame) -> Result<(), CliError>,
+    mut f: impl FnMut(Frame) -> Result<bool, CliError>,
 ) -> Result<(), CliError> {
     let mut next = Some(tip);
-    let mut left = limit;
-    while let Some(id) = next
-        && left > 0
-    {
-        let frame = Frame::read(space, id)?;
+    // The frame on which a merge replayed those above it.
+    let mut base = None;
+    while let Some(id) = next {
+        let mut frame = Frame::read(space, id)?;
+        if base == Some(id) {
+            base = None;
+        }
+        frame.replayed = base.is_some();
+        if frame.merges {
+            base = frame.base;
+        }
         next = frame.prev;
-        left -= 1;
-        f(frame)?;
+        if !f(frame)? {
+            break;
+        }
     }
     Ok(())
 }
@@ -204,9 +245,9 @@ fn sagas(space: &dyn Space, limit: u64, out: &mut Output) -> Result<(), CliError
 
 fn saga_item(space: &dyn Space, saga: &Timeline, out: &mut Output) -> Result<(), CliError> {
     let mut frames = Vec::new();
-    each_frame(space, saga.tip.id, u64::MAX, |frame| {
+    each_frame(space, saga.tip.id, |frame| {
         frames.push(frame);
-        Ok(())
+        Ok(true)
     })?;
     let id = frames.iter().find_map(|frame| frame.saga.as_str()).unwrap_or("-").to_owned();
     let lines: Vec<String> = frames.iter().map(Frame::line).collect();

@@ -28,6 +28,7 @@ pub mod progress;
 pub mod put;
 pub mod rel8;
 pub mod repair;
+pub mod restore;
 pub mod secret;
 pub mod serve;
 pub mod setup;
@@ -156,6 +157,7 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::New(args) => new::run(args, ctx),
         Command::Mut8(args) => mut8::run(args, ctx),
         Command::Rel8(args) => rel8::run(args, ctx),
+        Command::Restore(args) => restore::run(args, ctx),
         Command::Get(args) => get::run(args, ctx),
         Command::Put(args) => put::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),

@@ -16,7 +16,8 @@ use crate::ibgib::transform::{Kind, Opts};
 /// Change the data of a timeline: one more frame.
 ///
 /// The new frame follows the timeline's latest tip, whichever frame of it ADDR names. Objects in
-/// --data are patched key by key; everything else is replaced. Prints the new address.
+/// --data are patched key by key; everything else is replaced. Prints the new address; where nothing
+/// changes, no frame is made and it prints the tip's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib mut8 X --set title='Shopping list' --set done=false\n  \
@@ -43,6 +44,9 @@ pub struct Mut8Args {
     /// Give it another ib
     #[arg(long, value_name = "IB")]
     pub ib: Option<String>,
+    /// Make a frame even where nothing changes
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Makes and puts the frame.
@@ -51,7 +55,7 @@ pub fn run(args: &Mut8Args, ctx: &mut Ctx) -> Result<(), CliError> {
         return Err(CliError::usage("ADDR and --data cannot both come from standard input"));
     }
     let change = Change::read(args)?;
-    next_frame(ctx, &args.addr, Kind::Mut8, |_, tip| {
+    next_frame(ctx, &args.addr, Kind::Mut8, args.force, |_, tip| {
         let gone = change.remove.keys().chain(change.rename.keys());
         require_keys(tip, gone.map(String::as_str))?;
         Ok(change.opts(tip))

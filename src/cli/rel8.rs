@@ -11,7 +11,7 @@ use crate::ibgib::transform::{Kind, Opts};
 /// Change the relations of a timeline: one more frame.
 ///
 /// The new frame follows the timeline's latest tip, whichever frame of it ADDR names. Prints the
-/// new address.
+/// new address; where nothing changes, no frame is made and it prints the tip's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib rel8 X --add comment=\"$(sync-gib new --ib comment --data c.json)\"\n  \
@@ -28,11 +28,14 @@ pub struct Rel8Args {
     /// Take ADDR out of the relation NAME; repeatable
     #[arg(long, value_name = "NAME=ADDR", value_parser = key_value)]
     pub remove: Vec<(String, String)>,
+    /// Make a frame even where nothing changes
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Makes and puts the frame.
 pub fn run(args: &Rel8Args, ctx: &mut Ctx) -> Result<(), CliError> {
-    next_frame(ctx, &args.addr, Kind::Rel8, |space, tip| {
+    next_frame(ctx, &args.addr, Kind::Rel8, args.force, |space, tip| {
         let add = relations(space, &args.add)?;
         let remove = relations(space, &args.remove)?;
         check_removed(tip, &remove)?;

@@ -15,6 +15,7 @@
 //! - An edit that an earlier merge already brought to the branch that stays is not replayed again.
 
 mod branch;
+mod content;
 mod decide;
 mod derive;
 mod fit;
@@ -34,6 +35,7 @@ mod text;
 mod value;
 
 pub use branch::{Branches, MAX_FRAMES, split};
+pub use content::{Content, ContentError};
 pub use overwritten::{Overwritten, Side, Winner, overwritten_of};
 pub use path::{ELEMENT_KEYS, FieldPath, PathError, Step};
 pub use text::merge_text;

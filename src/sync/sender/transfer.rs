@@ -180,6 +180,12 @@ impl Sender<'_> {
         names.extend(self.saga.tjp().map(|tjp| (NAME_SAGA.to_owned(), tjp.clone())));
         let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };
         self.space.put(&mut batch, &opts)?;
+        // A frame that carries no count has the place that the space gave it.
+        for change in self.summary.tips.iter_mut().filter(|change| change.how == How::Merged) {
+            if let Some(id) = self.space.find(&change.to)? {
+                change.n = self.space.row(id)?.n;
+            }
+        }
         self.state = State::Done;
         Ok(())
     }

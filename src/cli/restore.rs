@@ -1,0 +1,53 @@
+//! `restore`: what an earlier frame held, as the newest frame of its timeline.
+
+use super::Ctx;
+use super::edit::change;
+use super::error::{CliError, ErrorCode};
+use super::output::printable;
+use super::target::resolve;
+use crate::ibgib::Moment;
+use crate::space::Space;
+use crate::sync::merge::{Content, ContentError, FieldPath};
+
+/// Bring back what an earlier frame held, or one field of it, as a new frame.
+///
+/// The timeline's tip gets the data, the ib and the relations that the frame ADDR has; what it lacks
+/// is removed. Nothing is lost: the frames between stay. Data and relations change by a frame each,
+/// so there may be two, stored together. Prints the new address; where nothing changes, the tip's.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    sync-gib log X\n  \
+    sync-gib restore 6DD33CFB\n  \
+    sync-gib restore 6DD33CFB --field title\n  \
+    sync-gib restore 6DD33CFB --field 'items[id=\"a\"].done'")]
+pub struct RestoreArgs {
+    /// The earlier frame; `-` reads it from standard input
+    #[arg(value_name = "ADDR")]
+    pub addr: String,
+    /// Only this field: keys joined by dots, `items[id="a"]` for a list's element, `^ib`, or
+    /// `^rel8ns.NAME`
+    #[arg(long, value_name = "PATH")]
+    pub field: Option<FieldPath>,
+}
+
+/// Makes and puts the frames.
+pub fn run(args: &RestoreArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    let space = ctx.open_space()?;
+    let target = resolve(&space, &args.addr)?;
+    let earlier = space.get_id(target.id)?;
+    let refused = |error: ContentError| {
+        let message = format!("{} cannot be restored: {error}", printable(target.addr.as_str()));
+        CliError::new(ErrorCode::Refused, message)
+    };
+    change(ctx, &space, &target, "nothing changed: the tip holds that already", |tip| {
+        let wanted = match &args.field {
+            None => Content::of(&earlier),
+            Some(field) => {
+                let mut wanted = Content::of(tip);
+                wanted.take(field, &earlier).map_err(refused)?;
+                wanted
+            }
+        };
+        wanted.reach(tip, Moment::now()).map_err(refused)
+    })
+}
