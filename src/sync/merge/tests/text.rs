@@ -313,3 +313,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn within_a_line_only_whole_words_count_as_alike() {
+    // Thai letters, which no spaces part: both insertions stand whole.
+    assert_eq!(merge_text("กขค", "กขคฌฬ", "กขคฌฆ"), "กขคฌฬฌฆ");
+    assert_eq!(merge_text("the fox", "the fox ab", "the fox ac"), "the fox ab ac");
+    assert_eq!(
+        merge_text("it was evening water", "it was Kx Bx", "it was evening Bx"),
+        "it was Kx Bx"
+    );
+    assert_eq!(merge_text("a b c", "a x y c", "a b y c"), "a x y c");
+}

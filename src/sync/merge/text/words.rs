@@ -144,25 +144,65 @@ impl Weaver<'_, '_> {
     }
 
     /// What both sides put in one place: what the side that stays did, then what the other did; what
-    /// both begin with is there once.
+    /// both begin with, and what both put before the same word, is there once.
     fn change(&mut self, kept: &[Hunk], replayed: &[Hunk]) {
         let ours: Vec<usize> = kept.iter().flat_map(|hunk| hunk.new.clone()).collect();
         let theirs: Vec<usize> = replayed.iter().flat_map(|hunk| hunk.new.clone()).collect();
-        let pairs = || ours.iter().zip(&theirs);
-        let mut alike =
-            pairs().take_while(|(k, r)| self.kept.ids[**k] == self.replayed.ids[**r]).count();
-        let is_whole = alike == ours.len() || alike == theirs.len();
-        while !is_whole && alike > 0 && !has_word(self.kept.tokens[ours[alike - 1]]) {
-            alike -= 1;
-        }
-        for (nth, at) in ours.iter().enumerate() {
-            let replayed = theirs.get(nth).filter(|_| nth < alike).copied();
-            self.pieces.push(Piece { token: self.kept.tokens[*at], kept: Some(*at), replayed });
-        }
-        for at in &theirs[alike..] {
-            let token = self.replayed.tokens[*at];
-            self.pieces.push(Piece { token, kept: None, replayed: Some(*at) });
-        }
+        let head = self.alike(&ours, &theirs);
+        let end = |hunks: &[Hunk]| hunks.last().map(|hunk| hunk.old.end);
+        let tail = match end(kept) == end(replayed) {
+            true => self.alike_at_end(&ours[head..], &theirs[head..]),
+            false => 0,
+        };
+        let (ours_end, theirs_end) = (ours.len() - tail, theirs.len() - tail);
+        let both = |ours: &[usize], theirs: &[usize]| -> Vec<Piece<'_>> {
+            let pair = |(ours, theirs): (&usize, &usize)| Piece {
+                token: self.kept.tokens[*ours],
+                kept: Some(*ours),
+                replayed: Some(*theirs),
+            };
+            ours.iter().zip(theirs).map(pair).collect()
+        };
+        let mut pieces = both(&ours[..head], &theirs[..head]);
+        pieces.extend(ours[head..ours_end].iter().map(|at| Piece {
+            token: self.kept.tokens[*at],
+            kept: Some(*at),
+            replayed: None,
+        }));
+        pieces.extend(theirs[head..theirs_end].iter().map(|at| Piece {
+            token: self.replayed.tokens[*at],
+            kept: None,
+            replayed: Some(*at),
+        }));
+        pieces.extend(both(&ours[ours_end..], &theirs[theirs_end..]));
+        self.pieces.extend(pieces);
+    }
+
+    /// How many tokens of two insertions are alike from the start: up to the end of a word.
+    fn alike(&self, ours: &[usize], theirs: &[usize]) -> usize {
+        let (kept, replayed) = (self.kept, self.replayed);
+        let pairs = ours.iter().zip(theirs);
+        let alike = pairs.take_while(|(k, r)| kept.ids[**k] == replayed.ids[**r]).count();
+        let next = [
+            ours.get(alike).map(|at| kept.tokens[*at]),
+            theirs.get(alike).map(|at| replayed.tokens[*at]),
+        ];
+        let tokens: Vec<&str> = ours[..alike].iter().map(|at| kept.tokens[*at]).collect();
+        whole_words(&tokens, next)
+    }
+
+    /// How many tokens of two insertions are alike from the end: up to the start of a word.
+    fn alike_at_end(&self, ours: &[usize], theirs: &[usize]) -> usize {
+        let (kept, replayed) = (self.kept, self.replayed);
+        let pairs = ours.iter().rev().zip(theirs.iter().rev());
+        let alike = pairs.take_while(|(k, r)| kept.ids[**k] == replayed.ids[**r]).count();
+        let before = |list: &[usize], of: &Line<'_>| {
+            list.len().checked_sub(alike + 1).map(|at| of.tokens[list[at]].to_owned())
+        };
+        let next = [before(ours, kept), before(theirs, replayed)];
+        let tokens: Vec<&str> =
+            ours[ours.len() - alike..].iter().rev().map(|at| kept.tokens[*at]).collect();
+        whole_words(&tokens, next.each_ref().map(|token| token.as_deref()))
     }
 
     /// The text of the pieces: words that would run together are parted by a space, and of two
@@ -200,6 +240,23 @@ impl Weaver<'_, '_> {
             !follows(&self.pieces[nth], next) && next.token.starts_with([',', '.', ';', ')'])
         })
     }
+}
+
+/// How many of some tokens make whole words; `next` is what follows them on either side.
+fn whole_words(tokens: &[&str], next: [Option<&str>; 2]) -> usize {
+    let is_run = |token: &str| run_of_word(token).is_some();
+    let mut count = tokens.len();
+    // A character of a script without spaces is a part of what it touches.
+    if next.into_iter().flatten().any(is_run) {
+        while count > 0 && is_run(tokens[count - 1]) {
+            count -= 1;
+        }
+    }
+    let is_whole = count == tokens.len() && next.contains(&None);
+    while !is_whole && count > 0 && !has_word(tokens[count - 1]) {
+        count -= 1;
+    }
+    count
 }
 
 /// Hunks of both sides that belong together.
