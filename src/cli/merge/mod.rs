@@ -18,7 +18,7 @@ const SHOWN: usize = 120;
 
 /// Look at merges.
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Example:\n  sync-gib merge show 4DC138F0")]
+#[command(after_help = "Example:\n  sync-gib merge show 3655FB6B")]
 #[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
 pub enum MergeCommand {
     Show(show::MergeShowArgs),

@@ -21,7 +21,7 @@ use crate::sync::merge::{
 /// were replayed on top of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    sync-gib merge show 4DC138F0\n  \
+    sync-gib merge show 3655FB6B\n  \
     sync-gib log X --merges --json | jq -r '.frames[0].addr' | sync-gib merge show -")]
 pub struct MergeShowArgs {
     /// The frame that ends the merge, as `log --merges` lists it
