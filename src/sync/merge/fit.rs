@@ -12,6 +12,8 @@ use super::value::Conflict;
 use crate::ibgib::json as js;
 use crate::ibgib::{MAX_IBGIB_BYTES, addr::clip};
 
+/// How many fields are left one by one; where that is not enough, all of the data is.
+const MAX_FIELDS: usize = 64;
 /// What a frame holds beside its data and the relations that are not kept by frames themselves.
 const REST_BYTES: usize = 16 << 10;
 
@@ -24,7 +26,7 @@ pub(super) fn fit(
     replayed: &dyn Branch,
 ) -> Result<Vec<String>, MergeError> {
     let mut reasons = Vec::new();
-    loop {
+    for round in 0.. {
         let Some(data) = &decided.data else { return Ok(reasons) };
         let merged = data.merged(&mut decided.values);
         let links = links(tips, tips.last, None, tips.kept, &decided.dropped);
@@ -40,7 +42,11 @@ pub(super) fn fit(
         for (name, list) in &links.add {
             most.meet(js::stringify(list).len(), || FieldPath::Relation(name.clone()));
         }
-        let Some(field) = most.field else { return Ok(reasons) };
+        let field = match most.field {
+            Some(_) if round == MAX_FIELDS => FieldPath::Data(Vec::new()),
+            Some(field) if round < MAX_FIELDS => field,
+            _ => return Ok(reasons),
+        };
         reasons.push(format!(
             "{} stays as it is on the branch that stays: the frame would be {bytes} bytes, over the \
              limit of {MAX_IBGIB_BYTES}",
@@ -48,6 +54,7 @@ pub(super) fn fit(
         ));
         leave(decided, field, tips, kept, replayed)?;
     }
+    Ok(reasons)
 }
 
 /// Leaves a field as the branch that stays has it, and lists it.
@@ -63,7 +70,7 @@ fn leave(
         (FieldPath::Data(steps), Some(data)) => {
             let value = |map: &Map<String, Value>| match steps.split_first() {
                 Some((Step::Key(key), rest)) => look(map.get(key), rest).cloned(),
-                _ => None,
+                _ => Some(Value::Object(map.clone())),
             };
             conflict = Conflict {
                 path: steps.clone(),
@@ -71,7 +78,15 @@ fn leave(
                 kept: value(&data.kept),
                 replayed: value(&data.last),
             };
-            decided.values.decided.insert(steps.clone(), Winner::Kept);
+            match steps.is_empty() {
+                false => drop(decided.values.decided.insert(steps.clone(), Winner::Kept)),
+                // All of the data stays: key by key, since that is how it is merged.
+                true => {
+                    let keys = data.common.keys().chain(data.kept.keys()).chain(data.last.keys());
+                    let decisions = keys.map(|key| (vec![Step::Key(key.clone())], Winner::Kept));
+                    decided.values.decided.extend(decisions);
+                }
+            }
         }
         (FieldPath::Relation(name), _) => {
             conflict.common = field.value_in(tips.common);
@@ -115,8 +130,14 @@ impl Growth {
     }
 
     fn meet(&mut self, bytes: usize, field: impl FnOnce() -> FieldPath) {
-        if bytes > self.bytes {
-            *self = Growth { bytes, field: Some(field()) };
+        if bytes == 0 || bytes < self.bytes {
+            return;
+        }
+        let field = field();
+        // Of two that grew alike the one whose name comes first, in whatever order they are met.
+        let is_first = |other: &FieldPath| field.to_string() < other.to_string();
+        if bytes > self.bytes || self.field.as_ref().is_none_or(is_first) {
+            *self = Growth { bytes, field: Some(field) };
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     MergeError, Overwritten, RULES, Replayed, Unreplayed, need,
 };
 use crate::ibgib::json as js;
-use crate::ibgib::transform::{Kind, Opts, Transformed, transform};
+use crate::ibgib::transform::{Kind, Opts, TransformError, Transformed, transform};
 use crate::ibgib::{Addr, IbGib};
 
 /// The relation of a graft info to the stones that hold its lists, where they are long.
@@ -42,7 +42,8 @@ pub(super) fn finish(
     let needed = place_of(frames, replayed)?;
     let rel8ns = [(GRAFT_BASE, kept), (GRAFT_ORPHAN, replayed), (GRAFT_INFO, &graft_info)];
     let mut graft = graft_frame(&tip, &orphan, &rel8ns)?;
-    if needed > place {
+    let is_counted = matches!(graft.new_ibgib.data, None | Some(Value::Object(_)));
+    if needed > place && is_counted {
         // The tip is the frame with the highest n, so it must be past the orphan's too, even
         // where fewer frames were replayed than the orphan's branch has.
         set_place(&mut graft.new_ibgib, needed.saturating_add(1))?;
@@ -62,11 +63,27 @@ fn graft_frame(
     let rel8ns: Map<String, Value> =
         rel8ns.iter().map(|(name, addr)| ((*name).to_owned(), json!([addr.as_str()]))).collect();
     let linked = ["past", "dna", GRAFT_BASE, GRAFT_ORPHAN, GRAFT_INFO];
-    let opts = Opts::next_frame_on(tip).linked(&linked).set("rel8nsToAddByAddr", rel8ns).build();
+    let opts =
+        Opts::next_frame_on(tip).linked(&linked).set("rel8nsToAddByAddr", rel8ns.clone()).build();
     let refused = |source| MergeError::Graft { tip: format!("{}^{}", tip.ib, tip.gib), source };
-    let mut made = transform(Kind::Rel8, tip, &opts, moment_of(orphan)).map_err(refused)?;
+    let mut made = match transform(Kind::Rel8, tip, &opts, moment_of(orphan)) {
+        Ok(made) => made,
+        Err(TransformError::DataNotObject) => return by_hand(tip, &rel8ns),
+        Err(error) => return Err(refused(error)),
+    };
     copy_time(&mut made.new_ibgib, orphan)?;
     Ok(made)
+}
+
+/// A graft frame on a frame whose data no transform takes: it has that data, no time and no dna.
+fn by_hand(tip: &IbGib, grafts: &Map<String, Value>) -> Result<Transformed, MergeError> {
+    let mut rel8ns = tip.rel8ns.clone().unwrap_or_default();
+    js::set(&mut rel8ns, "past", json!([format!("{}^{}", tip.ib, tip.gib)]));
+    for (name, list) in grafts {
+        js::set(&mut rel8ns, name, list.clone());
+    }
+    let new_ibgib = IbGib::new(tip.ib.clone(), tip.data.clone(), Some(rel8ns))?;
+    Ok(Transformed { new_ibgib, intermediates: Vec::new(), dnas: Vec::new() })
 }
 
 fn set_place(frame: &mut IbGib, n: u64) -> Result<(), MergeError> {

@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         is_last: bool,
     ) -> Result<(), MergeError> {
         let mut refused: Vec<String> = reasons.to_vec();
-        refused.extend(no_transform(step));
+        refused.extend(no_transform(step, target));
         let mut made = Vec::new();
         for part in [Part::Data, Part::Relations] {
             match self.part(part, step, target) {
@@ -202,10 +202,13 @@ impl<'a> Run<'a> {
 }
 
 /// What a frame changed that no transform expresses.
-fn no_transform(step: &Original<'_>) -> Vec<String> {
+fn no_transform(step: &Original<'_>, target: &Target) -> Vec<String> {
     let mut refused = Vec::new();
-    let is_object = data_of(step.frame).is_some() && data_of(step.prev).is_some();
-    if !is_object && step.frame.data != step.prev.data {
+    if target.data.is_none() && data_of(step.frame) != data_of(step.prev) {
+        let reason =
+            "its data changed, and data of the branches is no object, which no transform sets";
+        refused.push(reason.to_owned());
+    } else if target.data.is_none() && step.frame.data != step.prev.data {
         refused.push("its data changed and is no object, which no transform sets".to_owned());
     }
     if step.frame.rel8d("ancestor").ne(step.prev.rel8d("ancestor")) {

@@ -263,3 +263,41 @@ fn a_text_set_to_what_it_was_undoes_nothing() {
     assert_eq!(bench.datum(&merged.tip, "text"), Some(json!("one two")));
     assert_eq!(bench.datum(&merged.tip, "b"), Some(json!(1)));
 }
+
+#[test]
+fn edits_of_data_that_the_other_side_made_no_object_are_named() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let replayed = bench.add(&base, json!({"a": 2}));
+    let mut frame = bench.frames[&base].clone();
+    frame.data = Some(json!([1, 2]));
+    frame.rel8ns.as_mut().unwrap().insert("past".into(), json!([base.as_str()]));
+    let kept = IbGib::new(frame.ib, frame.data, frame.rel8ns).unwrap();
+    let kept = bench.put(vec![kept]);
+    let merged = merge(&bench.frames, &base, &kept, &replayed).unwrap();
+    assert_eq!(merged.unreplayed[0].frame, replayed);
+    assert!(merged.unreplayed[0].reason.contains("no object"));
+    let graft = merged.new.last().unwrap();
+    assert_eq!(graft.data, Some(json!([1, 2])));
+    assert_eq!(graft.prev(), Some(kept.as_str()));
+    assert_eq!(newest(graft, GRAFT_ORPHAN), Some(replayed.as_str()));
+    assert_eq!(graft.tjp_addr(), bench.frames[&base].tjp_addr());
+    graft.validate().unwrap();
+}
+
+#[test]
+fn very_many_fields_that_do_not_fit_leave_the_data_as_it_is_in_few_steps() {
+    let mut bench = Bench::default();
+    let many = |side: &str| -> Value {
+        let fields = (0..3_000).map(|at| (format!("{side}{at}"), json!("word ".repeat(170))));
+        fields.collect::<serde_json::Map<_, _>>().into()
+    };
+    let base = bench.start(json!({"a": 1}));
+    let kept = bench.add(&base, many("kept"));
+    let replayed = bench.add(&base, many("replayed"));
+    let merged = bench.merge(&base, &kept, &replayed);
+    let last = merged.overwritten.last().unwrap();
+    assert_eq!((last.path.to_string().as_str(), last.winner), ("^data", Winner::Kept));
+    assert_eq!(merged.overwritten.len(), 65);
+    assert_eq!(super::fields::own(&bench, &merged.tip), super::fields::own(&bench, &kept));
+}
