@@ -344,6 +344,7 @@ impl Judge<'_> {
             .iter()
             .flat_map(|entry| [entry.get("kept"), entry.get("replayed")])
             .flat_map(words)
+            .chain(self.cut_words())
             .collect();
         for (side, value) in [field.kept, field.replayed].into_iter().enumerate() {
             for word in words(value) {
@@ -355,6 +356,27 @@ impl Judge<'_> {
                 }
             }
         }
+    }
+
+    /// The words of values that entries hold the beginning of: all of them stand in the frames that
+    /// the entries name.
+    fn cut_words(&self) -> HashSet<String> {
+        let mut found = HashSet::new();
+        for entry in &self.entries {
+            let key = entry.get("path").and_then(Value::as_str).unwrap_or_default();
+            let key = key.split(['.', '[']).next().unwrap_or_default();
+            for (side, (name, addr)) in
+                [("kept", "keptFrame"), ("replayed", "replayedFrame")].into_iter().enumerate()
+            {
+                let is_cut = entry.get("cut").is_some_and(|cut| cut.get(name).is_some());
+                let addr = entry.get(addr).and_then(Value::as_str).unwrap_or_default();
+                let mut frames = self.sides[side].frames.iter();
+                if is_cut && let Some((_, frame)) = frames.find(|(at, _)| at.as_str() == addr) {
+                    found.extend(words(frame.data.as_ref().and_then(|data| data.get(key))));
+                }
+            }
+        }
+        found
     }
 
     /// Entries that no conflict explains, but for those of renamed keys.
