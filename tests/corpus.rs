@@ -47,9 +47,11 @@ macro_rules! corpora {
 corpora! {
     known_bodies_break_no_rule bodies;
     known_dialogues_break_no_rule dialogue;
+    known_graft_infos_break_no_rule graft_info;
     known_ibgibs_break_no_rule ibgib;
     known_keystones_break_no_rule keystone;
     known_texts_merge_by_the_rules merge_text;
+    known_values_merge_by_the_rules merge_values;
     known_space_files_break_no_rule space_file;
     known_stage_files_break_no_rule stage;
     known_transforms_break_no_rule transform;

@@ -7,6 +7,7 @@ mod edit;
 mod fixtures;
 mod input;
 mod keystone;
+mod merges;
 mod space_file;
 mod stage;
 mod texts;
@@ -14,6 +15,7 @@ mod texts;
 pub use bodies::bodies;
 pub use dialogue::dialogue;
 pub use keystone::keystone;
+pub use merges::{graft_info, merge_values};
 pub use space_file::space_file;
 pub use stage::stage;
 pub use texts::{ibgib, merge_text, transform, wire};
@@ -22,12 +24,14 @@ pub use texts::{ibgib, merge_text, transform, wire};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("bodies", bodies),
     ("dialogue", dialogue),
+    ("graft_info", graft_info),
     ("ibgib", ibgib),
     ("keystone", keystone),
     ("merge_text", merge_text),
+    ("merge_values", merge_values),
     ("space_file", space_file),
     ("stage", stage),
     ("transform", transform),
