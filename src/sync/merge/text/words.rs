@@ -144,15 +144,19 @@ impl Weaver<'_, '_> {
     }
 
     /// What both sides put in one place: what the side that stays did, then what the other did; what
-    /// both begin with, and what both put before the same word, is there once.
+    /// both begin with, and what both put in the place of the same last word, is there once.
     fn change(&mut self, kept: &[Hunk], replayed: &[Hunk]) {
         let ours: Vec<usize> = kept.iter().flat_map(|hunk| hunk.new.clone()).collect();
         let theirs: Vec<usize> = replayed.iter().flat_map(|hunk| hunk.new.clone()).collect();
         let head = self.alike(&ours, &theirs);
-        let end = |hunks: &[Hunk]| hunks.last().map(|hunk| hunk.old.end);
-        let tail = match end(kept) == end(replayed) {
-            true => self.alike_at_end(&ours[head..], &theirs[head..]),
-            false => 0,
+        let replaced = |hunks: &[Hunk]| {
+            hunks.last().filter(|hunk| !hunk.old.is_empty()).map(|hunk| hunk.old.end)
+        };
+        let tail = match (replaced(kept), replaced(replayed)) {
+            (Some(ours_end), Some(theirs_end)) if ours_end == theirs_end => {
+                self.alike_at_end(&ours[head..], &theirs[head..])
+            }
+            _ => 0,
         };
         let (ours_end, theirs_end) = (ours.len() - tail, theirs.len() - tail);
         let both = |ours: &[usize], theirs: &[usize]| -> Vec<Piece<'_>> {
