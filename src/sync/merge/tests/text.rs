@@ -324,3 +324,8 @@ fn within_a_line_only_whole_words_count_as_alike() {
         "it was Kx Bx"
     );
 }
+
+#[test]
+fn the_number_of_an_item_is_no_sentence() {
+    assert_eq!(merge_text("a\n5. on\nb", "a\n5. Kx\nb", "a\n5. on Rx Ry\nb"), "a\n5. Kx Rx Ry\nb");
+}

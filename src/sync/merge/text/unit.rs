@@ -45,10 +45,19 @@ impl<'a> Doc<'a> {
     }
 
     /// Divides a line into sentences: at the boundaries of UAX #29, and where a space follows a full
-    /// stop, a question mark or an exclamation mark, whatever comes then.
+    /// stop, a question mark or an exclamation mark, whatever comes then. What has no letter, as the
+    /// number of an item, begins the sentence that follows it.
     pub(super) fn sentences(line: &'a str) -> Doc<'a> {
-        let contents = line.split_sentence_bounds().flat_map(at_stops);
-        let contents = contents.map(str::trim).filter(|part| !part.is_empty());
+        let (mut sentences, mut start, mut end) = (Vec::new(), 0, 0);
+        for part in line.split_sentence_bounds().flat_map(at_stops) {
+            end += part.len();
+            if line[start..end].chars().any(char::is_alphabetic) {
+                sentences.push(&line[start..end]);
+                start = end;
+            }
+        }
+        sentences.push(&line[start..]);
+        let contents = sentences.into_iter().map(str::trim).filter(|part| !part.is_empty());
         Doc::of(line, contents, Level::Sentences)
     }
 
