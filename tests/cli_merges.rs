@@ -275,3 +275,26 @@ fn a_merged_timeline_that_is_not_counted_has_one_n_everywhere() {
     assert_eq!(merged, pulled);
     assert_eq!(world.json("desktop", &["mut8", &doc, "--set", "left=3"])["n"], merged);
 }
+
+#[test]
+fn a_loser_of_three_devices_is_listed_until_somebody_who_saw_it_sets_it() {
+    let (world, serve) = two_homes();
+    let identity = world.json("laptop", &["setup"])["identity"].as_str().unwrap().to_owned();
+    world.ok("third", &["setup", "--server", &serve.url, "--join", &identity]);
+    world.ok("third", &["sync"]);
+    for (home, title) in [("laptop", "L"), ("desktop", "D"), ("third", "C")] {
+        world.ok(home, &["mut8", "X", "--set", &format!("title={title}")]);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    for home in ["laptop", "desktop", "third", "laptop", "desktop"] {
+        world.ok(home, &["sync"]);
+    }
+    assert_eq!(conflicts(&world, "laptop").len(), 2);
+    // Set on one device while another edits, so that the setting is replayed by a merge.
+    world.ok("desktop", &["mut8", "X", "--set", "title=seen"]);
+    world.ok("laptop", &["mut8", "X", "--set", "note=other"]);
+    for home in ["laptop", "desktop", "laptop"] {
+        world.ok(home, &["sync"]);
+    }
+    assert!(conflicts(&world, "laptop").is_empty());
+}

@@ -109,3 +109,13 @@ fn a_field_is_restored_alone() {
     let stone = home.ok(&["new", "--ib", "s", "--stone"]);
     home.cmd(&["restore", &stone]).assert().code(1);
 }
+
+#[test]
+fn a_key_is_not_renamed_onto_one_that_stays() {
+    let home = Home::new();
+    let first = start(&home);
+    let out = home.cmd(&["mut8", &first, "--rename", "title=deep"]).assert().code(1);
+    assert!(error_of(&out).contains("has data.deep already"));
+    home.ok(&["mut8", &first, "--rename", "title=deep", "--rename", "deep=down"]);
+    home.cmd(&["restore", &first, "--field", "nosuch"]).assert().code(1);
+}

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::Ctx;
 use super::edit::{check_keys, key_value, next_frame, read_object, require_keys};
-use super::error::CliError;
+use super::error::{CliError, ErrorCode};
 use super::input::is_stdin;
+use super::output::printable;
 use super::target::STDIN;
 use crate::ibgib::IbGib;
 use crate::ibgib::json;
@@ -58,6 +59,7 @@ pub fn run(args: &Mut8Args, ctx: &mut Ctx) -> Result<(), CliError> {
     next_frame(ctx, &args.addr, Kind::Mut8, args.force, |_, tip| {
         let gone = change.remove.keys().chain(change.rename.keys());
         require_keys(tip, gone.map(String::as_str))?;
+        change.check_new_names(tip)?;
         Ok(change.opts(tip))
     })
 }
@@ -92,6 +94,19 @@ impl Change {
             return Err(CliError::usage(format!("--rename {:?} to itself", key.0)));
         }
         Ok(Change { patch, remove, rename, ib: args.ib.clone() })
+    }
+
+    /// Refuses to rename onto a key that is there and stays: its value would be gone.
+    fn check_new_names(&self, tip: &IbGib) -> Result<(), CliError> {
+        for to in self.rename.values().filter_map(Value::as_str) {
+            let goes = self.remove.contains_key(to) || self.rename.contains_key(to);
+            if tip.datum(to).is_some() && !goes {
+                let message = format!("the timeline's tip has data.{} already", printable(to));
+                let error = CliError::new(ErrorCode::Refused, message);
+                return Err(error.hint("remove it first, in a frame of its own"));
+            }
+        }
+        Ok(())
     }
 
     fn opts(&self, tip: &IbGib) -> Opts {

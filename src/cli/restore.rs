@@ -43,6 +43,11 @@ pub fn run(args: &RestoreArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         let wanted = match &args.field {
             None => Content::of(&earlier),
             Some(field) => {
+                if field.value_in(&earlier).is_none() && field.value_in(tip).is_none() {
+                    let message = format!("neither that frame nor the timeline's tip has {field}");
+                    let error = CliError::new(ErrorCode::Refused, printable(&message));
+                    return Err(error.hint("`sync-gib get ADDR` shows what it has"));
+                }
                 let mut wanted = Content::of(tip);
                 wanted.take(field, &earlier).map_err(refused)?;
                 wanted

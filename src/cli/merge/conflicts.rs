@@ -11,7 +11,7 @@ use crate::cli::output::{Output, printable};
 use crate::cli::target::{for_each_timeline, resolve};
 use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Space, SpaceExt, Timeline, TimelineKind};
-use crate::sync::merge::{Overwritten, Side, Winner, overwritten_of};
+use crate::sync::merge::{GRAFT_BASE, Overwritten, Side, Winner, overwritten_of};
 
 /// List values that gave way in a merge, and were not set again since.
 ///
@@ -55,6 +55,7 @@ pub fn run(args: &ConflictsArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// A field that gave way.
 struct Conflict {
+    id: Id,
     merge: Addr,
     n: Option<u64>,
     lost: Overwritten,
@@ -72,7 +73,7 @@ fn of_timeline(space: &dyn Space, timeline: &Timeline, out: &mut Output) -> Resu
         for lost in overwritten_of(&InSpace(space), &frame)? {
             let result = lost.path.value_in(&frame);
             let (merge, n) = (space.addr(id)?, frame.n());
-            conflicts.push(Conflict { merge, n, lost, place, result });
+            conflicts.push(Conflict { id, merge, n, lost, place, result });
         }
     }
     if conflicts.is_empty() {
@@ -127,15 +128,52 @@ fn drop_those_set_again(
     conflicts.retain(|c| c.place.is_some() || c.lost.path.value_in(&tip) == c.result);
     let oldest = conflicts.iter().filter_map(|conflict| conflict.place).max().unwrap_or(0);
     let mut frame = tip;
+    let mut replaying = Replaying::default();
     for (place, id) in line.iter().enumerate().skip(1).take(oldest) {
         let prev: IbGib = space.get_id(*id)?;
-        conflicts.retain(|conflict| {
-            let is_after = conflict.place.is_some_and(|merge| place <= merge);
-            !is_after || conflict.lost.path.value_in(&frame) == conflict.lost.path.value_in(&prev)
-        });
+        let orphan = replaying.orphan(space, line[place - 1])?;
+        let mut kept = Vec::with_capacity(conflicts.len());
+        for conflict in std::mem::take(conflicts) {
+            let path = &conflict.lost.path;
+            let is_set = conflict.place.is_some_and(|merge| place <= merge)
+                && path.value_in(&frame) != path.value_in(&prev);
+            // What a later merge replayed was set after this one only where it stands on it.
+            let knew = match orphan {
+                Some(orphan) if is_set => space.extends(orphan, conflict.id)?,
+                _ => true,
+            };
+            if !(is_set && knew) {
+                kept.push(conflict);
+            }
+        }
+        *conflicts = kept;
         frame = prev;
     }
     Ok(())
+}
+
+/// The merge that replayed the frames that are walked, from the tip down.
+#[derive(Default)]
+struct Replaying {
+    base: Option<Id>,
+    orphan: Option<Id>,
+}
+
+impl Replaying {
+    /// The tip of the branch that a frame was replayed from; none where it was made where it stands.
+    fn orphan(&mut self, space: &dyn Space, id: Id) -> Result<Option<Id>, CliError> {
+        if self.base == Some(id) {
+            *self = Replaying::default();
+        }
+        let replayed_from = self.orphan;
+        if space.row(id)?.orphan.is_some() && is_merge(space, id)? {
+            let frame = space.get_id(id)?;
+            let base = frame.rel8d(GRAFT_BASE).next_back().and_then(|base| Addr::parse(base).ok());
+            let base = base.map(|base| space.find(&base)).transpose()?.flatten();
+            *self = Replaying { base, orphan: space.row(id)?.orphan.filter(|_| base.is_some()) };
+        }
+        Ok(replayed_from)
+    }
 }
 
 fn print(

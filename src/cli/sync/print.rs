@@ -123,7 +123,7 @@ fn tip(
     }
     for edit in &change.unreplayed {
         let frame = printable(edit.frame.as_str());
-        warn(format_args!("an edit could not be replayed: {frame}: {}", edit.reason));
+        warn(format_args!("an edit could not be replayed: {frame}: {}", printable(&edit.reason)));
     }
     let unreplayed = change
         .unreplayed

@@ -1,6 +1,6 @@
 //! The two branches: where they part, and which edits the branch that stays already holds.
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -66,8 +66,9 @@ pub fn split(
         }
     }
     let (common, line) = line_of(frames, &mut ours, base, replayed)?;
-    let infos = ours.infos.union(&theirs.infos);
-    let origins = origins(frames, infos)?;
+    // In one order, so that infos that contradict each other are read alike everywhere.
+    let infos: BTreeSet<&Addr> = ours.infos.union(&theirs.infos).collect();
+    let origins = origins(frames, infos.into_iter())?;
     let held: HashSet<&Addr> = ours.seen.iter().map(|addr| origin(&origins, addr)).collect();
     let present =
         line.iter().filter(|addr| held.contains(origin(&origins, addr))).cloned().collect();
@@ -147,6 +148,10 @@ impl<'a> Reach<'a> {
         }
         let frame = need(self.frames, &addr, wanted_by)?;
         if frame.tjp_addr().as_deref() != Some(self.tjp) {
+            // What is grafted from elsewhere is no part of this timeline.
+            if addr != self.tip {
+                return Ok(());
+            }
             return Err(MergeError::OtherTimeline { addr, tjp: self.tjp.to_owned() });
         }
         for info in frame.rel8d(GRAFT_INFO) {
@@ -182,7 +187,7 @@ fn read_origins(info: &IbGib, origins: &mut HashMap<Addr, Addr>) {
         let Some(frame) = entry.get("frame").and_then(parse) else { continue };
         for made in entry.get("as").and_then(Value::as_array).into_iter().flatten() {
             if let Some(made) = parse(made) {
-                origins.insert(made, frame.clone());
+                origins.entry(made).or_insert_with(|| frame.clone());
             }
         }
     }

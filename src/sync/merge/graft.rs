@@ -205,11 +205,18 @@ fn entry(frame: &Addr, dna: Option<&Addr>) -> Map<String, Value> {
 
 /// A graft info, and the parts that hold its lists where these are long.
 pub(super) fn info_stones(frames: &dyn Frames, info: &Addr) -> Result<Vec<IbGib>, MergeError> {
+    let mut stones = Vec::new();
+    // A primitive says nothing; a graft info made elsewhere may name one.
+    if info.is_primitive() {
+        return Ok(stones);
+    }
     let info = need(frames, info, "a graft frame")?;
     let by = format!("{}^{}", info.ib, info.gib);
-    let mut stones = Vec::new();
     for part in info.rel8d(PART) {
-        stones.push(need(frames, &Addr::parse(part)?, &by)?);
+        let part = Addr::parse(part)?;
+        if !part.is_primitive() {
+            stones.push(need(frames, &part, &by)?);
+        }
     }
     stones.insert(0, info);
     Ok(stones)

@@ -11,6 +11,10 @@ use crate::ibgib::{Addr, IbGib};
 /// How many bytes of a value's JSON a graft info holds; the rest stands in the frame.
 const MAX_VALUE_BYTES: usize = 1_000;
 
+/// How deep a value nests that a graft info holds whole: around it there is more, and an ibGib has
+/// a bound.
+const MAX_VALUE_DEPTH: usize = 32;
+
 /// Whose value a merge took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +65,7 @@ impl Side {
     pub fn of(value: Option<&Value>) -> Side {
         let Some(value) = value else { return Side::Absent };
         let json = js::stringify(value);
-        if json.len() <= MAX_VALUE_BYTES {
+        if json.len() <= MAX_VALUE_BYTES && depth(value) <= MAX_VALUE_DEPTH {
             return Side::Whole(value.clone());
         }
         let end = (0..=MAX_VALUE_BYTES).rev().find(|at| json.is_char_boundary(*at)).unwrap_or(0);
@@ -75,6 +79,14 @@ impl Side {
             (Some(Value::String(head)), Some(bytes)) => Side::Cut { head: head.clone(), bytes },
             (Some(value), _) => Side::Whole(value.clone()),
         }
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -301,3 +301,33 @@ fn very_many_fields_that_do_not_fit_leave_the_data_as_it_is_in_few_steps() {
     assert_eq!(merged.overwritten.len(), 65);
     assert_eq!(super::fields::own(&bench, &merged.tip), super::fields::own(&bench, &kept));
 }
+
+#[test]
+fn values_that_nest_to_the_bound_are_listed_so_that_the_graft_info_reads_back() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let deep = (0..98).fold(json!(1), |inner, _| json!([inner]));
+    let kept = bench.add(&base, json!({"a": deep}));
+    let replayed = bench.add(&base, json!({"a": 2}));
+    let merged = bench.merge(&base, &kept, &replayed);
+    for made in &merged.new {
+        IbGib::from_json(&made.to_json()).unwrap();
+    }
+    assert!(matches!(merged.overwritten[0].kept, Side::Cut { .. }));
+}
+
+#[test]
+fn relations_of_merges_that_lead_nowhere_are_passed_over() {
+    let mut bench = Bench::default();
+    let base = bench.start(json!({"a": 1}));
+    let aside = bench.put(vec![stone("aside")]);
+    let kept = bench.by_hand(&base, |frame| {
+        let rel8ns = frame.rel8ns.as_mut().unwrap();
+        rel8ns.insert(GRAFT_INFO.into(), json!(["x^gib"]));
+        rel8ns.insert(GRAFT_ORPHAN.into(), json!([aside.as_str()]));
+    });
+    assert!(overwritten_of(&bench.frames, &bench.frames[&kept]).unwrap().is_empty());
+    let replayed = bench.add(&base, json!({"b": 2}));
+    let merged = merge(&bench.frames, &base, &kept, &replayed).unwrap();
+    assert_eq!(merged.new.last().unwrap().datum("b"), Some(&json!(2)));
+}
