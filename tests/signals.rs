@@ -44,9 +44,12 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Signals a command that waits; it must end with the one object.
-fn interrupted(child: Child, name: &str, exit: i32) -> Output {
+fn interrupted(mut child: Child, name: &str, exit: i32) -> Output {
+    // Its standard input stays open, so that nothing but the signal ends it.
+    let stdin = child.stdin.take();
     signal(&child, name);
     let output = child.wait_with_output().unwrap();
+    drop(stdin);
     assert_eq!(output.status.code(), Some(exit), "{name}: {output:?}");
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(object["ok"], false);
@@ -166,10 +169,12 @@ fn a_reader_that_takes_nothing_is_not_waited_for() {
 fn a_signal_without_json_prints_nothing() {
     for (name, exit) in SIGNALS {
         let home = Home::new();
-        let child = command(home.path(), &["put"]).spawn().unwrap();
+        let mut child = command(home.path(), &["put"]).spawn().unwrap();
         eventually("the space", || home.path().join("space.db").exists());
+        let stdin = child.stdin.take();
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
+        drop(stdin);
         assert_eq!(output.status.code(), Some(exit));
         assert_eq!((output.stdout, output.stderr), (vec![], vec![]));
     }
