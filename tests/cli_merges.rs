@@ -213,6 +213,89 @@ fn a_value_that_gave_way_is_brought_back_on_both_devices() {
 }
 
 #[test]
+fn an_edit_that_gave_way_when_it_was_replayed_is_brought_back_on_the_other_device() {
+    let (world, _serve) = two_homes();
+    let desktop = world.json("desktop", &["mut8", "X", "--set", "title=DESKTOP"])["addr"].clone();
+    world.ok("laptop", &["mut8", "X", "--set", "title=LAPTOP"]);
+    world.ok("laptop", &["sync"]);
+    world.ok("desktop", &["sync"]);
+    world.ok("laptop", &["sync"]);
+    let [lost] = &conflicts(&world, "laptop")[..] else { panic!("not one conflict") };
+    assert_eq!((&lost["winner"], &lost["replayedFrame"]), (&json!("kept"), &desktop));
+    let addr = lost["restore"]["addr"].as_str().unwrap();
+    assert_eq!(addr, desktop);
+    world.ok("laptop", &["restore", addr, "--field", "title"]);
+    world.ok("laptop", &["sync"]);
+    world.ok("desktop", &["sync"]);
+    for home in ["laptop", "desktop"] {
+        let frame: Value = serde_json::from_str(&world.ok(home, &["get", "X"])).unwrap();
+        assert_eq!(frame["data"]["title"], "DESKTOP", "{home}");
+        assert!(conflicts(&world, home).is_empty(), "{home}");
+    }
+}
+
+#[test]
+fn frames_of_identities_and_sagas_are_not_restored() {
+    let (world, _serve) = two_homes();
+    let sagas = world.json("laptop", &["log", "--saga"])["sagas"].clone();
+    let saga = sagas[0]["frames"].as_array().unwrap().last().unwrap()["addr"].clone();
+    for (addr, what) in [("I", "an identity"), (saga.as_str().unwrap(), "a saga")] {
+        for args in [&["restore", addr][..], &["restore", addr, "--field", "a"]] {
+            let failed = world.fails("laptop", args, 1);
+            assert!(failed.contains(&format!("is a frame of {what}")), "{failed}");
+        }
+    }
+}
+
+#[test]
+fn the_log_marks_each_of_several_merges_however_few_frames_it_lists() {
+    let (world, _serve) = two_homes();
+    for round in 0..2 {
+        for edit in 0..2 {
+            let set = format!("d{round}{edit}=1");
+            world.ok("desktop", &["mut8", "X", "--set", &set]);
+        }
+        world.ok("laptop", &["mut8", "X", "--set", &format!("l{round}=1")]);
+        for home in ["laptop", "desktop", "laptop"] {
+            world.ok(home, &["sync"]);
+        }
+    }
+    world.ok("laptop", &["mut8", "X", "--set", "more=1"]);
+    let log = |more: &[&str]| -> Vec<String> {
+        let log = world.json("laptop", &[&["log", "X"], more].concat());
+        let frames = log["frames"].as_array().unwrap().iter();
+        let mark = |frame: &Value| match (&frame["merge"], &frame["replayed"]) {
+            (Value::Null, Value::Null) => "",
+            (Value::Bool(true), Value::Null) => " merge",
+            (Value::Null, Value::Bool(true)) => " replayed",
+            _ => panic!("{frame}"),
+        };
+        frames.map(|frame| format!("{}{}", frame["n"], mark(frame))).collect()
+    };
+    let all = [
+        "12",
+        "11 merge",
+        "10 replayed",
+        "9 replayed",
+        "8",
+        "7 merge",
+        "6 replayed",
+        "5 replayed",
+        "4",
+        "3",
+        "2",
+        "1",
+        "0",
+    ];
+    assert_eq!(log(&[]), all);
+    for limit in 0..=all.len() {
+        assert_eq!(log(&["--limit", &limit.to_string()]), all[..limit]);
+    }
+    assert_eq!(log(&["--merges"]), ["11 merge", "7 merge"]);
+    assert_eq!(log(&["--merges", "--limit", "1"]), ["11 merge"]);
+}
+
+#[test]
 fn the_log_marks_merges_and_what_they_replayed() {
     let (world, _serve) = two_homes();
     let (_, merged) = diverge(&world);

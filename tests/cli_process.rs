@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use cli_common::{Home, bare, error_of, json_of, text_of};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "setup",
     "sync",
     "check",
@@ -18,9 +18,12 @@ const COMMANDS: [&str; 16] = [
     "new",
     "mut8",
     "rel8",
+    "restore",
     "get",
     "put",
     "log",
+    "conflicts",
+    "merge show",
     "serve",
     "verify",
     "hash",

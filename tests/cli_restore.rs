@@ -119,3 +119,41 @@ fn a_key_is_not_renamed_onto_one_that_stays() {
     home.ok(&["mut8", &first, "--rename", "title=deep", "--rename", "deep=down"]);
     home.cmd(&["restore", &first, "--field", "nosuch"]).assert().code(1);
 }
+
+#[test]
+fn the_ib_and_a_relation_are_restored_alone() {
+    let home = Home::new();
+    let first = start(&home);
+    let other = home.ok(&["new", "--ib", "other"]);
+    let more = home.ok(&["new", "--ib", "more"]);
+    let related = home.ok(&["rel8", &first, "--add", &format!("see={other}")]);
+    home.ok(&["rel8", &first, "--add", &format!("see={more}"), "--add", &format!("too={more}")]);
+    home.ok(&["mut8", &first, "--ib", "note b", "--set", "title=b"]);
+    let tip = home.ok(&["restore", &first, "--field", "^ib"]);
+    let [ib, data, rel8ns] = [0, 1, 2].map(|at| content(&home, &tip)[at].clone());
+    assert_eq!((&ib, &data["title"]), (&json!("note"), &json!("b")));
+    assert_eq!(rel8ns, json!({"see": [other, more], "too": [more]}));
+    let tip = home.ok(&["restore", &related, "--field", "^rel8ns.see"]);
+    assert_eq!(content(&home, &tip)[2], json!({"see": [other], "too": [more]}));
+    let tip = home.ok(&["restore", &first, "--field", "^rel8ns.too"]);
+    assert_eq!(content(&home, &tip)[2], json!({"see": [other]}));
+    assert_eq!(content(&home, &tip)[1]["title"], "b");
+}
+
+#[test]
+fn what_the_frames_keep_themselves_is_no_field_to_restore() {
+    let home = Home::new();
+    let first = start(&home);
+    home.ok(&["mut8", &first, "--set", "title=b"]);
+    let tip = home.json(&["log", &first])["frames"][0]["addr"].clone();
+    let kept = ["n", "isTjp", "timestamp", "timestampMs", "^rel8ns.past", "^rel8ns.graftinfo"];
+    for frame in [&first, tip.as_str().unwrap()] {
+        for field in kept {
+            let out = home.cmd(&["restore", frame, "--field", field]).assert().code(1);
+            let error = error_of(&out);
+            assert!(error.contains(&format!("{field} is kept by the frames")), "{field}: {error}");
+            assert!(error.contains("hint: "), "{field}: {error}");
+        }
+    }
+    assert_eq!(home.json(&["log", &first])["frames"][0]["addr"], tip);
+}

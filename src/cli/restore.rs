@@ -13,7 +13,8 @@ use crate::sync::merge::{Content, ContentError, FieldPath};
 ///
 /// The timeline's tip gets the data, the ib and the relations that the frame ADDR has; what it lacks
 /// is removed. Nothing is lost: the frames between stay. Data and relations change by a frame each,
-/// so there may be two, stored together. Prints the new address; where nothing changes, the tip's.
+/// so there may be two, stored together. A relation gets the same addresses, but not their order.
+/// What merges recorded of themselves stays. Prints the new address; where nothing changes, the tip's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib log X\n  \
@@ -36,20 +37,23 @@ pub fn run(args: &RestoreArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let target = resolve(&space, &args.addr)?;
     let earlier = space.get_id(target.id)?;
     let refused = |error: ContentError| {
-        let message = format!("{} cannot be restored: {error}", printable(target.addr.as_str()));
-        CliError::new(ErrorCode::Refused, message)
+        let message = format!("{} cannot be restored: {error}", target.addr.as_str());
+        CliError::new(ErrorCode::Refused, printable(&message)).hint(match args.field {
+            Some(_) => "name another field, or leave --field out to restore the whole frame",
+            None => "--field restores one field of it",
+        })
     };
     change(ctx, &space, &target, "nothing changed: the tip holds that already", |tip| {
         let wanted = match &args.field {
             None => Content::of(&earlier),
             Some(field) => {
+                let mut wanted = Content::of(tip);
+                wanted.take(field, &earlier).map_err(refused)?;
                 if field.value_in(&earlier).is_none() && field.value_in(tip).is_none() {
                     let message = format!("neither that frame nor the timeline's tip has {field}");
                     let error = CliError::new(ErrorCode::Refused, printable(&message));
                     return Err(error.hint("`sync-gib get ADDR` shows what it has"));
                 }
-                let mut wanted = Content::of(tip);
-                wanted.take(field, &earlier).map_err(refused)?;
                 wanted
             }
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::derive::{self, Edit, data_of, is_kept_by_frames};
+use super::derive::{self, Edit, data_of, is_bookkeeping, is_kept_by_frames};
 use super::path::{FieldPath, PathError};
 use crate::ibgib::transform::{TransformError, transform};
 use crate::ibgib::{IbGib, Moment};
@@ -26,6 +26,9 @@ pub enum ContentError {
     /// The data is no object.
     #[error("the data is no object, which no transform sets")]
     NotAnObject,
+    /// A field is none that people set.
+    #[error("{0} is kept by the frames and merges themselves")]
+    Kept(FieldPath),
     /// A transform failed.
     #[error(transparent)]
     Transform(#[from] TransformError),
@@ -53,7 +56,15 @@ impl Content {
     }
 
     /// Gives one field the value that another frame has there, or removes it where that has none.
+    /// Errors where the field is kept by the frames or merges themselves, or cannot be set.
     pub fn take(&mut self, field: &FieldPath, from: &IbGib) -> Result<(), ContentError> {
+        let is_kept = match field {
+            FieldPath::Relation(name) => is_kept_by_frames(name),
+            other => other.top_key().is_some_and(is_bookkeeping),
+        };
+        if is_kept {
+            return Err(ContentError::Kept(field.clone()));
+        }
         match field {
             FieldPath::Ib => self.ib.clone_from(&from.ib),
             FieldPath::Relation(name) => {
