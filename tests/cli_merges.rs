@@ -381,3 +381,34 @@ fn a_loser_of_three_devices_is_listed_until_somebody_who_saw_it_sets_it() {
     }
     assert!(conflicts(&world, "laptop").is_empty());
 }
+
+/// The same graft info named by one graft frame after another: what it says is told once.
+#[test]
+fn a_graft_info_that_many_frames_name_is_told_of_once() {
+    use sync_gib::ibgib::transform::{Kind, Opts, transform};
+    use sync_gib::ibgib::{IbGib, Moment};
+    let (world, _serve) = two_homes();
+    let older = world.json("laptop", &["log", "X"])["frames"].clone();
+    let orphans = [older[1]["addr"].clone(), older[2]["addr"].clone()];
+    diverge(&world);
+    world.ok("desktop", &["sync"]);
+    let mut tip = IbGib::from_json(world.ok("laptop", &["get", "X"]).trim()).unwrap();
+    let mut lines = Vec::new();
+    for at in 0..20 {
+        let opts = Opts::next_frame_on(&tip)
+            .set("rel8nsToAddByAddr", json!({"graftorphan": [orphans[at % 2]]}))
+            .set("rel8nsToRemoveByAddr", json!({"graftorphan": [orphans[(at + 1) % 2]]}))
+            .build();
+        let made = transform(Kind::Rel8, &tip, &opts, Moment::now()).unwrap();
+        tip = made.new_ibgib.clone();
+        lines.extend(made.into_all().iter().map(IbGib::to_json));
+    }
+    let file = world.path("frames.ndjson");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let mut put = world.command("laptop", &["put"]);
+    assert!(put.stdin(std::fs::File::open(&file).unwrap()).status().unwrap().success());
+    world.ok("laptop", &["sync"]);
+    let pulled = world.json("desktop", &["sync"]);
+    let n = pulled["tips"][0]["overwritten"].as_array().unwrap().len();
+    assert_eq!(n, 2, "{pulled}");
+}

@@ -10,7 +10,7 @@ use crate::cli::merge::{InSpace, is_merge, shown_side};
 use crate::cli::output::printable;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Id, Space};
-use crate::sync::merge::{Overwritten, Winner, overwritten_of};
+use crate::sync::merge::{Overwritten, Winner, overwritten_unseen};
 use crate::sync::sender::TipChange;
 
 /// How far ahead of this machine's clock a frame's may be, in milliseconds.
@@ -19,10 +19,11 @@ const TOLERANCE_MS: u64 = 5 * 60 * 1000;
 const MAX_LOOKED_AT: usize = 1_000;
 
 /// What gave way in the merges that came with a tip, or were made for it; nothing where the
-/// timeline is new here.
+/// timeline is new here. `seen` holds the stones of graft infos that this sync told of.
 pub(super) fn overwritten(
     space: &dyn Space,
     change: &TipChange,
+    seen: &mut HashSet<Addr>,
 ) -> Result<Vec<Overwritten>, CliError> {
     let from = change.from.as_ref().map(|from| space.find(from)).transpose()?.flatten();
     let (Some(from), Some(to)) = (from, space.find(&change.to)?) else { return Ok(Vec::new()) };
@@ -36,7 +37,7 @@ pub(super) fn overwritten(
     merges.sort_unstable();
     let mut all = Vec::new();
     for id in merges {
-        all.append(&mut overwritten_of(&InSpace(space), &space.get_id(id)?)?);
+        all.append(&mut overwritten_unseen(&InSpace(space), &space.get_id(id)?, seen)?);
     }
     Ok(all)
 }

@@ -1,5 +1,7 @@
 //! What `sync` prints.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::news::{self, Ahead};
@@ -63,8 +65,9 @@ pub(super) fn summary(
     let Synced { summary, plan, session, tries, .. } = synced;
     let now = Moment::now();
     let (mut tips, mut ahead, mut gave_way) = (Vec::new(), Vec::new(), 0);
+    let mut seen = HashSet::new();
     for change in &summary.tips {
-        let entry = tip(space, change, now, ctx)?;
+        let entry = tip(space, change, now, &mut seen, ctx)?;
         gave_way += entry["overwritten"].as_array().map_or(0, Vec::len);
         tips.push(entry);
         ahead.extend(news::ahead(space, change, now)?);
@@ -113,11 +116,12 @@ fn tip(
     space: &dyn Space,
     change: &TipChange,
     now: Moment,
+    seen: &mut HashSet<Addr>,
     ctx: &mut Ctx,
 ) -> Result<Value, CliError> {
     let to = printable(change.to.as_str());
     ctx.out.line(format_args!("{:<6} {to} (n {})", change.how.name(), change.n))?;
-    let overwritten = news::overwritten(space, change)?;
+    let overwritten = news::overwritten(space, change, seen)?;
     for lost in &overwritten {
         ctx.out.line(news::line(space, lost, now)?)?;
     }

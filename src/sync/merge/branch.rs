@@ -171,9 +171,9 @@ fn origins<'a>(
     frames: &dyn Frames,
     infos: impl Iterator<Item = &'a Addr>,
 ) -> Result<HashMap<Addr, Addr>, MergeError> {
-    let mut origins = HashMap::new();
+    let (mut origins, mut seen) = (HashMap::new(), HashSet::new());
     for addr in infos {
-        for stone in graft::info_stones(frames, addr)? {
+        for stone in graft::info_stones(frames, addr, &mut seen)? {
             read_origins(&stone, &mut origins);
         }
     }

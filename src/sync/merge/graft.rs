@@ -1,6 +1,8 @@
 //! The end of a merge: the stone that records it and the frame that relates the result to both
 //! tips.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::branch::{Branches, MAX_FRAMES};
@@ -203,18 +205,26 @@ fn entry(frame: &Addr, dna: Option<&Addr>) -> Map<String, Value> {
     entry
 }
 
-/// A graft info, and the parts that hold its lists where these are long.
-pub(super) fn info_stones(frames: &dyn Frames, info: &Addr) -> Result<Vec<IbGib>, MergeError> {
+/// A graft info, and the parts that hold its lists where these are long, each once and without those
+/// that `seen` holds, which takes them.
+pub(super) fn info_stones(
+    frames: &dyn Frames,
+    info: &Addr,
+    seen: &mut HashSet<Addr>,
+) -> Result<Vec<IbGib>, MergeError> {
     let mut stones = Vec::new();
     // A primitive says nothing; a graft info made elsewhere may name one.
     if info.is_primitive() {
+        return Ok(stones);
+    }
+    if !seen.insert(info.clone()) {
         return Ok(stones);
     }
     let info = need(frames, info, "a graft frame")?;
     let by = format!("{}^{}", info.ib, info.gib);
     for part in info.rel8d(PART) {
         let part = Addr::parse(part)?;
-        if !part.is_primitive() {
+        if !part.is_primitive() && seen.insert(part.clone()) {
             stones.push(need(frames, &part, &by)?);
         }
     }
@@ -224,6 +234,6 @@ pub(super) fn info_stones(frames: &dyn Frames, info: &Addr) -> Result<Vec<IbGib>
 
 /// Drops what was made twice: equal edits share one dna.
 fn deduplicated(all: Vec<IbGib>) -> Vec<IbGib> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     all.into_iter().filter(|made| seen.insert((made.ib.clone(), made.gib.clone()))).collect()
 }

@@ -1,5 +1,7 @@
 //! What gave way in a merge, and how a graft info lists it (docs/protocol.md, section 7).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -163,8 +165,21 @@ pub fn overwritten_of(
     frames: &dyn Frames,
     graft_frame: &IbGib,
 ) -> Result<Vec<Overwritten>, MergeError> {
+    overwritten_unseen(frames, graft_frame, &mut HashSet::new())
+}
+
+/// What gave way in one of several merges: as [`overwritten_of`], without what stands in stones that
+/// were read for another one. `seen` holds these, and takes what is read for this one.
+///
+/// Frames of a few hundred bytes may all name one graft info of megabytes: so what is read and told
+/// is never more than what is stored.
+pub fn overwritten_unseen(
+    frames: &dyn Frames,
+    graft_frame: &IbGib,
+    seen: &mut HashSet<Addr>,
+) -> Result<Vec<Overwritten>, MergeError> {
     let Some(info) = newest(graft_frame, GRAFT_INFO) else { return Ok(Vec::new()) };
-    let stones = graft::info_stones(frames, &Addr::parse(info)?)?;
+    let stones = graft::info_stones(frames, &Addr::parse(info)?, seen)?;
     let entries = stones.iter().filter_map(|stone| stone.datum("overwritten")?.as_array());
     Ok(entries.flatten().filter_map(Overwritten::of_value).collect())
 }
