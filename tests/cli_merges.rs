@@ -357,6 +357,11 @@ fn a_merged_timeline_that_is_not_counted_has_one_n_everywhere() {
     assert_eq!([&merged, &pulled], [&log("desktop"), &log("laptop")]);
     assert_eq!(merged, pulled);
     assert_eq!(world.json("desktop", &["mut8", &doc, "--set", "left=3"])["n"], merged);
+    let next = world.json("desktop", &["mut8", &doc, "--set", "left=4"]);
+    let sent = n_of(&world.json("desktop", &["sync"]));
+    let pulled = n_of(&world.json("laptop", &["sync"]));
+    assert_eq!([&sent, &pulled], [&next["n"], &next["n"]]);
+    assert_eq!([&log("desktop"), &log("laptop")], [&next["n"], &next["n"]]);
 }
 
 #[test]
@@ -380,6 +385,21 @@ fn a_loser_of_three_devices_is_listed_until_somebody_who_saw_it_sets_it() {
         world.ok(home, &["sync"]);
     }
     assert!(conflicts(&world, "laptop").is_empty());
+}
+
+#[test]
+fn a_merge_that_was_told_of_when_it_was_made_is_not_told_of_when_it_is_sent() {
+    let (world, _serve) = two_homes();
+    world.ok("laptop", &["mut8", "X", "--set", "title=LAPTOP"]);
+    world.ok("desktop", &["mut8", "X", "--set", "title=DESKTOP"]);
+    world.ok("laptop", &["sync"]);
+    let merged = world.json("desktop", &["sync", "--pull-only"]);
+    assert_eq!(merged["tips"][0]["overwritten"][0]["path"], "title");
+    let sent = world.json("desktop", &["sync", "--fail-on-conflict"]);
+    assert_eq!((&sent["ok"], &sent["tips"][0]["how"]), (&json!(true), &json!("pushed")), "{sent}");
+    assert_eq!(sent["tips"][0]["overwritten"], json!([]));
+    let pulled = world.json("laptop", &["sync"]);
+    assert_eq!(pulled["tips"][0]["overwritten"], merged["tips"][0]["overwritten"]);
 }
 
 /// The same graft info named by one graft frame after another: what it says is told once.

@@ -11,7 +11,7 @@ use crate::cli::output::printable;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Id, Space};
 use crate::sync::merge::{Overwritten, Winner, overwritten_unseen};
-use crate::sync::sender::TipChange;
+use crate::sync::sender::{How, TipChange};
 
 /// How far ahead of this machine's clock a frame's may be, in milliseconds.
 const TOLERANCE_MS: u64 = 5 * 60 * 1000;
@@ -19,12 +19,16 @@ const TOLERANCE_MS: u64 = 5 * 60 * 1000;
 const MAX_LOOKED_AT: usize = 1_000;
 
 /// What gave way in the merges that came with a tip, or were made for it; nothing where the
-/// timeline is new here. `seen` holds the stones of graft infos that this sync told of.
+/// timeline is new here, nor where the tip was sent: its merges were told of when they came or were
+/// made. `seen` holds the stones of graft infos that this sync told of.
 pub(super) fn overwritten(
     space: &dyn Space,
     change: &TipChange,
     seen: &mut HashSet<Addr>,
 ) -> Result<Vec<Overwritten>, CliError> {
+    if change.how == How::Pushed {
+        return Ok(Vec::new());
+    }
     let from = change.from.as_ref().map(|from| space.find(from)).transpose()?.flatten();
     let (Some(from), Some(to)) = (from, space.find(&change.to)?) else { return Ok(Vec::new()) };
     let mut merges = Vec::new();
