@@ -9,7 +9,7 @@ use super::MergeError;
 use super::derive::data_of;
 use super::last_edit::LastEdit;
 use super::overwritten::{Overwritten, Side, Winner};
-use super::path::{FieldPath, Step, look};
+use super::path::{FieldPath, Step, look_in};
 use super::rename::{Names, Pair, Renaming, own_name, under_merged_names};
 use super::value::{Conflict, Four, Values};
 use crate::ibgib::IbGib;
@@ -200,10 +200,7 @@ impl Decided {
         let mut all: Vec<_> = all.into_iter().collect();
         all.sort_unstable_by_key(|(from, _)| FieldPath::Data(from.clone()).to_string());
         for (from, sides) in all {
-            let has = |map: &Map<String, Value>, steps: &[Step]| match steps.split_first() {
-                Some((Step::Key(key), rest)) => look(map.get(key), rest).is_some(),
-                _ => false,
-            };
+            let has = |map, steps: &[Step]| look_in(map, steps).is_some();
             match sides {
                 [Some(ours), Some(theirs)] if ours.to == theirs.to => {
                     let pair = Pair { own: from, merged: ours.to };
@@ -245,24 +242,20 @@ impl Decided {
 
     /// Both sides renamed a field, to different names: the newer one is taken.
     fn name_twice(&mut self, from: Vec<Step>, ours: Renaming, theirs: Renaming, data: &Data) {
-        let value = |map: &Map<String, Value>, steps: &[Step]| match steps.split_first() {
-            Some((Step::Key(key), rest)) => look(map.get(key), rest).cloned(),
-            _ => None,
-        };
         let common = |merged: &[Step]| Pair { own: from.clone(), merged: merged.to_vec() };
         let mut conflict = Conflict { path: Vec::new(), common: None, kept: None, replayed: None };
         let winner = if theirs.edit > ours.edit { Winner::Replayed } else { Winner::Kept };
         match winner {
             Winner::Replayed => {
                 conflict.path.clone_from(&ours.to);
-                conflict.kept = value(&data.kept, &ours.to);
+                conflict.kept = look_in(&data.kept, &ours.to).cloned();
                 self.names.common.push(common(&theirs.to));
                 self.names.earlier.push(common(&theirs.to));
                 self.names.kept.push(Pair { own: ours.to, merged: theirs.to });
             }
             Winner::Kept => {
                 conflict.path.clone_from(&theirs.to);
-                conflict.replayed = value(&data.last, &theirs.to);
+                conflict.replayed = look_in(&data.last, &theirs.to).cloned();
                 self.names.common.push(common(&ours.to));
                 self.names.earlier.push(common(&ours.to));
                 self.names.replayed.push(Pair { own: theirs.to, merged: ours.to });
@@ -303,10 +296,7 @@ fn bounded(open: Vec<Conflict>, data: &Data) -> Vec<Conflict> {
             continue;
         }
         if conflict.path.len() < steps {
-            let value = |map: &Map<String, Value>| match conflict.path.split_first() {
-                Some((Step::Key(key), rest)) => look(map.get(key), rest).cloned(),
-                _ => None,
-            };
+            let value = |map| look_in(map, &conflict.path).cloned();
             (conflict.common, conflict.kept, conflict.replayed) =
                 (value(&data.common), value(&data.kept), value(&data.last));
         }

@@ -53,13 +53,13 @@ pub(super) fn moment_of(frame: &IbGib) -> Moment {
     data.and_then(Moment::of_data).unwrap_or_default()
 }
 
-/// Whether data of this key is kept by the transforms themselves.
-pub(super) fn is_bookkeeping(key: &str) -> bool {
+/// Whether data of this key, at the top, is kept by the transforms themselves.
+pub fn is_bookkeeping(key: &str) -> bool {
     BOOKKEEPING.contains(&key)
 }
 
 /// Whether a relation is kept by the transforms or by merges themselves.
-pub(super) fn is_kept_by_frames(relation: &str) -> bool {
+pub fn is_kept_by_frames(relation: &str) -> bool {
     RESERVED_REL8NS.contains(&relation) || GRAFTS.contains(&relation)
 }
 

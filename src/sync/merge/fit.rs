@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::MergeError;
 use super::decide::{Branch, Decided, Tips};
 use super::overwritten::Winner;
-use super::path::{FieldPath, Step, look};
+use super::path::{FieldPath, Step, look_in};
 use super::relation::links;
 use super::value::Conflict;
 use crate::ibgib::json as js;
@@ -68,9 +68,9 @@ fn leave(
     let mut conflict = Conflict { path: Vec::new(), common: None, kept: None, replayed: None };
     match (&field, &decided.data) {
         (FieldPath::Data(steps), Some(data)) => {
-            let value = |map: &Map<String, Value>| match steps.split_first() {
-                Some((Step::Key(key), rest)) => look(map.get(key), rest).cloned(),
-                _ => Some(Value::Object(map.clone())),
+            let value = |map: &Map<String, Value>| match steps.is_empty() {
+                true => Some(Value::Object(map.clone())),
+                false => look_in(map, steps).cloned(),
             };
             conflict = Conflict {
                 path: steps.clone(),

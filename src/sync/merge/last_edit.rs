@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::MergeError;
 use super::derive::moment_of;
-use super::path::{FieldPath, look};
+use super::path::FieldPath;
 use crate::ibgib::{Addr, IbGib, Moment};
 
 /// The last edit of a field on one branch.
@@ -80,8 +80,7 @@ impl Open {
                 return true;
             }
             open.retain(|at| {
-                let FieldPath::Data(steps) = &fields[*at] else { return true };
-                let same = look(frame.data.as_ref(), steps) == look(prev.data.as_ref(), steps);
+                let same = fields[*at].is_same_in(frame, prev);
                 if !same {
                     changed.push(*at);
                 }
@@ -90,7 +89,7 @@ impl Open {
             !open.is_empty()
         });
         self.others.retain(|at| {
-            let same = fields[*at].value_in(frame) == fields[*at].value_in(prev);
+            let same = fields[*at].is_same_in(frame, prev);
             if !same {
                 changed.push(*at);
             }

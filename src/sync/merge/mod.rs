@@ -36,6 +36,7 @@ mod value;
 
 pub use branch::{Branches, MAX_FRAMES, split};
 pub use content::{Content, ContentError};
+pub use derive::{is_bookkeeping, is_kept_by_frames};
 pub use overwritten::{Overwritten, Side, Winner, overwritten_of, overwritten_unseen};
 pub use path::{ELEMENT_KEYS, FieldPath, PathError, Step};
 pub use text::merge_text;

@@ -109,6 +109,22 @@ impl Overwritten {
         }
     }
 
+    /// The frame that set the value that was taken.
+    pub fn won_by(&self) -> &Addr {
+        match self.winner {
+            Winner::Kept => &self.kept_frame,
+            Winner::Replayed => &self.replayed_frame,
+        }
+    }
+
+    /// The frame that set the value that gave way.
+    pub fn lost_by(&self) -> &Addr {
+        match self.winner {
+            Winner::Kept => &self.replayed_frame,
+            Winner::Replayed => &self.kept_frame,
+        }
+    }
+
     /// As a graft info lists it: an absent value has no key, and `cut` tells of those that are cut.
     pub fn to_value(&self) -> Value {
         let mut entry = Map::new();

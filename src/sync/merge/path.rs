@@ -79,6 +79,17 @@ impl FieldPath {
         }
     }
 
+    /// Whether two frames have the same there.
+    pub fn is_same_in(&self, one: &IbGib, other: &IbGib) -> bool {
+        match self {
+            FieldPath::Ib => one.ib == other.ib,
+            FieldPath::Relation(name) => one.rel8d(name).eq(other.rel8d(name)),
+            FieldPath::Data(steps) => {
+                look(one.data.as_ref(), steps) == look(other.data.as_ref(), steps)
+            }
+        }
+    }
+
     /// Sets the value there, or removes it where there is none to set. Objects on the way are made;
     /// an element that is not there is appended. Errors where the way leads through something else,
     /// or where this is no path into data.
@@ -105,6 +116,14 @@ pub(super) fn look<'a>(value: Option<&'a Value>, steps: &[Step]) -> Option<&'a V
             value.as_array()?.iter().find(is_it)
         }
     })
+}
+
+/// The value at the end of some steps into data; none where there is no step.
+pub(super) fn look_in<'a>(data: &'a Map<String, Value>, steps: &[Step]) -> Option<&'a Value> {
+    match steps.split_first() {
+        Some((Step::Key(key), rest)) => look(data.get(key), rest),
+        _ => None,
+    }
 }
 
 /// The JSON of the id that an element of an array has under `key`.

@@ -62,7 +62,9 @@ struct Original<'a> {
     addr: &'a Addr,
     frame: &'a IbGib,
     prev: &'a IbGib,
-    dna: Option<IbGib>,
+    /// The address of its own dna.
+    dna: Option<Addr>,
+    recorded: Option<IbGib>,
 }
 
 impl<'a> Run<'a> {
@@ -87,16 +89,16 @@ impl<'a> Run<'a> {
         for addr in stretch {
             let frame = need(self.frames, addr, "a newer frame")?;
             let dna = own_dna(&frame, &prev).map(Addr::parse).transpose()?;
-            let dna = match dna {
-                Some(dna) if !dna.is_primitive() => Some(need(self.frames, &dna, addr.as_str())?),
+            let recorded = match &dna {
+                Some(dna) if !dna.is_primitive() => Some(need(self.frames, dna, addr.as_str())?),
                 _ => None,
             };
-            let step = Original { addr, frame: &frame, prev: &prev, dna };
+            let step = Original { addr, frame: &frame, prev: &prev, dna, recorded };
             let is_last = Some(addr) == stretch.last();
             let prev_linked = Some(&prev).filter(|_| is_linked && !is_last);
             let target = targets.next(&frame, prev_linked, &self.tip, is_last);
             let reasons = if is_last { &reasons[..] } else { &[] };
-            self.step(&step, &target, reasons, is_last)?;
+            self.step(&step, &target, reasons, is_last);
             is_linked = Part::Relations.is_there(&self.tip, &self.tip, &target);
             prev = frame;
         }
@@ -111,13 +113,7 @@ impl<'a> Run<'a> {
 
     /// Makes the frames that bring the tip to the target. Where one cannot be made, what it was to
     /// hold goes into a later one; what the last cannot hold is named.
-    fn step(
-        &mut self,
-        step: &Original<'_>,
-        target: &Target,
-        reasons: &[String],
-        is_last: bool,
-    ) -> Result<(), MergeError> {
+    fn step(&mut self, step: &Original<'_>, target: &Target, reasons: &[String], is_last: bool) {
         let mut refused: Vec<String> = reasons.to_vec();
         refused.extend(no_transform(step, target));
         let mut made = Vec::new();
@@ -128,18 +124,16 @@ impl<'a> Run<'a> {
                 Err(_) => {}
             }
         }
-        let dna = own_dna(step.frame, step.prev).map(Addr::parse).transpose()?;
         let is_bookkeeping = is_graft(step.frame, step.prev) && made.is_empty();
         let is_refused = made.is_empty() && !refused.is_empty();
         if !is_bookkeeping && !is_refused {
-            let (frame, dna) = (step.addr.clone(), dna.clone());
+            let (frame, dna) = (step.addr.clone(), step.dna.clone());
             self.replayed.push(Replayed { frame, dna, made });
         }
         for reason in refused {
-            let (frame, dna) = (step.addr.clone(), dna.clone());
+            let (frame, dna) = (step.addr.clone(), step.dna.clone());
             self.unreplayed.push(Unreplayed { frame, dna, reason });
         }
-        Ok(())
     }
 
     /// Makes one frame, where one is to be made: by the transform that the dna records, where that
@@ -154,7 +148,7 @@ impl<'a> Run<'a> {
         if is_there(&self.tip) {
             return Ok(None);
         }
-        let recorded = step.dna.as_ref().and_then(|dna| derive::recorded(dna, &self.tip));
+        let recorded = step.recorded.as_ref().and_then(|dna| derive::recorded(dna, &self.tip));
         let recorded = recorded.filter(|edit| edit.kind == part.kind());
         let derived = match part {
             Part::Data => {

@@ -3,7 +3,7 @@
 use crate::ibgib::Addr;
 use crate::space::{Id, Tip};
 use crate::sync::body::Sample;
-use crate::sync::merge::{Overwritten, Unreplayed};
+use crate::sync::merge::Unreplayed;
 
 /// Frames of a timeline to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,6 @@ pub struct TipChange {
     pub n: u64,
     /// Edits that a merge could not replay.
     pub unreplayed: Vec<Unreplayed>,
-    /// What gave way in the merge made here.
-    pub overwritten: Vec<Overwritten>,
 }
 
 /// What happened to a timeline.

@@ -50,7 +50,7 @@ impl Sender<'_> {
     fn merge(&mut self) -> Result<(), SyncError> {
         for pull in &self.plan.pulls {
             let (mut how, mut to, mut n) = (How::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
-            let (mut unreplayed, mut overwritten) = (Vec::new(), Vec::new());
+            let mut unreplayed = Vec::new();
             if let (Some(base), Some(mine)) = (&pull.base, &pull.mine) {
                 let frames = Overlay { stage: self.inflow.stage(), space: self.space };
                 let merged = merge::merge(&frames, base, &pull.theirs.addr, &mine.addr)
@@ -60,8 +60,7 @@ impl Sender<'_> {
                     self.merged.push(Prepared::new(ibgib)?);
                 }
                 self.inflow.expect(&merged.tip)?;
-                (how, to) = (How::Merged, merged.tip);
-                (unreplayed, overwritten) = (merged.unreplayed, merged.overwritten);
+                (how, to, unreplayed) = (How::Merged, merged.tip, merged.unreplayed);
             }
             let from = pull.mine.as_ref().map(|tip| tip.addr.clone());
             self.summary.tips.push(TipChange {
@@ -71,7 +70,6 @@ impl Sender<'_> {
                 to,
                 n,
                 unreplayed,
-                overwritten,
             });
         }
         Ok(())
@@ -88,7 +86,6 @@ impl Sender<'_> {
                 to: push.tip.addr.clone(),
                 n: push.tip.n,
                 unreplayed: Vec::new(),
-                overwritten: Vec::new(),
             });
         }
         let pushes = self.opts.direction != Direction::PullOnly;
