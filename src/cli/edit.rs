@@ -12,13 +12,11 @@ use super::target::{Target, resolve};
 use crate::ibgib::transform::{Kind, Opts, transform};
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
-use crate::sync::merge::Content;
+use crate::sync::merge::{Content, is_bookkeeping};
 
 /// How often a change is made anew where another process changed the timeline meanwhile.
 const MAX_TRIES: usize = 8;
 
-/// The keys of a frame's data that the transforms keep themselves.
-const KEPT_KEYS: [&str; 4] = ["n", "timestamp", "timestampMs", "isTjp"];
 /// How the relations begin that a merge keeps itself.
 const GRAFT: &str = "graft";
 
@@ -46,7 +44,7 @@ pub fn read_value(path: &Path) -> Result<Value, CliError> {
 
 /// Refuses keys of the data that frames keep themselves.
 pub fn check_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<(), CliError> {
-    match keys.into_iter().find(|key| KEPT_KEYS.contains(key)) {
+    match keys.into_iter().find(|key| is_bookkeeping(key)) {
         None => Ok(()),
         Some(key) => {
             let message = format!("data.{key} is kept by the frames themselves");

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::Ctx;
 use super::error::{CliError, ErrorCode};
+use super::merge::{base_of, is_merge};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::IbGib;
 use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind};
-use crate::sync::merge::GRAFT_BASE;
 
 /// List the frames of a timeline, newest first, or all timelines.
 ///
@@ -69,13 +69,7 @@ impl Frame {
         let row = space.row(id)?;
         let ibgib: IbGib = space.get_id(id)?;
         let datum = |key| ibgib.datum(key).cloned().unwrap_or(Value::Null);
-        // Later frames carry the relation on: the frame that brought it is the merge.
-        let merges = match (row.orphan, row.prev) {
-            (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
-            (orphan, _) => orphan.is_some(),
-        };
-        let base = ibgib.rel8d(GRAFT_BASE).next_back().filter(|_| merges);
-        let base = base.and_then(|base| Addr::parse(base).ok());
+        let merges = row.orphan.is_some() && is_merge(space, id)?;
         Ok(Frame {
             addr: format!("{}^{}", ibgib.ib, ibgib.gib),
             n: row.n,
@@ -84,7 +78,7 @@ impl Frame {
             stage: datum("stage"),
             saga: datum("sagaId"),
             merges,
-            base: base.map(|base| space.find(&base)).transpose()?.flatten(),
+            base: if merges { base_of(space, &ibgib)? } else { None },
             replayed: false,
         })
     }

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{InSpace, is_merge, shown_side};
+use super::{InSpace, base_of, is_merge, shown_side};
 use crate::cli::Ctx;
 use crate::cli::error::{CliError, ErrorCode};
 use crate::cli::output::{Output, printable};
 use crate::cli::target::{for_each_timeline, resolve};
 use crate::ibgib::{Addr, IbGib};
-use crate::space::{Id, Space, SpaceExt, Timeline, TimelineKind};
-use crate::sync::merge::{GRAFT_BASE, Overwritten, Side, Winner, overwritten_of};
+use crate::space::{Id, Space, Timeline, TimelineKind};
+use crate::sync::merge::{Overwritten, Side, overwritten_unseen};
 
 /// List values that gave way in a merge, and were not set again since.
 ///
@@ -67,10 +67,10 @@ struct Conflict {
 
 fn of_timeline(space: &dyn Space, timeline: &Timeline, out: &mut Output) -> Result<(), CliError> {
     let line = line(space, timeline.tip.id)?;
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut seen) = (Vec::new(), HashSet::new());
     for (place, id) in merges(space, timeline.tip.id, &line)? {
         let frame = space.get_id(id)?;
-        for lost in overwritten_of(&InSpace(space), &frame)? {
+        for lost in overwritten_unseen(&InSpace(space), &frame, &mut seen)? {
             let result = lost.path.value_in(&frame);
             let (merge, n) = (space.addr(id)?, frame.n());
             conflicts.push(Conflict { id, merge, n, lost, place, result });
@@ -136,7 +136,7 @@ fn drop_those_set_again(
         for conflict in std::mem::take(conflicts) {
             let path = &conflict.lost.path;
             let is_set = conflict.place.is_some_and(|merge| place <= merge)
-                && path.value_in(&frame) != path.value_in(&prev);
+                && !path.is_same_in(&frame, &prev);
             // What a later merge replayed was set after this one only where it stands on it.
             let knew = match orphan {
                 Some(orphan) if is_set => space.extends(orphan, conflict.id)?,
@@ -167,9 +167,7 @@ impl Replaying {
         }
         let replayed_from = self.orphan;
         if space.row(id)?.orphan.is_some() && is_merge(space, id)? {
-            let frame = space.get_id(id)?;
-            let base = frame.rel8d(GRAFT_BASE).next_back().and_then(|base| Addr::parse(base).ok());
-            let base = base.map(|base| space.find(&base)).transpose()?.flatten();
+            let base = base_of(space, &space.get_id(id)?)?;
             *self = Replaying { base, orphan: space.row(id)?.orphan.filter(|_| base.is_some()) };
         }
         Ok(replayed_from)
@@ -183,40 +181,51 @@ fn print(
     out: &mut Output,
 ) -> Result<(), CliError> {
     let Conflict { merge, n, lost, .. } = conflict;
-    let (from, by) = match lost.winner {
-        Winner::Kept => (&lost.replayed_frame, &lost.kept_frame),
-        Winner::Replayed => (&lost.kept_frame, &lost.replayed_frame),
-    };
-    let [from_n, by_n] = [place_of(space, from)?, place_of(space, by)?];
+    let [from_n, by_n] = [place_of(space, lost.lost_by())?, place_of(space, lost.won_by())?];
     let (gave_way, won) = (shown_side(lost.lost()), shown_side(lost.won()));
     let merged = n.map_or(String::new(), |n| format!("n {n} "));
-    // A field that has another name there now cannot be taken from it by this one.
-    let is_there = match space.get(from)? {
-        Some(frame) => lost.path.value_in(&frame).is_some() || *lost.lost() == Side::Absent,
-        None => false,
-    };
-    let restore = is_there.then(|| {
-        let field = quoted(&lost.path.to_string());
-        format!("sync-gib restore {} --field {field}", quoted(from.as_str()))
-    });
-    let mut line = format!(
+    let restores = can_restore(space, timeline, lost)?;
+    let mut line = printable(&format!(
         "{}: {gave_way}{from_n} gave way to {won}{by_n} in the merge {merged}{}",
         lost.path,
         short(merge)
-    );
-    line = printable(&line);
-    if let Some(restore) = &restore {
-        line = format!("{line}\n  {}", printable(restore));
+    ));
+    if restores {
+        line = format!("{line}\n  {}", printable(&restore_command(lost)));
     }
     out.item(line, || {
         let mut entry = json!({"tjp": timeline.tjp, "merge": merge, "n": n});
         if let (Value::Object(entry), Value::Object(of_info)) = (&mut entry, lost.to_value()) {
             entry.extend(of_info);
-            let restore = is_there.then(|| json!({"addr": from, "field": lost.path}));
+            let restore = restores.then(|| json!({"addr": lost.lost_by(), "field": lost.path}));
             entry.insert("restore".to_owned(), restore.unwrap_or(Value::Null));
         }
         entry
     })
+}
+
+/// Whether the value that gave way can be taken from the frame that is said to have set it: a frame
+/// of this timeline, in which the field has this name.
+fn can_restore(
+    space: &dyn Space,
+    timeline: &Timeline,
+    lost: &Overwritten,
+) -> Result<bool, CliError> {
+    let Some(id) = space.find(lost.lost_by())? else { return Ok(false) };
+    if space.row(id)?.timeline != Some(timeline.tjp_id) {
+        return Ok(false);
+    }
+    Ok(*lost.lost() == Side::Absent || lost.path.value_in(&space.get_id(id)?).is_some())
+}
+
+/// The command that brings the value that gave way back. What begins with a dash is given so that it
+/// is not taken for an option: the ib of a timeline may be anything.
+fn restore_command(lost: &Overwritten) -> String {
+    let addr = lost.lost_by();
+    let addr = if addr.as_str().starts_with('-') { addr.gib() } else { addr.as_str() };
+    let field = lost.path.to_string();
+    let equals = if field.starts_with('-') { "=" } else { " " };
+    format!("sync-gib restore {} --field{equals}{}", quoted(addr), quoted(&field))
 }
 
 /// A word as a shell takes it.
@@ -232,4 +241,27 @@ fn place_of(space: &dyn Space, addr: &Addr) -> Result<String, CliError> {
 fn short(addr: &Addr) -> String {
     let gib: String = addr.gib().chars().take(8).collect();
     format!("{}^{gib}…", addr.ib())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(ib: &str, field: &str) -> String {
+        let gib = "A".repeat(64);
+        let frame = format!("{ib}^{gib}");
+        let entry = json!({
+            "path": field, "kept": 1, "replayed": 2, "winner": "replayed",
+            "keptFrame": frame, "replayedFrame": frame,
+        });
+        restore_command(&Overwritten::of_value(&entry).unwrap()).replace(&gib, "GIB")
+    }
+
+    #[test]
+    fn a_command_to_paste_holds_no_option_of_somebody_elses() {
+        assert_eq!(command("x", "title"), "sync-gib restore 'x^GIB' --field 'title'");
+        assert_eq!(command("it's", "a"), r"sync-gib restore 'it'\''s^GIB' --field 'a'");
+        assert_eq!(command("--trace=/tmp/x", "a"), "sync-gib restore 'GIB' --field 'a'");
+        assert_eq!(command("x", "--json"), "sync-gib restore 'x^GIB' --field='--json'");
+    }
 }

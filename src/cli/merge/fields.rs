@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::ibgib::IbGib;
-use crate::ibgib::transform::RESERVED_REL8NS;
-use crate::sync::merge::{FieldPath, GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN, Step};
-
-/// Data that the frames keep themselves.
-const KEPT_KEYS: [&str; 4] = ["n", "timestamp", "timestampMs", "isTjp"];
+use crate::sync::merge::{FieldPath, Step, is_bookkeeping, is_kept_by_frames};
 
 /// Adds the fields in which `frame` differs from `other`, by their text: objects are looked into,
 /// everything else is one field.
@@ -29,9 +25,7 @@ pub(super) fn differing(frame: &IbGib, other: &IbGib, fields: &mut BTreeMap<Stri
     }
     let own = |of: &'_ IbGib| of.rel8ns.clone().unwrap_or_default();
     for name in own(frame).keys().chain(own(other).keys()) {
-        let is_kept = RESERVED_REL8NS.contains(&name.as_str())
-            || [GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN].contains(&name.as_str());
-        if !is_kept && frame.rel8d(name).ne(other.rel8d(name)) {
+        if !is_kept_by_frames(name) && frame.rel8d(name).ne(other.rel8d(name)) {
             add(FieldPath::Relation(name.clone()));
         }
     }
@@ -45,7 +39,7 @@ fn objects(
 ) {
     let keys = one.keys().chain(two.keys().filter(|key| !one.contains_key(*key)));
     let is_top = path.is_empty();
-    for key in keys.filter(|key| !is_top || !KEPT_KEYS.contains(&key.as_str())) {
+    for key in keys.filter(|key| !is_top || !is_bookkeeping(key)) {
         let (a, b) = (one.get(key), two.get(key));
         if a == b {
             continue;

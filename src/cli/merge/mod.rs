@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::error::CliError;
 use crate::ibgib::{Addr, IbGib, json as js};
 use crate::space::{Id, Space, SpaceError, SpaceExt};
-use crate::sync::merge::{Frames, Side};
+use crate::sync::merge::{Frames, GRAFT_BASE, Side};
 
 /// How many bytes of a value a line shows.
 const SHOWN: usize = 120;
@@ -54,6 +54,12 @@ pub(super) fn is_merge(space: &dyn Space, id: Id) -> Result<bool, SpaceError> {
         (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
         (orphan, _) => orphan.is_some(),
     })
+}
+
+/// The tip that a merge was made on, as its graft frame names it; none where it is not here.
+pub(super) fn base_of(space: &dyn Space, merge: &IbGib) -> Result<Option<Id>, SpaceError> {
+    let base = merge.rel8d(GRAFT_BASE).next_back().and_then(|base| Addr::parse(base).ok());
+    Ok(base.map(|base| space.find(&base)).transpose()?.flatten())
 }
 
 /// A value as a line shows it: its JSON, cut where it is long.

@@ -10,7 +10,7 @@ use crate::cli::merge::{InSpace, is_merge, shown_side};
 use crate::cli::output::printable;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Id, Space};
-use crate::sync::merge::{Overwritten, Winner, overwritten_unseen};
+use crate::sync::merge::{Overwritten, overwritten_unseen};
 use crate::sync::sender::{How, TipChange};
 
 /// How far ahead of this machine's clock a frame's may be, in milliseconds.
@@ -64,15 +64,15 @@ fn since(space: &dyn Space, from: Option<Id>, to: Id, most: usize) -> Result<Vec
     Ok(found)
 }
 
-/// A line that says what gave way to what; `now` tells which times need their day.
-pub(super) fn line(space: &dyn Space, lost: &Overwritten, now: Moment) -> Result<String, CliError> {
-    let (from, by) = match lost.winner {
-        Winner::Kept => (&lost.replayed_frame, &lost.kept_frame),
-        Winner::Replayed => (&lost.kept_frame, &lost.replayed_frame),
-    };
-    let (from, by) = (made(space, from, now)?, made(space, by, now)?);
+/// Says what gave way to what; `now` tells which times need their day.
+pub(super) fn gave_way(
+    space: &dyn Space,
+    lost: &Overwritten,
+    now: Moment,
+) -> Result<String, CliError> {
+    let (from, by) = (made(space, lost.lost_by(), now)?, made(space, lost.won_by(), now)?);
     let (gave_way, won) = (shown_side(lost.lost()), shown_side(lost.won()));
-    Ok(printable(&format!("  {}: {gave_way}{from} gave way to {won}{by}", lost.path)))
+    Ok(printable(&format!("{}: {gave_way}{from} gave way to {won}{by}", lost.path)))
 }
 
 /// Where and when a frame was made: ` (n 33, 10:02Z)`.

@@ -14,6 +14,9 @@ use crate::space::Space;
 use crate::sync::Plan;
 use crate::sync::sender::TipChange;
 
+/// How many fields of a tip that gave way are printed.
+const MAX_LINES: usize = 100;
+
 /// Prints what would move.
 pub(super) fn plan(plan: &Plan, server: &str, ctx: &mut Ctx) -> Result<(), CliError> {
     let mut entries = Vec::new();
@@ -122,8 +125,18 @@ fn tip(
     let to = printable(change.to.as_str());
     ctx.out.line(format_args!("{:<6} {to} (n {})", change.how.name(), change.n))?;
     let overwritten = news::overwritten(space, change, seen)?;
-    for lost in &overwritten {
-        ctx.out.line(news::line(space, lost, now)?)?;
+    // Each line reads two frames: who forges a graft info is not to decide how many are read.
+    let lines = if ctx.out.is_json() { 0 } else { MAX_LINES };
+    for lost in overwritten.iter().take(lines) {
+        ctx.out.line(format_args!(
+            "{:<6} {to} {}",
+            change.how.name(),
+            news::gave_way(space, lost, now)?
+        ))?;
+    }
+    if overwritten.len() > MAX_LINES {
+        let more = overwritten.len() - MAX_LINES;
+        ctx.out.line(format_args!("{more} more gave way: `sync-gib conflicts` lists them"))?;
     }
     for edit in &change.unreplayed {
         let frame = printable(edit.frame.as_str());
