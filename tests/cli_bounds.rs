@@ -11,7 +11,7 @@ use cli_common::{Home, error_of, json_of};
 use serde_json::{Value, json};
 use sync_gib::ibgib::Moment;
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, Link, Patience, Remote};
+use sync_gib::peer::{Endpoint, Link, Remote, Timeouts};
 
 /// A `serve` process, killed when dropped.
 struct Serve {
@@ -93,7 +93,7 @@ fn serve_takes_20_newcomers_a_day_from_one_address_where_nothing_else_is_asked_f
     let serve = Serve::start(&[]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let endpoint = Endpoint::new(&serve.url, None, false).unwrap();
-    let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+    let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
     let pools = presets::identity_pools().unwrap();
     for i in 0..20 {
         let secret = MasterSecret::from_raw(format!("secret {i}").into()).unwrap();
@@ -116,7 +116,7 @@ fn refusals_over_a_bound_fill_no_log() {
     let serve = Serve::start(&["--max-new-identities", "1"]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let endpoint = Endpoint::new(&serve.url, None, false).unwrap();
-    let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+    let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
     let pools = presets::identity_pools().unwrap();
     let genesis = |secret: &str| {
         let secret = MasterSecret::from_raw(secret.to_owned().into()).unwrap();

@@ -13,7 +13,7 @@ use net_common::relay::{Act, Cut, Event, Way};
 use net_common::scene::*;
 use sync_gib::cli::error::CliError;
 use sync_gib::keystone::MasterSecret;
-use sync_gib::peer::{Endpoint, Identity, NoWatch, Patience, Remote, client};
+use sync_gib::peer::{Endpoint, Identity, NoObserver, Remote, Timeouts, client};
 use sync_gib::space::SqliteSpace;
 use sync_gib::sync::SenderOpts;
 
@@ -123,19 +123,19 @@ fn a_pull_of_which_nothing_goes_up() {
     nothing_goes_up(Kind::Pull, Act::Swallow);
 }
 
-/// Syncs as the program does, but for a shorter patience.
+/// Syncs as the program does, but for shorter timeouts.
 fn sync_impatiently(stage: &Stage<'_>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let second = Duration::from_secs(1);
-    let patience = Patience { idle: second, untrusted: second, ..Patience::default() };
+    let timeouts = Timeouts { idle: second, untrusted: second, ..Timeouts::default() };
     let endpoint = Endpoint::new(&stage.relay.url, None, false)?;
-    let link = Remote::new(&runtime, endpoint, patience)?;
+    let link = Remote::new(&runtime, endpoint, timeouts)?;
     let home = stage.home_dir();
     let space = SqliteSpace::open(&home.join("space.db"), "")?;
     let secret = MasterSecret::from_raw("correct horse battery staple walnut".to_owned().into())?;
     let identity = Identity { domain: stage.domain().clone(), secret };
     let opts = SenderOpts { retry_for: Duration::ZERO, ..SenderOpts::new(home) };
-    Ok(client::sync(&space, &link, &identity, &opts, &mut NoWatch).map(drop)?)
+    Ok(client::sync(&space, &link, &identity, &opts, &mut NoObserver).map(drop)?)
 }
 
 /// Lets vanish what comes down, from each of a sync's messages on, whole or from its middle on.

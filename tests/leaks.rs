@@ -13,7 +13,7 @@ use hostile_common::fake::{self, Fake};
 use hostile_common::*;
 use serde_json::json;
 use sync_gib::ibgib::IbGib;
-use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, client, ws};
+use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts, client, ws};
 use sync_gib::space::SpaceExt;
 use sync_gib::sync::body::{Body, Init};
 use sync_gib::sync::establish::Established;
@@ -40,19 +40,24 @@ fn with_host(set: impl FnOnce(&mut sync_gib::server::ServerOpts), act: impl FnOn
     act(&host);
 }
 
-fn patience() -> Patience {
+fn timeouts() -> Timeouts {
     let short = Duration::from_millis(300);
-    Patience { untrusted: short, idle: short, ..Patience::default() }
+    Timeouts { untrusted: short, idle: short, ..Timeouts::default() }
 }
 
 /// Runs the saga of an established session with whatever is at `url`.
-fn converse(host: &Host, person: &Person, made: Established, url: &str) -> Result<(), PeerError> {
+fn run_session(
+    host: &Host,
+    person: &Person,
+    made: Established,
+    url: &str,
+) -> Result<(), PeerError> {
     let endpoint = Endpoint::new(url, None, false).unwrap();
-    let link = Remote::new(&host.runtime, endpoint, patience()).unwrap();
+    let link = Remote::new(&host.runtime, endpoint, timeouts()).unwrap();
     let opts = SenderOpts::new(person.dir.path().to_owned());
     let domain = person.domain().clone();
     let mut sender = Sender::new(&person.space, domain, made.saga_id, made.signer, opts).unwrap();
-    link.converse(&mut sender, &mut NoWatch)
+    link.run_session(&mut sender, &mut NoObserver)
 }
 
 fn established(host: &Host, person: &Person) -> Established {
@@ -71,7 +76,7 @@ fn a_sender_that_cannot_connect_closes() {
                 let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
                 for url in [host.server.url(), silent, format!("http://{gone}")] {
                     let made = established(host, &person);
-                    let failed = converse(host, &person, made, &url);
+                    let failed = run_session(host, &person, made, &url);
                     let expected = matches!(
                         failed,
                         Err(PeerError::Unreachable { .. } | PeerError::Busy { .. })
@@ -94,7 +99,7 @@ fn a_sender_whose_handshake_fails_closes() {
                 // connected before is refused.
                 let (mut made, other) = (established(host, &person), established(host, &person));
                 made.signer = Signer::new(secret_of("other"), made.session.clone()).unwrap();
-                let refused = converse(host, &person, made, &host.server.url());
+                let refused = run_session(host, &person, made, &host.server.url());
                 assert!(matches!(refused, Err(PeerError::Sync(_))), "{refused:?}");
                 let again = Established {
                     saga_id: other.saga_id.clone(),
@@ -106,8 +111,8 @@ fn a_sender_whose_handshake_fails_closes() {
                     )
                     .unwrap(),
                 };
-                converse(host, &person, other, &host.server.url()).unwrap();
-                let refused = converse(host, &person, again, &host.server.url());
+                run_session(host, &person, other, &host.server.url()).unwrap();
+                let refused = run_session(host, &person, again, &host.server.url());
                 assert!(matches!(refused, Err(PeerError::Sync(_))), "{refused:?}");
             });
             // Nothing is said at all.
@@ -117,7 +122,7 @@ fn a_sender_whose_handshake_fails_closes() {
                 let failed = fake::serving(
                     &host.runtime,
                     |_| vec![],
-                    |url| converse(host, &person, made, url),
+                    |url| run_session(host, &person, made, url),
                 );
                 assert!(matches!(failed, Err(PeerError::Late { .. })), "{failed:?}");
             });
@@ -145,7 +150,7 @@ fn a_sender_that_refuses_a_response_closes() {
                 let failed = fake::serving(
                     &host.runtime,
                     |text| fake.hear(text, &mut broken),
-                    |url| converse(host, &person, made, url),
+                    |url| run_session(host, &person, made, url),
                 );
                 assert!(matches!(failed, Err(PeerError::Sync(_))), "{failed:?}");
             });
@@ -165,11 +170,12 @@ fn a_saga_that_is_done_leaves_nothing_open() {
                 let link = host.link();
                 for _ in 0..3 {
                     let identity = &person.identity;
-                    client::sync(&person.space, &link, identity, &opts, &mut NoWatch).unwrap();
+                    client::sync(&person.space, &link, identity, &opts, &mut NoObserver).unwrap();
                     host.all_closed();
                 }
                 let dir = person.dir.path();
-                client::connect(&person.space, &link, &person.identity, dir, &mut NoWatch).unwrap();
+                client::connect(&person.space, &link, &person.identity, dir, &mut NoObserver)
+                    .unwrap();
             });
         },
     );
@@ -237,7 +243,7 @@ fn a_receiver_whose_client_is_gone_closes() {
 fn a_receiver_closes_who_takes_nothing() {
     let idle = Duration::from_secs(1);
     with_host(
-        |opts| opts.patience.idle = idle,
+        |opts| opts.timeouts.idle = idle,
         |host| {
             nothing_stays_open(host, || {
                 let person = Person::new(host, "a");
@@ -266,7 +272,7 @@ fn closing_twice_is_harmless() {
         |host| {
             nothing_stays_open(host, || {
                 let endpoint = host.endpoint();
-                let opened = host.runtime.block_on(ws::open(&endpoint, Patience::default()));
+                let opened = host.runtime.block_on(ws::open(&endpoint, Timeouts::default()));
                 let (channel, pump) = opened.unwrap();
                 drop(channel);
                 host.runtime.block_on(pump).unwrap();

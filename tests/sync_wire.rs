@@ -9,7 +9,7 @@ use sync_gib::ibgib::transform::{Kind, Opts, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::peer::channel::Way;
 use sync_gib::peer::wire::{self, EvolutionBody};
-use sync_gib::peer::{Endpoint, Link, Patience, Remote, Watch, client};
+use sync_gib::peer::{Endpoint, Link, Observer, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::msg::Msg;
@@ -23,7 +23,7 @@ struct Counter {
     offers: usize,
 }
 
-impl Watch for Counter {
+impl Observer for Counter {
     fn message(&mut self, _way: Way, msg: &Msg) {
         let bytes = wire::write(msg).len();
         match msg {
@@ -54,7 +54,7 @@ impl World {
     fn link(&self) -> Remote<'_> {
         let url = self.server.as_ref().unwrap().url();
         let endpoint = Endpoint::new(&url, None, false).unwrap();
-        Remote::new(&self.runtime, endpoint, Patience::default()).unwrap()
+        Remote::new(&self.runtime, endpoint, Timeouts::default()).unwrap()
     }
 
     fn sync(&self, device: &Device) -> Counter {

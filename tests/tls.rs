@@ -14,7 +14,7 @@ use rustls::ClientConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
-use sync_gib::peer::{Endpoint, Link, NoWatch, Patience, PeerError, Remote, client};
+use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::SenderOpts;
@@ -32,7 +32,7 @@ fn host() -> Host {
 fn link<'h>(host: &'h Host, url: &str, ca_cert: Option<&str>) -> Remote<'h> {
     let ca_cert = ca_cert.map(file);
     let endpoint = Endpoint::new(url, ca_cert.as_deref(), false).unwrap();
-    Remote::new(&host.runtime, endpoint, Patience::default()).unwrap()
+    Remote::new(&host.runtime, endpoint, Timeouts::default()).unwrap()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_sync_goes_over_tls() {
         link.register(&person.genesis).unwrap();
         let opts = SenderOpts::new(person.dir.path().to_owned());
         let synced =
-            client::sync(&person.space, &link, &person.identity, &opts, &mut NoWatch).unwrap();
+            client::sync(&person.space, &link, &person.identity, &opts, &mut NoObserver).unwrap();
         let tip = tip_of(&made).addr().unwrap();
         assert!(host.space(person.domain()).find(&tip).unwrap().is_some());
         let token = synced.token.unwrap().value;
@@ -75,7 +75,7 @@ fn an_authority_that_is_not_known_is_not_trusted() {
 
     // The WebSocket trusts no more than the requests do.
     let opened =
-        host.runtime.block_on(sync_gib::peer::ws::open(link.endpoint(), Patience::default()));
+        host.runtime.block_on(sync_gib::peer::ws::open(link.endpoint(), Timeouts::default()));
     let failed = opened.map(|_| ()).unwrap_err();
     let message = failed.to_string();
     assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
@@ -100,7 +100,7 @@ fn plain_text_is_not_spoken_with_tls() {
     assert!(failed.to_string().contains("is its URL https?"), "{failed}");
     let opened = host.runtime.block_on(sync_gib::peer::ws::open(
         &Endpoint::new(&plain, None, false).unwrap(),
-        Patience::default(),
+        Timeouts::default(),
     ));
     let failed = opened.map(|_| ()).unwrap_err();
     assert!(failed.to_string().contains("is its URL https?"), "{failed}");

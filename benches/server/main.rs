@@ -14,7 +14,7 @@ use crowd::{Served, Someone, loopback, many};
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{IbGib, Moment};
-use sync_gib::peer::{Endpoint, Identity, Link, NoWatch, Patience, Remote, client};
+use sync_gib::peer::{Endpoint, Identity, Link, NoObserver, Remote, Timeouts, client};
 use sync_gib::space::{SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 use tokio::runtime::Runtime;
@@ -161,12 +161,12 @@ impl Device {
         let started = Instant::now();
         let opts = SenderOpts::new(self.dir.path().to_owned());
         let link = link(runtime, served);
-        client::sync(&self.space, &link, &self.identity, &opts, &mut NoWatch).unwrap();
+        client::sync(&self.space, &link, &self.identity, &opts, &mut NoObserver).unwrap();
         started.elapsed()
     }
 }
 
 fn link<'r>(runtime: &'r Runtime, served: &Served) -> Remote<'r> {
     let endpoint = Endpoint::new(&served.url(), None, false).unwrap();
-    Remote::new(runtime, endpoint, Patience::default()).unwrap()
+    Remote::new(runtime, endpoint, Timeouts::default()).unwrap()
 }

@@ -4,7 +4,7 @@ mod line;
 mod sides;
 
 use sync_gib::sync::frame::Role;
-use sync_gib::sync::{Machine, OpenGate, Receiver, Sender, SyncError};
+use sync_gib::sync::{AdmitAll, Machine, Receiver, Sender, SyncError};
 
 use super::input::Input;
 use line::Line;
@@ -23,9 +23,9 @@ pub fn dialogue(data: &[u8]) {
     let input = &mut Input::new(data);
     let sides = Sides::new(input);
     let mut sender = sides.sender();
-    let mut receiver = sides.receiver(&OpenGate);
+    let mut receiver = sides.receiver(&AdmitAll);
     let mut line = Line::new(input);
-    let ended = converse(&mut sender, &mut receiver, &mut line);
+    let ended = run_session(&mut sender, &mut receiver, &mut line);
     sides.check_receiver(receiver.is_committed());
     sides.check_sender(sender.is_done() && ended.is_ok());
     if line.is_honest() {
@@ -34,7 +34,7 @@ pub fn dialogue(data: &[u8]) {
 }
 
 /// Drives both until the sender is through, one of them refuses, or nothing more is said.
-fn converse(
+fn run_session(
     sender: &mut Sender<'_>,
     receiver: &mut Receiver<'_>,
     line: &mut Line<'_, '_>,

@@ -195,7 +195,7 @@ fn listed(space: &SqliteSpace) -> Result<(), SpaceError> {
     for kind in [TimelineKind::Data, TimelineKind::Keystone, TimelineKind::Saga] {
         let _ = space.timelines(kind, None, 100);
     }
-    let _ = (space.loose_stones(None, 100), space.name("X"));
+    let _ = (space.unreferenced_stones(None, 100), space.name("X"));
     space.count().map(drop)
 }
 

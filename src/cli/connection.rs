@@ -13,7 +13,7 @@ use super::output::printable;
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret};
-use crate::peer::{Endpoint, Identity, Link, NoWatch, Patience, PeerError, Remote, client};
+use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, Timeouts, client};
 use crate::server::{Server, ServerOpts};
 use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
 use crate::sync::msg::Token;
@@ -68,7 +68,7 @@ impl Connection {
 
     /// A link to the server.
     pub fn link(&self) -> Result<Remote<'_>, CliError> {
-        Ok(Remote::new(&self.runtime, self.endpoint.clone(), Patience::default())?)
+        Ok(Remote::new(&self.runtime, self.endpoint.clone(), Timeouts::default())?)
     }
 
     /// What went wrong with the server, as a command ends with it: an embedded one's full disk is
@@ -232,7 +232,7 @@ pub fn token(
         return Ok(kept.token.value);
     }
     let identity = identity(space, secret)?;
-    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)
+    let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)
         .map_err(|error| connection.explain(error))?;
     keep_token(home, connection, &domain, token.as_ref());
     let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");

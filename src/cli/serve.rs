@@ -13,10 +13,10 @@ use super::error::CliError;
 use super::interrupt;
 use super::logging::{self, LogFormat};
 use crate::ibgib::Addr;
-use crate::peer::Patience;
+use crate::peer::Timeouts;
 use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles, TrustedProxy};
 use crate::sync::Quota;
-use crate::sync::flow::Limits;
+use crate::sync::payload::Limits;
 
 /// How many bytes an identity may hold where anybody may register and nothing else is asked for.
 const STRANGERS_QUOTA: u64 = 10 << 30;
@@ -218,10 +218,10 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
         max_new_identities: Some(limits.max_new_identities),
         session_time: seconds(limits.session_ttl),
         token_time: seconds(limits.token_ttl),
-        patience: Patience {
+        timeouts: Timeouts {
             idle: seconds(limits.idle_timeout),
             untrusted: seconds(limits.auth_timeout),
-            ..Patience::default()
+            ..Timeouts::default()
         },
         ..ServerOpts::new(args.listen, space)
     })

@@ -18,7 +18,7 @@ use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Endpoint, Identity, Link, NoWatch, Remote, client, identity};
+use crate::peer::{Endpoint, Identity, Link, NoObserver, Remote, client, identity};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
@@ -207,7 +207,7 @@ fn join_identity(
         return Err(wrong_secret());
     }
     let identity = Identity { domain: join.clone(), secret };
-    let token = client::connect(space, link, &identity, home.dir(), &mut NoWatch)?;
+    let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)?;
     space.set_name(NAME_IDENTITY, join)?;
     keep_token(home, connection, join, token.as_ref());
     Ok(join.clone())

@@ -166,7 +166,7 @@ fn roots(space: &dyn Space) -> Result<Vec<Id>, SpaceError> {
     }
     let mut after = None;
     loop {
-        let page = space.loose_stones(after, PAGE)?;
+        let page = space.unreferenced_stones(after, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(roots) };
         after = Some(*last);
         roots.extend(page.iter().map(|(id, _)| *id));

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use super::progress::Progress;
 use crate::ibgib::Moment;
-use crate::peer::Watch;
+use crate::peer::Observer;
 use crate::peer::channel::Way;
 use crate::peer::wire;
 use crate::sync::msg::{Msg, Token};
 
 /// Watches one sync.
-pub struct Observer {
+pub struct ProgressObserver {
     progress: Progress,
     trace: Option<Trace>,
 }
@@ -24,9 +24,9 @@ struct Trace {
     failed: Option<std::io::Error>,
 }
 
-impl Observer {
+impl ProgressObserver {
     /// Shows progress, and writes every message to the file at `trace`, where one is given.
-    pub fn new(progress: Progress, trace: Option<&Path>) -> Result<Observer, CliError> {
+    pub fn new(progress: Progress, trace: Option<&Path>) -> Result<ProgressObserver, CliError> {
         let trace = match trace {
             None => None,
             Some(path) => {
@@ -36,7 +36,7 @@ impl Observer {
                 Some(Trace { path: path.to_owned(), out, failed: None })
             }
         };
-        Ok(Observer { progress, trace })
+        Ok(ProgressObserver { progress, trace })
     }
 
     /// Ends the trace; errors where it could not be written whole.
@@ -69,7 +69,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.create_new(true).open(path)
 }
 
-impl Watch for Observer {
+impl Observer for ProgressObserver {
     fn message(&mut self, way: Way, msg: &Msg) {
         let Some(trace) = &mut self.trace else { return };
         if trace.failed.is_some() {

@@ -21,15 +21,15 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// Why a state machine went no further.
 #[derive(Debug)]
-pub(crate) enum Went {
+pub(crate) enum DriveStop {
     /// It is through.
     Done,
     /// It wants the next message.
-    Listens,
+    Idle,
     /// The channel is full; this text is next.
     Full(String),
     /// This came next, and is large.
-    Heard(Text),
+    Large(Text),
 }
 
 /// Which way a traced message went.
@@ -115,7 +115,7 @@ impl Channel {
         machine: &mut M,
         mut said: Option<Msg>,
         large: usize,
-    ) -> Result<Went, PeerError> {
+    ) -> Result<DriveStop, PeerError> {
         let began = Instant::now();
         loop {
             if let Some(msg) = said.take() {
@@ -125,20 +125,20 @@ impl Channel {
                 self.trust_after(&msg);
                 match self.out.try_send(wire::write(&msg)) {
                     Ok(()) => {}
-                    Err(TrySendError::Full(text)) => return Ok(Went::Full(text)),
+                    Err(TrySendError::Full(text)) => return Ok(DriveStop::Full(text)),
                     Err(TrySendError::Closed(_)) => return Err(self.closed()),
                 }
             }
             if machine.is_done() {
-                return Ok(Went::Done);
+                return Ok(DriveStop::Done);
             }
             if began.elapsed() > SLICE {
-                return Ok(Went::Listens);
+                return Ok(DriveStop::Idle);
             }
             said = match self.inc.try_recv() {
-                Ok(Ok(text)) if text.len() >= large => return Ok(Went::Heard(text)),
+                Ok(Ok(text)) if text.len() >= large => return Ok(DriveStop::Large(text)),
                 Ok(text) => Some(self.read(Some(text))?),
-                Err(TryRecvError::Empty) => return Ok(Went::Listens),
+                Err(TryRecvError::Empty) => return Ok(DriveStop::Idle),
                 Err(TryRecvError::Disconnected) => return Err(self.closed()),
             };
         }

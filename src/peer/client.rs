@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::link::{Link, Watch};
+use super::link::{Link, Observer};
 use super::retries::Retries;
 use super::signing::{self, Opened};
 use super::{PeerError, identity};
@@ -46,12 +46,12 @@ pub fn sync<L: Link>(
     link: &L,
     identity: &Identity,
     opts: &SenderOpts,
-    watch: &mut dyn Watch,
+    observer: &mut dyn Observer,
 ) -> Result<Synced, PeerError> {
     let mut retries = Retries::new(opts.retry_for);
     let mut planned = None;
     loop {
-        let (error, plan) = match sync_once(space, link, identity, opts, watch, &mut retries)? {
+        let (error, plan) = match sync_once(space, link, identity, opts, observer, &mut retries)? {
             Ok(synced) => return Ok(synced),
             Err(failed) => failed,
         };
@@ -77,7 +77,7 @@ fn sync_once<L: Link>(
     link: &L,
     identity: &Identity,
     opts: &SenderOpts,
-    watch: &mut dyn Watch,
+    observer: &mut dyn Observer,
     retries: &mut Retries,
 ) -> Result<Result<Synced, (PeerError, Plan)>, PeerError> {
     let mut is_renewed = false;
@@ -87,7 +87,7 @@ fn sync_once<L: Link>(
         let session = session.addr().map_err(SyncError::from)?;
         let domain = identity.domain.clone();
         let mut sender = Sender::new(space, domain, saga_id, signer, opts.clone())?;
-        let ended = link.converse(&mut sender, watch);
+        let ended = link.run_session(&mut sender, observer);
         let plan = sender.plan().clone();
         let Err(error) = ended else {
             let (summary, token) = (sender.summary().clone(), sender.token().cloned());
@@ -114,10 +114,10 @@ pub fn connect<L: Link>(
     link: &L,
     identity: &Identity,
     stage_dir: &Path,
-    watch: &mut dyn Watch,
+    observer: &mut dyn Observer,
 ) -> Result<Option<Token>, PeerError> {
     let opts = SenderOpts { connect_only: true, ..SenderOpts::new(stage_dir.to_owned()) };
-    Ok(sync(space, link, identity, &opts, watch)?.token)
+    Ok(sync(space, link, identity, &opts, observer)?.token)
 }
 
 /// Makes a session, has the receiver accept it, and stores I′ and S here (docs/protocol.md,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
-use super::{Endpoint, Patience, PeerError};
+use super::{Endpoint, PeerError, Timeouts};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::SyncError;
@@ -26,14 +26,14 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client for a server: `patience.idle` is how long its answers may be silent,
-    /// `patience.answer` how long one that is no stream, or a line of one that is, may take.
-    pub fn new(endpoint: Endpoint, patience: Patience) -> Result<HttpClient, PeerError> {
+    /// A client for a server: `timeouts.idle` is how long its answers may be silent,
+    /// `timeouts.answer` how long one that is no stream, or a line of one that is, may take.
+    pub fn new(endpoint: Endpoint, timeouts: Timeouts) -> Result<HttpClient, PeerError> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
-            .read_timeout(patience.idle);
+            .read_timeout(timeouts.idle);
         let tls = match endpoint.tls() {
             Some(tls) => (**tls).clone(),
             // The builder wants a TLS configuration even where none will be used.
@@ -41,7 +41,7 @@ impl HttpClient {
         };
         builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
-        Ok(HttpClient { endpoint, client, answer_time: patience.answer })
+        Ok(HttpClient { endpoint, client, answer_time: timeouts.answer })
     }
 
     /// The server.
@@ -109,8 +109,8 @@ impl HttpClient {
         let request = request.query(&[("tjp", tjp.as_str())]);
         match self.within(self.answer_text(request, MAX_SHORT_BODY)).await {
             Ok(text) => {
-                let strange = |_| self.strange("something else than a latest address");
-                serde_json::from_str(&text).map(Some).map_err(strange)
+                let unexpected = |_| self.unexpected("something else than a latest address");
+                serde_json::from_str(&text).map(Some).map_err(unexpected)
             }
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
@@ -208,7 +208,7 @@ impl HttpClient {
                 let message = wire::printable(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
             }
-            Err(_) => Err(self.strange(&status.to_string())),
+            Err(_) => Err(self.unexpected(&status.to_string())),
         }
     }
 
@@ -218,7 +218,7 @@ impl HttpClient {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
             held.extend_from_slice(&chunk);
             if held.len() > most {
-                return Err(self.strange("a body that does not end"));
+                return Err(self.unexpected("a body that does not end"));
             }
         }
         Ok(String::from_utf8_lossy(&held).into_owned())
@@ -230,8 +230,8 @@ impl HttpClient {
         PeerError::Late { url: self.endpoint.url().to_owned(), reason }
     }
 
-    fn strange(&self, what: &str) -> PeerError {
-        PeerError::Strange { url: self.endpoint.url().to_owned(), what: what.to_owned() }
+    fn unexpected(&self, what: &str) -> PeerError {
+        PeerError::UnexpectedResponse { url: self.endpoint.url().to_owned(), what: what.to_owned() }
     }
 
     fn failed(&self, error: &reqwest::Error) -> PeerError {
@@ -252,7 +252,10 @@ async fn read_lines(
     most: usize,
     mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
 ) -> Result<(), PeerError> {
-    let strange = |what: &str| PeerError::Strange { url: lines.url.clone(), what: what.to_owned() };
+    let unexpected = |what: &str| PeerError::UnexpectedResponse {
+        url: lines.url.clone(),
+        what: what.to_owned(),
+    };
     let late = |_| late(&lines.url, "a line", lines.line_time);
     let mut held: Vec<u8> = Vec::new();
     let mut until = Instant::now() + lines.line_time;
@@ -265,7 +268,7 @@ async fn read_lines(
         let mut from = 0;
         while let Some(length) = held[from..].iter().position(|byte| *byte == b'\n') {
             let line = std::str::from_utf8(&held[from..from + length]);
-            let flow = each(line.map_err(|_| strange("a line that is not UTF-8"))?)?;
+            let flow = each(line.map_err(|_| unexpected("a line that is not UTF-8"))?)?;
             if flow.is_break() {
                 return Ok(());
             }
@@ -276,7 +279,7 @@ async fn read_lines(
             until = Instant::now() + lines.line_time;
         }
         if held.len() > most {
-            return Err(strange("a line that does not end"));
+            return Err(unexpected("a line that does not end"));
         }
     }
     if held.is_empty() {

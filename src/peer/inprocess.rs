@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::PeerError;
-use super::link::{EachFrame, Link, Watch};
+use super::link::{EachFrame, Link, Observer};
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::StepsOnly;
@@ -12,7 +12,7 @@ use crate::space::{Space, SqliteSpace, dependency_graph};
 use crate::sync::domain::IdentityFrames;
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{
-    Machine, OpenGate, Quota, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair,
+    AdmitAll, Machine, Quota, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair,
 };
 
 /// A receiver that is a space in this process.
@@ -73,13 +73,17 @@ impl Link for InProcess {
         Ok(())
     }
 
-    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {
+    fn run_session(
+        &self,
+        sender: &mut Sender<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), PeerError> {
         let opts = ReceiverOpts::new(self.stage_dir.clone());
         let domain = sender.domain().clone();
-        let mut receiver = Receiver::new(&self.dest, domain, &OpenGate, opts);
+        let mut receiver = Receiver::new(&self.dest, domain, &AdmitAll, opts);
         run_pair(sender, &mut receiver)?;
         let summary = sender.summary();
-        watch.step(summary.bytes(), summary.ibgibs());
+        observer.step(summary.bytes(), summary.ibgibs());
         debug_assert!(!receiver.is_committed() || receiver.is_done());
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::sync::Sender;
 use crate::sync::msg::Msg;
 
 /// Sees what passes in a session.
-pub trait Watch {
+pub trait Observer {
     /// A message passes.
     fn message(&mut self, way: Way, msg: &Msg);
     /// The sender made a step; `(sent, received)` are bytes of payload and ibGibs so far.
@@ -19,9 +19,9 @@ pub trait Watch {
 
 /// Sees nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoWatch;
+pub struct NoObserver;
 
-impl Watch for NoWatch {
+impl Observer for NoObserver {
     fn message(&mut self, _way: Way, _msg: &Msg) {}
     fn step(&mut self, _bytes: u64, _ibgibs: u64) {}
 }
@@ -51,7 +51,11 @@ pub trait Link {
     ) -> Result<(), PeerError>;
 
     /// Runs a session from hello to its end. No socket is open afterwards.
-    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError>;
+    fn run_session(
+        &self,
+        sender: &mut Sender<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), PeerError>;
 
     /// A timeline's latest address; none where the receiver does not have it.
     fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError>;

@@ -18,8 +18,8 @@ pub use channel::Channel;
 pub use client::{Identity, Synced};
 pub use endpoint::Endpoint;
 pub use inprocess::InProcess;
-pub use link::{Link, NoWatch, Watch};
-pub use pump::Patience;
+pub use link::{Link, NoObserver, Observer};
+pub use pump::Timeouts;
 pub use remote::Remote;
 
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub enum PeerError {
     },
     /// The server answered what no server of this kind answers.
     #[error("{url} answered {what}: is it a sync-gib server?")]
-    Strange {
+    UnexpectedResponse {
         /// Where.
         url: String,
         /// What it answered.

@@ -18,7 +18,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How patient a pump is.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// How long the other side may be silent; a pong is a sign of life.
     pub idle: Duration,
     /// How long the other side may take to prove itself.
@@ -30,9 +30,9 @@ pub struct Patience {
     pub answer: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
             idle: Duration::from_secs(60),
             untrusted: Duration::from_secs(10),
             session: Duration::from_secs(6 * 3600),
@@ -112,13 +112,13 @@ pub(crate) trait Socket: Send {
 pub(crate) fn connect<S: Socket>(
     socket: S,
     url: String,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> (Channel, impl Future<Output = ()> + Send) {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
     let trusted = Arc::new(AtomicBool::new(false));
     let channel = Channel { url, out, inc, trusted: Arc::clone(&trusted) };
-    (channel, pump(socket, outgoing, incoming, trusted, patience))
+    (channel, pump(socket, outgoing, incoming, trusted, timeouts))
 }
 
 async fn pump<S: Socket>(
@@ -126,9 +126,9 @@ async fn pump<S: Socket>(
     mut outgoing: mpsc::Receiver<String>,
     incoming: mpsc::Sender<Result<Text, Ended>>,
     trusted: Arc<AtomicBool>,
-    patience: Patience,
+    timeouts: Timeouts,
 ) {
-    let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, patience).await;
+    let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, timeouts).await;
     if let Err(reason) = ended {
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
@@ -156,20 +156,20 @@ async fn move_texts<S: Socket>(
     outgoing: &mut mpsc::Receiver<String>,
     incoming: &mpsc::Sender<Result<Text, Ended>>,
     trusted: &AtomicBool,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> Result<(), Ended> {
     let started = Instant::now();
     let mut heard = started;
-    let mut beat = interval(patience.idle.div_f32(4.0).max(Duration::from_millis(50)));
+    let mut beat = interval(timeouts.idle.div_f32(4.0).max(Duration::from_millis(50)));
     beat.tick().await;
     loop {
         let waits = !trusted.load(Ordering::Relaxed);
-        let deadline = if waits { started + patience.untrusted } else { heard + patience.idle };
-        let deadline = deadline.min(started + patience.session);
+        let deadline = if waits { started + timeouts.untrusted } else { heard + timeouts.idle };
+        let deadline = deadline.min(started + timeouts.session);
         tokio::select! {
             text = outgoing.recv() => match text {
                 Some(text) => {
-                    let sent = timeout(patience.idle, socket.send(text)).await;
+                    let sent = timeout(timeouts.idle, socket.send(text)).await;
                     sent.map_err(not_taken)??;
                 }
                 None => return Ok(()),
@@ -186,15 +186,15 @@ async fn move_texts<S: Socket>(
                 }
             }
             _ = beat.tick() => {
-                let sent = timeout(patience.idle, socket.ping()).await;
+                let sent = timeout(timeouts.idle, socket.ping()).await;
                 sent.map_err(not_taken)??;
             }
             // While its own side is too slow to take what came, the other cannot be heard.
             _ = timeout_at(deadline, std::future::pending::<()>()), if incoming.capacity() > 0 => {
                 return Err(Ended::Late(match waits {
                     true => "the time to prove an identity ran out".to_owned(),
-                    false if started.elapsed() >= patience.session => {
-                        format!("a session ends after {} s", patience.session.as_secs())
+                    false if started.elapsed() >= timeouts.session => {
+                        format!("a session ends after {} s", timeouts.session.as_secs())
                     }
                     false => format!("silent for {} s", heard.elapsed().as_secs()),
                 }));

@@ -6,9 +6,9 @@ use tokio::runtime::Runtime;
 
 use super::channel::Way;
 use super::http::HttpClient;
-use super::link::{EachFrame, Link, Watch};
+use super::link::{EachFrame, Link, Observer};
 use super::wire::Latest;
-use super::{Endpoint, Patience, PeerError, ws};
+use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
 use crate::sync::{Sender, SyncError};
@@ -21,7 +21,7 @@ const GONE: Duration = Duration::from_secs(4);
 pub struct Remote<'r> {
     runtime: &'r Runtime,
     http: HttpClient,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl<'r> Remote<'r> {
@@ -29,10 +29,10 @@ impl<'r> Remote<'r> {
     pub fn new(
         runtime: &'r Runtime,
         endpoint: Endpoint,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> Result<Remote<'r>, PeerError> {
-        let http = HttpClient::new(endpoint, patience)?;
-        Ok(Remote { runtime, http, patience })
+        let http = HttpClient::new(endpoint, timeouts)?;
+        Ok(Remote { runtime, http, timeouts })
     }
 
     /// One ibGib's JSON as the server has it; none where it does not. Nothing is validated here.
@@ -73,14 +73,18 @@ impl Link for Remote<'_> {
         self.runtime.block_on(self.http.identity(domain, after, each))
     }
 
-    fn converse(&self, sender: &mut Sender<'_>, watch: &mut dyn Watch) -> Result<(), PeerError> {
-        let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.patience));
+    fn run_session(
+        &self,
+        sender: &mut Sender<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), PeerError> {
+        let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.timeouts));
         let (mut channel, pump) = opened?;
-        let watch = std::cell::RefCell::new(watch);
-        let mut trace = |way: Way, msg: &Msg| watch.borrow_mut().message(way, msg);
+        let observer = std::cell::RefCell::new(observer);
+        let mut trace = |way: Way, msg: &Msg| observer.borrow_mut().message(way, msg);
         let ended = channel.run(sender, Some(&mut trace), |sender| {
             let summary = sender.summary();
-            watch.borrow_mut().step(summary.bytes(), summary.ibgibs());
+            observer.borrow_mut().step(summary.bytes(), summary.ibgibs());
         });
         drop(channel);
         self.runtime.block_on(async {

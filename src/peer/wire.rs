@@ -192,7 +192,7 @@ struct Payload<'a> {
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
+struct MessageType<'a> {
     #[serde(borrow, rename = "type")]
     name: std::borrow::Cow<'a, str>,
 }
@@ -204,7 +204,9 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
     }
     let name = match text.starts_with(PAYLOAD_HEAD) {
         true => "payload".into(),
-        false => serde_json::from_str::<Head<'_>>(text).map_err(|_| malformed("message"))?.name,
+        false => {
+            serde_json::from_str::<MessageType<'_>>(text).map_err(|_| malformed("message"))?.name
+        }
     };
     if name == "payload" {
         let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| malformed("payload"))?;

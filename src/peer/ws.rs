@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::channel::Channel;
-use super::pump::{self, Patience, Socket, Text};
+use super::pump::{self, Socket, Text, Timeouts};
 use super::wire::{MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
 
@@ -21,11 +21,11 @@ use super::{Endpoint, PeerError};
 /// and ends, with the socket, when the channel is dropped; its handle tells when.
 pub async fn open(
     endpoint: &Endpoint,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
-    let opening = timeout(patience.untrusted * 2, connect(endpoint)).await;
+    let opening = timeout(timeouts.untrusted * 2, connect(endpoint)).await;
     let socket = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
-    let (channel, pump) = socket.pumped(endpoint.url(), patience);
+    let (channel, pump) = socket.pumped(endpoint.url(), timeouts);
     Ok((channel, tokio::spawn(pump)))
 }
 
@@ -38,15 +38,15 @@ impl Opened {
     fn pumped(
         self,
         url: &str,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         match self {
             Opened::Plain(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), patience);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
                 (channel, Box::pin(pump))
             }
             Opened::Tls(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), patience);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
                 (channel, Box::pin(pump))
             }
         }

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::client_addr::ClientAddr;
 use super::routes::{Failure, bad_request};
 use super::state::Shared;
-use super::whence::Whence;
 use crate::sync::msg::RefusalCode;
 
 /// How many bytes of a body are read whether or not the budget has any left, so that what is usual
@@ -22,7 +22,7 @@ const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
 /// Reads a body of at most `most` bytes.
 pub(super) async fn read(
     shared: &Shared,
-    whence: Whence,
+    client: ClientAddr,
     headers: &HeaderMap,
     body: Body,
     most: usize,
@@ -34,8 +34,8 @@ pub(super) async fn read(
         return Err(too_large(most));
     }
     let mut body = body.into_data_stream();
-    let held = gather(shared, whence, &mut body, most);
-    match timeout(shared.opts.patience.idle, held).await {
+    let held = gather(shared, client, &mut body, most);
+    match timeout(shared.opts.timeouts.idle, held).await {
         Ok(Ok(bytes)) => String::from_utf8(bytes).map_err(|_| bad_request("the body is not UTF-8")),
         Ok(Err(failure)) => {
             drain(&mut body).await;
@@ -55,12 +55,12 @@ pub(super) async fn refuse(body: Body) {
 
 async fn gather(
     shared: &Shared,
-    whence: Whence,
+    client: ClientAddr,
     body: &mut BodyDataStream,
     most: usize,
 ) -> Result<Vec<u8>, Failure> {
     let full = || Failure::busy("too many bodies are arriving; try again in a moment");
-    let mut place = shared.bytes.take(&whence, 0).ok_or_else(full)?;
+    let mut place = shared.bytes.take(&client, 0).ok_or_else(full)?;
     let (mut held, mut counted) = (Vec::new(), 0);
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| bad_request("the body breaks off"))?;

@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tower_layer::Layer;
 
+use super::client_addr::{ClientAddr, TrustedProxy, is_proxy};
 use super::meter::Meter;
 use super::places::{Place, Places};
-use super::whence::{TrustedProxy, Whence, is_proxy};
 
 /// How often it is looked whether there is room again.
 const LOOK: Duration = Duration::from_millis(10);
@@ -31,7 +31,7 @@ pub(super) struct Connection {
     local: SocketAddr,
     peer: IpAddr,
     meter: Arc<Meter>,
-    place: Arc<Mutex<Option<Place<Option<Whence>>>>>,
+    place: Arc<Mutex<Option<Place<Option<ClientAddr>>>>>,
 }
 
 impl Connection {
@@ -60,11 +60,11 @@ impl Connection {
 #[derive(Debug, Clone)]
 pub(super) struct Door {
     /// Places for connections; those of a trusted proxy have no share.
-    pub(super) places: Arc<Places<Option<Whence>>>,
+    pub(super) places: Arc<Places<Option<ClientAddr>>>,
     /// Proxies that many clients come through.
     pub(super) trusted: Arc<[TrustedProxy]>,
     /// How long the other side may take nothing of what is sent.
-    pub(super) patience: Duration,
+    pub(super) timeouts: Duration,
 }
 
 impl<S> Accept<TcpStream, S> for Door {
@@ -76,15 +76,15 @@ impl<S> Accept<TcpStream, S> for Door {
         let enter = || {
             tcp.set_nodelay(true)?;
             let (local, peer) = (tcp.local_addr()?, tcp.peer_addr()?.ip());
-            let who = (!is_proxy(peer, &self.trusted)).then(|| Whence::of(peer));
+            let who = (!is_proxy(peer, &self.trusted)).then(|| ClientAddr::of(peer));
             let full = || io::Error::other("too many connections");
             let place = self.places.take(&who, 1).ok_or_else(full)?;
             let meter = Meter::new();
             Ok(Connection { local, peer, meter, place: Arc::new(Mutex::new(Some(place))) })
         };
         ready(enter().map(|connection| {
-            let (patience, connected) = (self.patience, connection.clone());
-            let stream = Stream { tcp, patience, stalled: None, crowded: None, connected };
+            let (timeouts, connected) = (self.timeouts, connection.clone());
+            let stream = Stream { tcp, timeouts, stalled: None, crowded: None, connected };
             (stream, Extension(connection).layer(service))
         }))
     }
@@ -95,7 +95,7 @@ impl<S> Accept<TcpStream, S> for Door {
 #[derive(Debug)]
 pub(super) struct Stream {
     tcp: TcpStream,
-    patience: Duration,
+    timeouts: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     crowded: Option<Crowded>,
     connected: Connection,
@@ -119,8 +119,8 @@ impl Stream {
             self.stalled = None;
             return written;
         }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let timeouts = self.timeouts;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeouts)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::client_addr::ClientAddr;
 use super::places::{Place, Places};
-use super::whence::Whence;
 
 /// How much of a message arrives whether or not the budget has any left.
 const SMALL: usize = 64 << 10;
@@ -31,10 +31,10 @@ enum State {
 /// What arrived of a message.
 #[derive(Debug)]
 struct Message {
-    budget: Arc<Places<Whence>>,
-    who: Whence,
+    budget: Arc<Places<ClientAddr>>,
+    who: ClientAddr,
     bytes: usize,
-    place: Option<Place<Whence>>,
+    place: Option<Place<ClientAddr>>,
 }
 
 impl Meter {
@@ -49,7 +49,7 @@ impl Meter {
     }
 
     /// From now on messages may arrive for which `budget` has room.
-    pub(super) fn share(&self, budget: &Arc<Places<Whence>>, who: Whence) {
+    pub(super) fn share(&self, budget: &Arc<Places<ClientAddr>>, who: ClientAddr) {
         let budget = Arc::clone(budget);
         *self.state() = State::Budgeted(Message { budget, who, bytes: 0, place: None });
     }
@@ -76,7 +76,7 @@ impl Meter {
     }
 
     /// A message of `len` bytes is whole: what it holds of the budget, until that is dropped.
-    pub(super) fn finish(&self, len: usize) -> Option<Place<Whence>> {
+    pub(super) fn finish(&self, len: usize) -> Option<Place<ClientAddr>> {
         let State::Budgeted(message) = &mut *self.state() else { return None };
         message.bytes = 0;
         let mut place = message.place.take()?;
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_small_always_has_room_and_what_is_large_as_far_as_the_budget_goes() {
-        let who = Whence::of([10, 0, 0, 1].into());
+        let who = ClientAddr::of([10, 0, 0, 1].into());
         let budget = Places::new(1 << 20, 1 << 20);
         let meters = [Meter::new(), Meter::new()];
         for meter in &meters {

@@ -1,9 +1,10 @@
 //! The receiver as a server: HTTP and WebSocket on one port, over one SQLite file.
 
+mod authority;
 mod body;
+mod client_addr;
 mod connection;
 mod files;
-mod gate;
 mod http1;
 mod meter;
 mod newcomers;
@@ -17,7 +18,6 @@ mod sockets;
 mod state;
 mod stream;
 mod tls;
-mod whence;
 mod workers;
 
 use std::collections::HashSet;
@@ -30,17 +30,17 @@ use axum_server::Handle;
 use tokio::task::JoinHandle;
 
 use crate::ibgib::Addr;
-use crate::peer::Patience;
+use crate::peer::Timeouts;
 use crate::space::SpaceError;
 use crate::sync::Quota;
-use crate::sync::flow::{Limits, Staging};
+use crate::sync::payload::{Limits, Staging};
+pub use client_addr::TrustedProxy;
 use connection::Door;
 pub use files::{files_needed, raise_file_limit};
 use http1::Http1;
 pub use origin::{HostName, Origin};
 pub use state::MAX_THREADS;
 use state::Shared;
-pub use whence::TrustedProxy;
 
 /// Who may register an identity.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ pub struct ServerOpts {
     pub turn_time: Duration,
     /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 impl ServerOpts {
@@ -131,7 +131,7 @@ impl ServerOpts {
             session_time: Duration::from_secs(600),
             token_time: Duration::from_secs(900),
             turn_time: Duration::from_secs(600),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -190,7 +190,7 @@ impl Server {
     pub async fn start(opts: ServerOpts) -> Result<Server, ServerError> {
         let listen = opts.listen;
         let failed = |reason| ServerError::Listen { listen, reason };
-        let silence = opts.patience.idle;
+        let silence = opts.timeouts.idle;
         let tls = opts.tls.as_ref().map(tls::config).transpose()?;
         let shared = Arc::new(Shared::open(opts)?);
         let listener = TcpListener::bind(listen).map_err(failed)?;
@@ -200,7 +200,7 @@ impl Server {
         let door = Door {
             places: Arc::clone(&shared.connections),
             trusted: shared.opts.trusted_proxies.clone().into(),
-            patience: silence,
+            timeouts: silence,
         };
         let service = routes::router(Arc::clone(&shared)).into_make_service();
         let secure = tls.is_some();

@@ -4,10 +4,10 @@
 use axum::http::StatusCode;
 
 use super::Registration;
+use super::client_addr::ClientAddr;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
-use super::whence::Whence;
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::space::{Pooled, Space};
 use crate::sync::domain;
@@ -22,7 +22,7 @@ pub(super) fn register(
     space: &Pooled,
     addr: &Addr,
     genesis: &IbGib,
-    from: Whence,
+    from: ClientAddr,
 ) -> Result<Addr, Failure> {
     let is_open = matches!(shared.opts.registration, Registration::Open);
     let most = shared.opts.max_new_identities.filter(|_| is_open);

@@ -12,15 +12,15 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tracing::info;
 
+use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::state::{Shared, token_hash};
-use super::whence::Whence;
 use super::{body, newcomers, origin, refusals, socket, stream};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
-use crate::sync::domain::{Evolution, LiveWatch, StoredFrames};
+use crate::sync::domain::{Evolution, RevocationCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
@@ -162,7 +162,7 @@ async fn register(
     Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let from = shared.whence(&connection, request.headers());
+    let from = shared.client(&connection, request.headers());
     let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, from, move || {
@@ -191,11 +191,11 @@ async fn evolve(
         body::refuse(request.into_body()).await;
         return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
     }
-    let whence = shared.whence(&connection, request.headers());
-    let text = read_body(&shared, whence, request, MAX_BODY).await?;
+    let client = shared.client(&connection, request.headers());
+    let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
     let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    let (session, is_new) = blocking(&at, whence, move || {
+    let (session, is_new) = blocking(&at, client, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
@@ -230,10 +230,10 @@ async fn revoke(
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
-    let whence = shared.whence(&connection, request.headers());
-    let text = read_body(&shared, whence, request, MAX_BODY).await?;
+    let client = shared.client(&connection, request.headers());
+    let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, whence, move || {
+    blocking(&at, client, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
         domain::revoke(&*space, &identity, &frames)?;
@@ -251,17 +251,17 @@ async fn identity(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let whence = shared.whence(&connection, &headers);
+    let client = shared.client(&connection, &headers);
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
-    blocking(&at, whence, move || {
+    blocking(&at, client, move || {
         let space = shared.space(identity.as_str())?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
         let mut left = MAX_IDENTITY;
-        stream::answer(&shared, whence, &identity, &space, move |space| {
+        stream::answer(&shared, client, &identity, &space, move |space| {
             if left == 0 {
                 return Ok(None);
             }
@@ -279,11 +279,11 @@ async fn latest(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let whence = shared.whence(&connection, &headers);
+    let client = shared.client(&connection, &headers);
     let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, whence, move || {
+    blocking(&at, client, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -301,11 +301,11 @@ async fn ibgibs(
 ) -> Result<Response, Failure> {
     let addr = parse(query.get("addr").map_or("", String::as_str))?;
     let is_set = |key: &str| query.get(key).is_some_and(|value| value == "true");
-    let whence = shared.whence(&connection, &headers);
+    let client = shared.client(&connection, &headers);
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, whence, move || {
+    blocking(&at, client, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -314,9 +314,9 @@ async fn ibgibs(
             return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
         }
         let mut ids = graph_ids(&*space, &[id], live)?.into_iter();
-        let (of, mut watch) = (identity.clone(), LiveWatch::default());
-        stream::answer(&shared, whence, &identity, &space, move |space| {
-            watch.check(space, &of)?;
+        let (of, mut revocation) = (identity.clone(), RevocationCheck::default());
+        stream::answer(&shared, client, &identity, &space, move |space| {
+            revocation.check(space, &of)?;
             Ok(ids.next().map(|id| space.text_to_send(id)).transpose()?)
         })
     })
@@ -345,12 +345,12 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
 
 async fn read_body(
     shared: &Shared,
-    whence: Whence,
+    client: ClientAddr,
     request: Request,
     most: usize,
 ) -> Result<String, Failure> {
     let (head, body) = request.into_parts();
-    body::read(shared, whence, &head.headers, body, most).await
+    body::read(shared, client, &head.headers, body, most).await
 }
 
 pub(super) fn bad_request(message: &str) -> Failure {
@@ -369,8 +369,8 @@ fn domain_addr(gib: &str) -> Result<Addr, Failure> {
 /// Runs what waits for the disk where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
-    whence: Whence,
+    client: ClientAddr,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(whence, f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(client, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

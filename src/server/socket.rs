@@ -13,19 +13,19 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tracing::info;
 
+use super::authority::LedgerAuthority;
+use super::client_addr::ClientAddr;
 use super::connection::Connection;
-use super::gate::LedgerGate;
 use super::meter::Meter;
 use super::routes::Failure;
 use super::sockets::Seat;
 use super::state::{LARGE, Shared};
-use super::whence::Whence;
 use super::{queue, refusals};
 use crate::ibgib::Addr;
-use crate::peer::channel::{Channel, Went};
+use crate::peer::channel::{Channel, DriveStop};
 use crate::peer::pump::{self, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
-use crate::peer::{Patience, PeerError};
+use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
 use crate::sync::{Paused, ReceiverOpts, SyncError};
@@ -43,8 +43,8 @@ pub(super) async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let whence = shared.whence(&connection, &headers);
-    let Some(seat) = shared.sockets.take(whence, connection.meter()) else {
+    let client = shared.client(&connection, &headers);
+    let Some(seat) = shared.sockets.take(client, connection.meter()) else {
         return Failure::busy("too many open sessions; try again in a moment").into_response();
     };
     connection.give_place_back();
@@ -54,13 +54,13 @@ pub(super) async fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
         .read_buffer_size(READ_BUFFER)
-        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), whence, seat))
+        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), client, seat))
 }
 
-async fn serve(shared: Arc<Shared>, socket: ServerSocket, whence: Whence, seat: Seat) {
+async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr, seat: Seat) {
     let seat = Arc::new(Mutex::new(seat));
-    let patience: Patience = shared.opts.patience;
-    let (channel, pump) = pump::connect(socket, "the client".into(), patience);
+    let timeouts: Timeouts = shared.opts.timeouts;
+    let (channel, pump) = pump::connect(socket, "the client".into(), timeouts);
     let stopping = Arc::clone(&shared);
     // When the server stops, the pump is dropped and with it the socket; a commit that is being
     // made is not interrupted, since it does not run in the pump.
@@ -70,13 +70,18 @@ async fn serve(shared: Arc<Shared>, socket: ServerSocket, whence: Whence, seat: 
             () = stopping.stopped() => {}
         }
     };
-    tokio::join!(pump, session(shared, channel, whence, Arc::clone(&seat)));
+    tokio::join!(pump, session(shared, channel, client, Arc::clone(&seat)));
     drop(seat);
 }
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
 /// effort, and the channel is dropped, which closes the socket.
-async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Arc<Mutex<Seat>>) {
+async fn session(
+    shared: Arc<Shared>,
+    channel: Channel,
+    client: ClientAddr,
+    seat: Arc<Mutex<Seat>>,
+) {
     let mut talk = Talk { shared: Arc::clone(&shared), channel, seat, begun: None };
     let mut revoked = shared.revocations();
     loop {
@@ -85,10 +90,10 @@ async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Ar
             Ok(text) => text,
             Err(error) => return talk.end(Err(error)).await,
         };
-        let mut went = None;
+        let mut stop = None;
         let mut said = Some(said);
-        while !matches!(went, Some(Ok(Went::Listens))) {
-            if let Some(Ok(Went::Full(text))) = went.take()
+        while !matches!(stop, Some(Ok(DriveStop::Idle))) {
+            if let Some(Ok(DriveStop::Full(text))) = stop.take()
                 && let Err(error) =
                     unless_revoked(&mut revoked, talk.domain(), talk.channel.say(text)).await
             {
@@ -96,9 +101,9 @@ async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Ar
             }
             let text = said.take();
             let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
-            let stepped = shared.work(whence, move || {
-                let went = talk.step(text);
-                (talk, went)
+            let stepped = shared.work(client, move || {
+                let stop = talk.step(text);
+                (talk, stop)
             });
             let Some(stepped) = stepped.await else {
                 tracing::error!("a session failed");
@@ -107,10 +112,10 @@ async fn session(shared: Arc<Shared>, channel: Channel, whence: Whence, seat: Ar
             drop(large);
             talk = stepped.0;
             match stepped.1 {
-                Ok(Went::Heard(text)) => said = Some(text),
-                Ok(Went::Done) => return talk.end(Ok(())).await,
+                Ok(DriveStop::Large(text)) => said = Some(text),
+                Ok(DriveStop::Done) => return talk.end(Ok(())).await,
                 Err(error) => return talk.end(Err(error)).await,
-                other => went = Some(other),
+                other => stop = Some(other),
             }
         }
     }
@@ -174,7 +179,7 @@ impl Talk {
         };
         let (opts, first) = (&self.shared.opts, receiver.turns() == 0);
         let within = match first {
-            true => opts.turn_time.min(opts.patience.untrusted * 3),
+            true => opts.turn_time.min(opts.timeouts.untrusted * 3),
             false => opts.turn_time,
         };
         let late = |_| PeerError::Late {
@@ -185,7 +190,7 @@ impl Talk {
     }
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
-    fn step(&mut self, said: Option<Text>) -> Result<Went, PeerError> {
+    fn step(&mut self, said: Option<Text>) -> Result<DriveStop, PeerError> {
         let said = said.map(|text| text.read()).transpose()?;
         if self.begun.is_none() {
             self.begun = Some(self.begin(said.as_ref())?);
@@ -196,23 +201,24 @@ impl Talk {
         let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
         let (shared, ledger) = (&*self.shared, space.ledger());
-        let gate = LedgerGate { shared, ledger, domain: domain.clone(), seat: &self.seat };
+        let authority =
+            LedgerAuthority { shared, ledger, domain: domain.clone(), seat: &self.seat };
         let paused = receiver.take().ok_or_else(silent)?;
-        let mut resumed = paused.resume(&*space, &gate);
-        let went = self.channel.drive(&mut resumed, said, LARGE);
+        let mut resumed = paused.resume(&*space, &authority);
+        let stop = self.channel.drive(&mut resumed, said, LARGE);
         let paused = resumed.pause();
         if place.is_none() && paused.is_authenticated() {
             *place = Some(shared.queues.enter(session.clone()));
         }
         *receiver = Some(paused);
-        if matches!(went, Ok(Went::Done)) {
+        if matches!(stop, Ok(DriveStop::Done)) {
             // The answer is out already. What is little is left to the next request that writes.
             let after = space.count().map_err(SyncError::from)?.bytes;
             if after.saturating_sub(*before) > LITTLE && space.checkpoint().is_err() {
                 info!("the log was not written back; the next request tries again");
             }
         }
-        went
+        stop
     }
 
     fn begin(&self, hello: Option<&Msg>) -> Result<Begun, PeerError> {

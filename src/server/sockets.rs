@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::client_addr::ClientAddr;
 use super::meter::Meter;
 use super::places::{Place, Places, Who};
-use super::whence::Whence;
 use crate::ibgib::Addr;
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
@@ -24,12 +24,12 @@ impl Who for Addr {}
 /// The places for sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    unproved: Arc<Places<Whence>>,
+    unproved: Arc<Places<ClientAddr>>,
     proved: Arc<Places<Addr>>,
     /// The same places, by the addresses that they are taken from.
-    proved_from: Arc<Places<Whence>>,
+    proved_from: Arc<Places<ClientAddr>>,
     /// Bytes of messages that arrive, and of those that wait to be read.
-    messages: Arc<Places<Whence>>,
+    messages: Arc<Places<ClientAddr>>,
     open: AtomicUsize,
 }
 
@@ -55,15 +55,15 @@ impl Sockets {
 
     /// Takes a place for a socket that has proved nothing; none where there is none, or none will
     /// be once it has.
-    pub(super) fn take(self: &Arc<Self>, whence: Whence, meter: &Arc<Meter>) -> Option<Seat> {
-        let unproved = self.unproved.take(&whence, 1)?;
+    pub(super) fn take(self: &Arc<Self>, client: ClientAddr, meter: &Arc<Meter>) -> Option<Seat> {
+        let unproved = self.unproved.take(&client, 1)?;
         if self.proved.is_full() {
             return None;
         }
         self.open.fetch_add(1, Ordering::SeqCst);
         meter.bound(UNPROVED_BYTES);
         let (sockets, meter) = (Arc::clone(self), Arc::clone(meter));
-        Some(Seat { sockets, whence, meter, unproved: Some(unproved), proved: None })
+        Some(Seat { sockets, client, meter, unproved: Some(unproved), proved: None })
     }
 }
 
@@ -71,10 +71,10 @@ impl Sockets {
 #[derive(Debug)]
 pub(super) struct Seat {
     sockets: Arc<Sockets>,
-    whence: Whence,
+    client: ClientAddr,
     meter: Arc<Meter>,
-    unproved: Option<Place<Whence>>,
-    proved: Option<(Place<Addr>, Place<Whence>)>,
+    unproved: Option<Place<ClientAddr>>,
+    proved: Option<(Place<Addr>, Place<ClientAddr>)>,
 }
 
 impl Seat {
@@ -90,11 +90,11 @@ impl Seat {
             let message = "too many open sessions; try again in a moment".to_owned();
             SyncError::Refused(Refusal { code: RefusalCode::Busy, message })
         };
-        let from = self.sockets.proved_from.take(&self.whence, 1).ok_or_else(busy)?;
+        let from = self.sockets.proved_from.take(&self.client, 1).ok_or_else(busy)?;
         let place = self.sockets.proved.take(identity, 1).ok_or_else(busy)?;
         self.proved = Some((place, from));
         self.unproved = None;
-        self.meter.share(&self.sockets.messages, self.whence);
+        self.meter.share(&self.sockets.messages, self.client);
         Ok(())
     }
 }
@@ -114,14 +114,14 @@ mod tests {
         Addr::parse(&format!("{name}^{hash}")).unwrap()
     }
 
-    fn whence(last: u8) -> Whence {
-        Whence::of([10, 0, 0, last].into())
+    fn client(last: u8) -> ClientAddr {
+        ClientAddr::of([10, 0, 0, last].into())
     }
 
     #[test]
     fn one_address_and_one_identity_have_a_share_each() {
         let sockets = Sockets::new(400, 400);
-        let take = |last| sockets.take(whence(last), &Meter::new());
+        let take = |last| sockets.take(client(last), &Meter::new());
         let mut held: Vec<Seat> = std::iter::from_fn(|| take(1)).collect();
         assert_eq!(held.len(), 100, "a quarter of the places before the proof");
         let mut proved = 0;

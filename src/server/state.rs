@@ -7,16 +7,16 @@ use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::places::Places;
 use super::queue::Queues;
 use super::sockets::Sockets;
-use super::whence::Whence;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Pool, Pooled, SpaceError};
-use crate::sync::flow::Staging;
+use crate::sync::payload::Staging;
 
 /// How much may wait for the disk at the same time.
 pub(super) const WORKERS: usize = 32;
@@ -37,11 +37,11 @@ const REVOKED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) opts: ServerOpts,
-    pub(super) connections: Arc<Places<Option<Whence>>>,
+    pub(super) connections: Arc<Places<Option<ClientAddr>>>,
     pub(super) sockets: Arc<Sockets>,
-    pub(super) streams: Arc<Places<Whence>>,
+    pub(super) streams: Arc<Places<ClientAddr>>,
     /// Bytes of bodies in flight.
-    pub(super) bytes: Arc<Places<Whence>>,
+    pub(super) bytes: Arc<Places<ClientAddr>>,
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
     pub(super) staging: Option<Staging>,
@@ -94,13 +94,13 @@ impl Shared {
     }
 
     /// Runs what waits for the disk on a thread where waiting is fine, once there is a place for
-    /// it and `whence` has not half of all; none where it panicked. It runs to its end, even where nobody waits for it any more.
+    /// it and `client` has not half of all; none where it panicked. It runs to its end, even where nobody waits for it any more.
     pub(super) async fn work<T: Send + 'static>(
         &self,
-        whence: Whence,
+        client: ClientAddr,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = self.workers.take(whence).await?;
+        let place = self.workers.take(client).await?;
         let run = move || {
             let done = f();
             drop(place);
@@ -155,8 +155,8 @@ impl Shared {
     }
 
     /// Of whom a request is.
-    pub(super) fn whence(&self, connection: &Connection, headers: &HeaderMap) -> Whence {
-        Whence::of_request(connection.peer(), headers, &self.opts.trusted_proxies)
+    pub(super) fn client(&self, connection: &Connection, headers: &HeaderMap) -> ClientAddr {
+        ClientAddr::of_request(connection.peer(), headers, &self.opts.trusted_proxies)
     }
 
     /// Waits for the turn of something large: read, it takes many times its bytes of memory.

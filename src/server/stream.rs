@@ -6,10 +6,10 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use super::client_addr::ClientAddr;
 use super::places::Place;
 use super::routes::Failure;
 use super::state::Shared;
-use super::whence::Whence;
 use crate::ibgib::Addr;
 use crate::space::SqliteSpace;
 use crate::sync::SyncError;
@@ -34,7 +34,7 @@ impl<F> NextLine for F where
 /// where the first piece cannot be read.
 pub(super) fn answer(
     shared: &Arc<Shared>,
-    whence: Whence,
+    client: ClientAddr,
     domain: &Addr,
     space: &SqliteSpace,
     mut next: impl NextLine,
@@ -45,9 +45,9 @@ pub(super) fn answer(
         return Ok((kind, first).into_response());
     }
     let full = || Failure::busy("too many readers; try again in a moment");
-    let place = shared.streams.take(&whence, 1).ok_or_else(full)?;
+    let place = shared.streams.take(&client, 1).ok_or_else(full)?;
     let (shared, domain) = (Arc::clone(shared), domain.clone());
-    let rest = Rest { shared, whence, domain, next, _place: place };
+    let rest = Rest { shared, client, domain, next, _place: place };
     let rest = futures_util::stream::unfold(Some((Some(first), rest)), |rest| async {
         match rest? {
             (Some(first), rest) => Some((Ok(first), Some((None, rest)))),
@@ -60,10 +60,10 @@ pub(super) fn answer(
 /// What is left of an answer.
 struct Rest<N> {
     shared: Arc<Shared>,
-    whence: Whence,
+    client: ClientAddr,
     domain: Addr,
     next: N,
-    _place: Place<Whence>,
+    _place: Place<ClientAddr>,
 }
 
 /// A piece, and how it goes on after it.
@@ -72,7 +72,7 @@ type Piece<N> = (Result<Bytes, std::io::Error>, Option<(Option<Bytes>, Rest<N>)>
 impl<N: NextLine> Rest<N> {
     async fn read(mut self) -> Option<Piece<N>> {
         let shared = Arc::clone(&self.shared);
-        let read = shared.work(self.whence, move || {
+        let read = shared.work(self.client, move || {
             let space = self.shared.space(self.domain.as_str()).map_err(SyncError::from);
             let piece = space.and_then(|space| gather(&mut self.next, &space));
             (self, piece)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::whence::Whence;
+use super::client_addr::ClientAddr;
 
 /// Places of which one address takes no more than half at once: what it asks for beyond that waits
 /// for its own, and keeps nobody else waiting.
@@ -13,7 +13,7 @@ use super::whence::Whence;
 pub(super) struct Workers {
     all: Arc<Semaphore>,
     each: usize,
-    by: Mutex<HashMap<Whence, Arc<Semaphore>>>,
+    by: Mutex<HashMap<ClientAddr, Arc<Semaphore>>>,
 }
 
 /// A place, until this is dropped.
@@ -31,17 +31,17 @@ impl Workers {
     }
 
     /// Waits for a place; none only where there are none any more.
-    pub(super) async fn take(self: &Arc<Self>, whence: Whence) -> Option<Worker> {
-        let mut share = self.share(whence);
+    pub(super) async fn take(self: &Arc<Self>, client: ClientAddr) -> Option<Worker> {
+        let mut share = self.share(client);
         share.taken = Some(Arc::clone(&share.places).acquire_owned().await.ok()?);
         let place = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Worker { _place: place, _share: share })
     }
 
-    fn share(self: &Arc<Self>, whence: Whence) -> Share {
+    fn share(self: &Arc<Self>, client: ClientAddr) -> Share {
         let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = by.entry(whence).or_insert_with(|| Arc::new(Semaphore::new(self.each)));
-        Share { workers: Arc::clone(self), whence, places: Arc::clone(places), taken: None }
+        let places = by.entry(client).or_insert_with(|| Arc::new(Semaphore::new(self.each)));
+        Share { workers: Arc::clone(self), client, places: Arc::clone(places), taken: None }
     }
 }
 
@@ -49,7 +49,7 @@ impl Workers {
 #[derive(Debug)]
 struct Share {
     workers: Arc<Workers>,
-    whence: Whence,
+    client: ClientAddr,
     places: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
 }
@@ -61,7 +61,7 @@ impl Drop for Share {
         drop(self.taken.take());
         // The map's own, and this one's: nobody else waits or works.
         if Arc::strong_count(&self.places) == 2 {
-            by.remove(&self.whence);
+            by.remove(&self.client);
         }
     }
 }
@@ -71,17 +71,17 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
-    fn whence(last: u8) -> Whence {
-        Whence::of([10, 0, 0, last].into())
+    fn client(last: u8) -> ClientAddr {
+        ClientAddr::of([10, 0, 0, last].into())
     }
 
     #[test]
     fn one_address_takes_half_and_others_are_served_meanwhile() {
         let workers = Workers::new(4);
-        let at_once = |last| workers.take(whence(last)).now_or_never();
+        let at_once = |last| workers.take(client(last)).now_or_never();
         let one = [at_once(1), at_once(1)].map(Option::unwrap);
         assert!(at_once(1).is_none(), "more than half");
-        let mut waiting = Box::pin(workers.take(whence(1)));
+        let mut waiting = Box::pin(workers.take(client(1)));
         assert!(waiting.as_mut().now_or_never().is_none());
         let others = [at_once(2), at_once(3)].map(Option::unwrap);
         assert!(at_once(4).is_none(), "more than there are");

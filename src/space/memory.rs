@@ -73,7 +73,7 @@ struct State {
     /// The frames on each timeline's line, by count.
     lines: HashMap<Id, BTreeMap<u64, Id>>,
     links: BTreeSet<(Id, Id)>,
-    loose: BTreeSet<Id>,
+    unreferenced: BTreeSet<Id>,
     names: HashMap<String, Addr>,
     pending: HashMap<(Addr, Purpose), PendingRow>,
     count: SpaceCount,
@@ -87,13 +87,13 @@ impl State {
     }
 
     /// Puts a frame on its line or takes it off.
-    fn set_aside(&mut self, id: Id, is_aside: bool) {
+    fn set_aside(&mut self, id: Id, is_off_mainline: bool) {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };
-        held.row.is_aside = is_aside;
+        held.row.is_off_mainline = is_off_mainline;
         let Some(tjp_id) = held.row.timeline else { return };
         let line = self.lines.entry(tjp_id).or_default();
-        if is_aside {
+        if is_off_mainline {
             line.remove(&held.row.n);
         } else {
             line.insert(held.row.n, id);
@@ -105,9 +105,9 @@ impl State {
     }
 
     /// As [`State::set_aside`], noting how to undo it.
-    fn move_aside(&mut self, id: Id, is_aside: bool) {
-        let was = self.held(id).is_some_and(|held| held.row.is_aside);
-        self.set_aside(id, is_aside);
+    fn move_aside(&mut self, id: Id, is_off_mainline: bool) {
+        let was = self.held(id).is_some_and(|held| held.row.is_off_mainline);
+        self.set_aside(id, is_off_mainline);
         self.undo_by(move |state| state.set_aside(id, was));
     }
 }
@@ -144,8 +144,8 @@ impl Rows for State {
         Ok(above.filter(|timeline| timeline.kind == kind).take(limit).collect())
     }
 
-    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
-        Ok(self.loose.range(after.saturating_add(1)..).copied().take(limit).collect())
+    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
+        Ok(self.unreferenced.range(after.saturating_add(1)..).copied().take(limit).collect())
     }
 
     fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
@@ -153,7 +153,7 @@ impl Rows for State {
         Ok(of_owner.map(|(_, target)| *target).collect())
     }
 
-    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
         let line = self.lines.get(&tjp_id);
         Ok(line.and_then(|line| line.range(..=n).next_back()).map(|(_, id)| *id))
     }
@@ -185,14 +185,14 @@ impl RowsMut for State {
         let (row, key) = (new.row, new.key);
         self.rows.push(Held { row, key, deps: new.deps.into(), text: new.text.into() });
         self.ids.insert(new.key, id);
-        if row.timeline.is_some() && !row.is_aside {
+        if row.timeline.is_some() && !row.is_off_mainline {
             self.set_aside(id, false);
         }
         self.undo_by(|state: &mut State| {
             let Some(held) = state.rows.pop() else { return };
             state.ids.remove(&held.key);
             if let Some(line) = held.row.timeline.and_then(|tjp_id| state.lines.get_mut(&tjp_id))
-                && !held.row.is_aside
+                && !held.row.is_off_mainline
             {
                 line.remove(&held.row.n);
             }
@@ -219,25 +219,25 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
-        if self.loose.insert(stone) {
+    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
+        if self.unreferenced.insert(stone) {
             self.undo_by(move |state| {
-                state.loose.remove(&stone);
+                state.unreferenced.remove(&stone);
             });
         }
         Ok(())
     }
 
-    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
-        if self.loose.remove(&stone) {
+    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
+        if self.unreferenced.remove(&stone) {
             self.undo_by(move |state| {
-                state.loose.insert(stone);
+                state.unreferenced.insert(stone);
             });
         }
         Ok(())
     }
 
-    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
+    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
         let line = self.lines.get(&tjp_id);
         let above = line.into_iter().flat_map(|line| line.range(n.saturating_add(1)..));
         let above: Vec<Id> = above.map(|(_, id)| *id).collect();
@@ -245,7 +245,7 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError> {
+    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
         self.move_aside(id, false);
         Ok(())
     }

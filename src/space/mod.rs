@@ -262,7 +262,11 @@ pub trait Space: Send + Sync {
     fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError>;
 
     /// Up to `limit` stones above `after` that nothing relates to, ascending, dna left out.
-    fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError>;
+    fn unreferenced_stones(
+        &self,
+        after: Option<Id>,
+        limit: usize,
+    ) -> Result<Vec<(Id, Addr)>, SpaceError>;
 
     /// The data timelines (their tjp rows) reached from `roots` in the live graph, and those of
     /// `roots` that are stones; ascending, each once.

@@ -93,7 +93,7 @@ pub(super) fn is_obsolete(rows: &dyn Rows, identity: &Addr, on: &str) -> Result<
         return Ok(false);
     };
     let Some(tip) = tip_of(rows, identity)? else { return Ok(false) };
-    Ok(row.timeline == Some(genesis.id) && !row.is_aside && row.n < tip.n)
+    Ok(row.timeline == Some(genesis.id) && !row.is_off_mainline && row.n < tip.n)
 }
 
 /// The step that a row holds, or what is wrong with it. The frame that it was signed on is told by

@@ -28,7 +28,7 @@ pub(super) fn place(
         n: item.n.unwrap_or_else(|| prev.map_or(0, |prev| prev.n.saturating_add(1))),
         prev: prev.map(|prev| prev.id),
         orphan: orphan.map(|orphan| orphan.id),
-        is_aside: false,
+        is_off_mainline: false,
         is_dna: item.is_dna,
         is_leaf: item.rel8ds.is_empty(),
         is_keystone: item.is_keystone(),

@@ -79,10 +79,14 @@ impl<B: Backend> Space for B {
         self.read(|rows| rows.timeline(tjp_id)?.map(|timeline| told(rows, timeline)).transpose())
     }
 
-    fn loose_stones(&self, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Addr)>, SpaceError> {
+    fn unreferenced_stones(
+        &self,
+        after: Option<Id>,
+        limit: usize,
+    ) -> Result<Vec<(Id, Addr)>, SpaceError> {
         self.read(|rows| {
             let after = after.unwrap_or(BEFORE_ALL);
-            let found = rows.loose(after, limit)?;
+            let found = rows.unreferenced(after, limit)?;
             check_ascends(rows, after, found.iter().copied())?;
             found.into_iter().map(|id| Ok((id, addr_of(rows, id)?))).collect()
         })
@@ -94,7 +98,7 @@ impl<B: Backend> Space for B {
 
     fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
         self.read(|rows| match rows.timeline(tjp_id)? {
-            Some(_) => line_at(rows, tjp_id, n),
+            Some(_) => mainline_at(rows, tjp_id, n),
             None => Ok(None),
         })
     }
@@ -188,17 +192,19 @@ fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
     let TimelineRow { tjp_id, tip_id, tip_n, .. } = timeline;
     let missing = || rows.damaged(format!("the tip of the timeline of ibGib number {tjp_id}"));
     let row = rows.row(tip_id)?.ok_or_else(missing)?;
-    if row.timeline != Some(tjp_id) || row.n != tip_n || row.is_aside {
+    if row.timeline != Some(tjp_id) || row.n != tip_n || row.is_off_mainline {
         return Err(missing());
     }
     Ok(Tip { id: tip_id, addr: addr_of(rows, tip_id)?, n: tip_n })
 }
 
 /// The frame on the line with the highest count of at most `n`.
-fn line_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
-    let Some(id) = rows.line_at(tjp_id, n)? else { return Ok(None) };
+fn mainline_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    let Some(id) = rows.mainline_at(tjp_id, n)? else { return Ok(None) };
     match rows.row(id)? {
-        Some(row) if row.timeline == Some(tjp_id) && row.n <= n && !row.is_aside => Ok(Some(id)),
+        Some(row) if row.timeline == Some(tjp_id) && row.n <= n && !row.is_off_mainline => {
+            Ok(Some(id))
+        }
         _ => Err(rows.damaged(format!("the line of the timeline of ibGib number {tjp_id}"))),
     }
 }
@@ -248,8 +254,8 @@ fn extends(rows: &dyn Rows, newer: Id, older: Id) -> Result<bool, SpaceError> {
     while let Some(id) = to_visit.pop() {
         let row = row_of(rows, id)?;
         // The line is one chain, so on it the counts tell who comes first.
-        let both_on_line = !row.is_aside && !older.is_aside;
-        if row.id == older.id || (both_on_line && row.n >= older.n) {
+        let both_on_mainline = !row.is_off_mainline && !older.is_off_mainline;
+        if row.id == older.id || (both_on_mainline && row.n >= older.n) {
             return Ok(true);
         }
         if row.n > older.n {

@@ -19,7 +19,7 @@ pub struct Row {
     /// The row of the orphaned tip that it grafted, where that is in the same timeline.
     pub orphan: Option<Id>,
     /// Whether it is a frame that `past` does not reach from its timeline's tip.
-    pub is_aside: bool,
+    pub is_off_mainline: bool,
     /// Whether it records a transform.
     pub is_dna: bool,
     /// Whether it relates to nothing but primitives.
@@ -73,11 +73,11 @@ pub(super) trait Rows {
         limit: usize,
     ) -> Result<Vec<TimelineRow>, SpaceError>;
     /// Ascending, above `after`.
-    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError>;
+    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError>;
     /// What a timeline or stone relates to: timelines, and stones that are no leaves.
     fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError>;
     /// The frame on the line with the highest count of at most `n`.
-    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
+    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
     fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
     fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
@@ -97,12 +97,12 @@ pub(super) trait RowsMut: Rows {
     /// Adds a timeline, or replaces where it stands.
     fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError>;
     fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError>;
-    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError>;
-    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError>;
+    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
+    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
     /// Takes all frames that count above `n` off a timeline's line.
-    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError>;
+    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError>;
     /// Puts a frame on its timeline's line.
-    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError>;
+    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError>;
     fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
     /// Keeps an identity's pending step in the place of the one before.
     fn set_pending(

@@ -22,11 +22,11 @@ pub struct Stage {
     dir: PathBuf,
     places: HashMap<AddrKey, u64>,
     bytes: u64,
-    tape: Mutex<Tape>,
+    spool: Mutex<Spool>,
 }
 
 /// The file and what is not written to it yet.
-struct Tape {
+struct Spool {
     file: File,
     written: u64,
     pending: Vec<u8>,
@@ -41,8 +41,8 @@ impl Stage {
 
     /// An empty stage in a file that is empty; errors name `dir` as its folder.
     pub fn in_file(file: File, dir: &Path) -> Stage {
-        let tape = Mutex::new(Tape { file, written: 0, pending: Vec::new() });
-        Stage { dir: dir.to_owned(), places: HashMap::new(), bytes: 0, tape }
+        let spool = Mutex::new(Spool { file, written: 0, pending: Vec::new() });
+        Stage { dir: dir.to_owned(), places: HashMap::new(), bytes: 0, spool }
     }
 
     /// How many bytes of the file an ibGib takes.
@@ -52,23 +52,23 @@ impl Stage {
 
     /// Adds an ibGib; false where it is here already.
     pub fn push(&mut self, item: Prepared) -> Result<bool, SpaceError> {
-        let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = tape.end();
+        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = spool.end();
         if self.places.contains_key(&item.key) {
             return Ok(false);
         }
-        encode(&item, place, &mut tape.pending);
+        encode(&item, place, &mut spool.pending);
         self.places.insert(item.key, place);
         self.bytes += item.text.len() as u64;
-        if tape.pending.len() >= BUFFER {
-            tape.flush().map_err(SpaceError::io("write a file in", &self.dir))?;
+        if spool.pending.len() >= BUFFER {
+            spool.flush().map_err(SpaceError::io("write a file in", &self.dir))?;
         }
         Ok(true)
     }
 
     /// Writes to the file what is still in memory.
     pub fn flush(&self) -> Result<(), SpaceError> {
-        self.tape().flush().map_err(SpaceError::io("write a file in", &self.dir))
+        self.spool().flush().map_err(SpaceError::io("write a file in", &self.dir))
     }
 
     /// How many ibGibs are here.
@@ -108,8 +108,8 @@ impl Stage {
         Reader::at(self, 0, BUFFER)
     }
 
-    fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    fn spool(&self) -> MutexGuard<'_, Spool> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changed(&self) -> SpaceError {
@@ -118,7 +118,7 @@ impl Stage {
     }
 }
 
-impl Tape {
+impl Spool {
     /// Where the next record goes.
     fn end(&self) -> u64 {
         self.written + self.pending.len() as u64
@@ -172,11 +172,11 @@ impl<'a> Reader<'a> {
         }
         self.buffer.drain(..self.used);
         self.used = 0;
-        let mut tape = self.stage.tape();
+        let mut spool = self.stage.spool();
         while self.buffer.len() < len {
             let before = self.buffer.len();
             let most = self.chunk.max(len - before);
-            let read = tape.read(self.next, most, &mut self.buffer);
+            let read = spool.read(self.next, most, &mut self.buffer);
             read.map_err(SpaceError::io("read back a file in", &self.stage.dir))?;
             let read = self.buffer.len() - before;
             if read == 0 {
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self) -> Result<Option<Prepared>, SpaceError> {
-        if self.place == self.stage.tape().end() {
+        if self.place == self.stage.spool().end() {
             return Ok(None);
         }
         let changed = || self.stage.changed();
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
             return Err(changed());
         }
         let len = stated_len(&self.buffer[self.used..]).unwrap_or(0);
-        if len < HEAD || len as u64 > self.stage.tape().end() - self.place || !self.fill(len)? {
+        if len < HEAD || len as u64 > self.stage.spool().end() - self.place || !self.fill(len)? {
             return Err(changed());
         }
         let record = &self.buffer[self.used..self.used + len];

@@ -142,7 +142,9 @@ fn check_relations(
     };
     let expected = place(prepared, row.id, rel8d).ok();
     match expected {
-        Some(expected) if (Row { is_aside: row.is_aside, ..expected }) == *row => Ok(()),
+        Some(expected) if (Row { is_off_mainline: row.is_off_mainline, ..expected }) == *row => {
+            Ok(())
+        }
         _ => Err(disagrees()),
     }
 }

@@ -15,7 +15,7 @@ pub const SAMPLES: usize = 32;
 /// A saga's stage, as in the frame's and the message's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum SagaStage {
     /// The sender states what it has.
     Init,
     /// The receiver answers what it has.
@@ -26,14 +26,14 @@ pub enum Stage {
     Commit,
 }
 
-impl Stage {
+impl SagaStage {
     /// The stage's name.
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Init => "init",
-            Stage::Ack => "ack",
-            Stage::Delta => "delta",
-            Stage::Commit => "commit",
+            SagaStage::Init => "init",
+            SagaStage::Ack => "ack",
+            SagaStage::Delta => "delta",
+            SagaStage::Commit => "commit",
         }
     }
 }
@@ -158,7 +158,7 @@ pub struct Want {
 
 /// What a payload held, so that the signed frame vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Seal {
+pub struct PayloadDigest {
     /// How many ibGibs.
     pub count: u64,
     /// How many bytes of JSON.
@@ -174,7 +174,7 @@ pub struct Seal {
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
     /// What was sent in this turn, before this frame.
-    pub payload: Seal,
+    pub payload: PayloadDigest,
     /// Timelines that the sender wants; empty in a response.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wants: Vec<Want>,
@@ -200,7 +200,7 @@ pub struct Move {
 pub struct Commit {
     /// Everything that went up in this saga, its digest over those of the turns' seals; in the
     /// response without a digest.
-    pub payload: Seal,
+    pub payload: PayloadDigest,
     /// How the receiver's tips move; the first [`PAGE`] of them.
     pub moves: Vec<Move>,
 }
@@ -228,12 +228,12 @@ pub enum Body {
 
 impl Body {
     /// The stage that the message belongs to.
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> SagaStage {
         match self {
-            Body::Init(_) => Stage::Init,
-            Body::Ack(_) => Stage::Ack,
-            Body::Delta(_) => Stage::Delta,
-            Body::Commit(_) => Stage::Commit,
+            Body::Init(_) => SagaStage::Init,
+            Body::Ack(_) => SagaStage::Ack,
+            Body::Delta(_) => SagaStage::Delta,
+            Body::Commit(_) => SagaStage::Commit,
         }
     }
 
@@ -250,13 +250,13 @@ impl Body {
     }
 
     /// Reads the message of a frame at `stage`; refuses one that does not have that stage's form.
-    pub fn read(stage: Stage, message: &IbGib) -> Result<Body, SyncError> {
+    pub fn read(stage: SagaStage, message: &IbGib) -> Result<Body, SyncError> {
         let body = message.datum("body").cloned().unwrap_or(Value::Null);
         let body = match stage {
-            Stage::Init => serde_json::from_value(body).map(Body::Init),
-            Stage::Ack => serde_json::from_value(body).map(Body::Ack),
-            Stage::Delta => serde_json::from_value(body).map(Body::Delta),
-            Stage::Commit => serde_json::from_value(body).map(Body::Commit),
+            SagaStage::Init => serde_json::from_value(body).map(Body::Init),
+            SagaStage::Ack => serde_json::from_value(body).map(Body::Ack),
+            SagaStage::Delta => serde_json::from_value(body).map(Body::Delta),
+            SagaStage::Commit => serde_json::from_value(body).map(Body::Commit),
         };
         let body = body.map_err(|error| {
             SyncError::protocol(format!("the {} message is malformed: {error}", stage.name()))

@@ -87,9 +87,9 @@ fn tip_of(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
 
 /// Watches that I is not revoked, by its tip: a frame is read only where that moved.
 #[derive(Debug, Default)]
-pub struct LiveWatch(Option<Id>);
+pub struct RevocationCheck(Option<Id>);
 
-impl LiveWatch {
+impl RevocationCheck {
     /// Errors where I is revoked, or not here.
     pub fn check(&mut self, space: &dyn Space, domain: &Addr) -> Result<(), SyncError> {
         if self.0.is_none() || self.0 != Some(tip_of(space, domain)?.id) {

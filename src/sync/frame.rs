@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, Stage};
+use super::body::{Body, SagaStage};
 use super::error::SyncError;
 use super::msg::Context;
 use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
@@ -119,7 +119,7 @@ impl Saga {
         Body::read(stage, &context.saga_frame_msg)
     }
 
-    fn check_message(&self, stage: Stage, message: &IbGib) -> Result<(), SyncError> {
+    fn check_message(&self, stage: SagaStage, message: &IbGib) -> Result<(), SyncError> {
         let says =
             |key: &str, value: &str| message.datum(key).and_then(Value::as_str) == Some(value);
         let keys = message.data.as_ref().map_or(0, js::key_count);
@@ -134,12 +134,12 @@ impl Saga {
         Err(SyncError::protocol("the message belongs to another saga or stage"))
     }
 
-    fn stage_of(&self, frame: &IbGib) -> Result<Stage, SyncError> {
+    fn stage_of(&self, frame: &IbGib) -> Result<SagaStage, SyncError> {
         let stage = frame.datum("stage").cloned().unwrap_or(Value::Null);
         serde_json::from_value(stage).map_err(|_| SyncError::protocol("a frame of no known stage"))
     }
 
-    fn message(&self, stage: Stage, body: &Body) -> Result<IbGib, SyncError> {
+    fn message(&self, stage: SagaStage, body: &Body) -> Result<IbGib, SyncError> {
         let mut data = json!({ "sagaId": self.id, "stage": stage.name(), "body": body.to_value() });
         js::normalise(&mut data, 0).map_err(|error| SyncError::protocol(error.to_string()))?;
         Ok(IbGib::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB)))?)
@@ -148,7 +148,7 @@ impl Saga {
     fn frame(
         &self,
         role: Role,
-        stage: Stage,
+        stage: SagaStage,
         message: &Addr,
         now: Moment,
     ) -> Result<IbGib, SyncError> {
@@ -228,7 +228,7 @@ mod tests {
 
         let mut other = first.clone();
         let delta = Body::Delta(Delta::default());
-        other.saga_frame_msg = receiver.message(Stage::Delta, &delta).unwrap();
+        other.saga_frame_msg = receiver.message(SagaStage::Delta, &delta).unwrap();
         assert!(receiver.check(Role::Sender, &other).is_err());
 
         let mut forged = first;

@@ -125,12 +125,12 @@ pub enum Decision {
         base: Addr,
     },
     /// Ask for more samples.
-    Probe(Open),
+    Probe(SplitSearch),
 }
 
 /// A split that is being searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
+pub struct SplitSearch {
     /// The receiver's tip.
     pub theirs: Sample,
     /// The newest known frame of the receiver's line that the sender has.
@@ -140,7 +140,7 @@ pub struct Open {
 }
 
 /// What to do after the receiver's first answer about a timeline of which `mine` is the tip.
-pub fn settle(
+pub fn decide(
     space: &dyn Space,
     tjp_id: Id,
     mine: &Tip,
@@ -168,15 +168,15 @@ pub fn settle(
         0 => above.n + 1,
         _ => answer.samples[known - 1].n,
     };
-    narrow(space, tjp_id, mine, Open { theirs, above, below })
+    narrow(space, tjp_id, mine, SplitSearch { theirs, above, below })
 }
 
 /// What to do after the answer to a probe.
-pub fn settle_probe(
+pub fn decide_after_probe(
     space: &dyn Space,
     tjp_id: Id,
     mine: &Tip,
-    mut open: Open,
+    mut open: SplitSearch,
     answer: &Answer,
 ) -> Result<Decision, SyncError> {
     let inside = |sample: &Sample| sample.n > open.above.n && sample.n < open.below;
@@ -201,15 +201,20 @@ fn first_known(space: &dyn Space, samples: &[Sample]) -> Result<Option<usize>, S
     Ok(space.has_many(&addrs)?.into_iter().position(|known| known))
 }
 
-fn narrow(space: &dyn Space, tjp_id: Id, mine: &Tip, open: Open) -> Result<Decision, SyncError> {
+fn narrow(
+    space: &dyn Space,
+    tjp_id: Id,
+    mine: &Tip,
+    open: SplitSearch,
+) -> Result<Decision, SyncError> {
     if open.below > open.above.n + 1 {
         return Ok(Decision::Probe(open));
     }
-    let Open { theirs, above, .. } = open;
+    let SplitSearch { theirs, above, .. } = open;
     if above.addr == mine.addr {
         return Ok(Decision::Pull { theirs, common: Some(above.addr) });
     }
-    let base = on_own_line(space, tjp_id, &above.addr)?;
+    let base = on_own_mainline(space, tjp_id, &above.addr)?;
     if base == mine.addr {
         return Ok(Decision::Pull { theirs, common: Some(above.addr) });
     }
@@ -218,7 +223,7 @@ fn narrow(space: &dyn Space, tjp_id: Id, mine: &Tip, open: Open) -> Result<Decis
 
 /// The newest frame at or before `addr` that is on the own tip's line: `addr` itself may be on a
 /// branch that was grafted away here.
-fn on_own_line(space: &dyn Space, tjp_id: Id, addr: &Addr) -> Result<Addr, SyncError> {
+fn on_own_mainline(space: &dyn Space, tjp_id: Id, addr: &Addr) -> Result<Addr, SyncError> {
     let mut at = space.find(addr)?;
     while let Some(id) = at {
         let node = space.node(id)?;

@@ -67,14 +67,14 @@ impl Signer {
 
 /// S as the receiver follows it.
 #[derive(Debug)]
-pub struct Follower {
+pub struct SessionVerifier {
     tip: IbGib,
 }
 
-impl Follower {
+impl SessionVerifier {
     /// Follows S from a frame that was validated before.
-    pub fn new(tip: IbGib) -> Follower {
-        Follower { tip }
+    pub fn new(tip: IbGib) -> SessionVerifier {
+        SessionVerifier { tip }
     }
 
     /// S's newest frame.
@@ -102,7 +102,7 @@ impl Follower {
     }
 
     /// Takes the frame that signs a turn; refuses one that does not.
-    pub fn follow(&mut self, turn: &Context) -> Result<(), SyncError> {
+    pub fn verify_turn(&mut self, turn: &Context) -> Result<(), SyncError> {
         let frame = turn
             .signed_session_identity
             .as_ref()

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Identity, InProcess, Link, NoWatch, PeerError, Synced, client};
+use sync_gib::peer::{Identity, InProcess, Link, NoObserver, PeerError, Synced, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
@@ -49,7 +49,7 @@ impl Device {
     }
 
     pub fn sync_with<L: Link>(&self, link: &L, opts: &SenderOpts) -> Result<Synced, PeerError> {
-        client::sync(&self.space, link, &self.identity, opts, &mut NoWatch)
+        client::sync(&self.space, link, &self.identity, opts, &mut NoObserver)
     }
 
     /// A new timeline with this data; returns its tjp's address.

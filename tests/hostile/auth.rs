@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::keystone::{self, Claim, Signing, VERB_CONNECT, VERB_SYNC};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
-use sync_gib::sync::{Machine, OpenGate, Receiver, ReceiverOpts, SyncError};
+use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, SyncError};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::hostile_common::*;
@@ -131,7 +131,7 @@ fn sessions_and_challenges_expire() {
     let opts = ReceiverOpts::new(host.dir.path().to_owned());
     let opts = ReceiverOpts { challenge_time: Duration::ZERO, ..opts };
     let space = host.space(person.domain());
-    let mut receiver = Receiver::new(&space, person.domain().clone(), &OpenGate, opts);
+    let mut receiver = Receiver::new(&space, person.domain().clone(), &AdmitAll, opts);
     let (domain, of) = (person.domain().clone(), session.session.clone());
     receiver.handle(Msg::Hello { protocol: PROTOCOL, domain, session: of }).unwrap();
     let Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) = receiver.next().unwrap() else {
@@ -198,7 +198,7 @@ fn what_is_no_message_is_refused() {
 
 #[test]
 fn who_does_not_prove_himself_in_time_is_closed() {
-    let host = Host::with(|opts| opts.patience.untrusted = Duration::from_millis(300));
+    let host = Host::with(|opts| opts.timeouts.untrusted = Duration::from_millis(300));
     let person = Person::new(&host, "a");
     let mut silent = Raw::open(&host);
     let mut session = person.session(&host);
@@ -218,7 +218,7 @@ fn who_does_not_prove_himself_in_time_is_closed() {
 
 #[test]
 fn who_proved_himself_and_falls_silent_is_closed() {
-    let host = Host::with(|opts| opts.patience.session = Duration::from_millis(600));
+    let host = Host::with(|opts| opts.timeouts.session = Duration::from_millis(600));
     let person = Person::new(&host, "a");
     let mut session = person.connected(&host);
     session.unchanged(|session| session.raw.closed());

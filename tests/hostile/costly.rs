@@ -2,7 +2,7 @@
 
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
-use sync_gib::peer::{Link, NoWatch, PeerError, client};
+use sync_gib::peer::{Link, NoObserver, PeerError, client};
 use sync_gib::space::{Space, chain};
 use sync_gib::sync::msg::RefusalCode;
 use sync_gib::sync::{SenderOpts, SyncError};
@@ -53,7 +53,7 @@ fn a_client_brings_its_frames_in_portions_that_a_server_takes() {
     let host = Host::new();
     host.link().register(&person.genesis).unwrap();
     let opts = SenderOpts::new(person.dir.path().to_owned());
-    client::sync(&person.space, &host.link(), &person.identity, &opts, &mut NoWatch).unwrap();
+    client::sync(&person.space, &host.link(), &person.identity, &opts, &mut NoObserver).unwrap();
     assert_eq!(host.space(person.domain()).tip(person.domain()).unwrap().unwrap().n, 6);
 }
 

@@ -4,17 +4,21 @@ use serde_json::json;
 use sync_gib::ibgib::IbGib;
 use sync_gib::peer::PeerError;
 use sync_gib::sync::SyncError;
-use sync_gib::sync::body::{Body, Commit, Delta, Seal};
+use sync_gib::sync::body::{Body, Commit, Delta, PayloadDigest};
 use sync_gib::sync::msg::Msg;
 
 use crate::hostile_common::fake::Fake;
 use crate::hostile_common::*;
 use crate::servers::{Victim, texts};
 
-/// A server that is ahead by `stated` and delivers `texts`, sealed or not.
-fn delivering(stated: &[IbGib], texts: Vec<Box<str>>, sealed: Option<Seal>) -> PeerError {
+/// A server that is ahead by `stated` and delivers `texts`, declared or not.
+fn delivering(
+    stated: &[IbGib],
+    texts: Vec<Box<str>>,
+    declared: Option<PayloadDigest>,
+) -> PeerError {
     let victim = Victim::new();
-    let sealed = sealed.unwrap_or_else(|| seal(&texts));
+    let declared = declared.unwrap_or_else(|| digest(&texts));
     victim.sync(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) if fake.turns == 1 => fake.respond(&Body::Ack(victim.ahead(stated))),
         Msg::Request(_) if fake.turns == 2 => {
@@ -22,12 +26,12 @@ fn delivering(stated: &[IbGib], texts: Vec<Box<str>>, sealed: Option<Seal>) -> P
             if !texts.is_empty() {
                 out.push(Msg::Payload { ibgibs: texts.clone() });
             }
-            let delta = Delta { payload: sealed.clone(), ..Delta::default() };
+            let delta = Delta { payload: declared.clone(), ..Delta::default() };
             out.extend(fake.respond(&Body::Delta(delta)));
             out
         }
         Msg::Request(_) => {
-            let (payload, moves) = (Seal::default(), Vec::new());
+            let (payload, moves) = (PayloadDigest::default(), Vec::new());
             fake.respond(&Body::Commit(Commit { payload, moves }))
         }
         msg => fake.auth(&msg),
@@ -43,8 +47,8 @@ fn payloads_that_are_not_what_they_say() {
     let error = delivering(&frames, texts(&forged), None);
     assert!(matches!(error, PeerError::Sync(SyncError::Content(_))), "{error:?}");
 
-    let sealed = Seal { count: 1, bytes: 5, digest: HASH.to_lowercase() };
-    let error = delivering(&frames, texts(&frames), Some(sealed));
+    let declared = PayloadDigest { count: 1, bytes: 5, digest: HASH.to_lowercase() };
+    let error = delivering(&frames, texts(&frames), Some(declared));
     assert!(matches!(error, PeerError::Sync(SyncError::Content(_))), "{error:?}");
 
     // Not closed, another timeline, and nothing at all.
@@ -65,13 +69,13 @@ fn frames_that_diverge() {
         Msg::Request(_) if fake.turns == 1 => fake.respond(&Body::Ack(victim.ahead(&branch))),
         Msg::Request(_) if fake.turns == 2 => {
             let texts = texts(&branch);
-            let delta = Delta { payload: seal(&texts), ..Delta::default() };
+            let delta = Delta { payload: digest(&texts), ..Delta::default() };
             let mut out = vec![Msg::Payload { ibgibs: texts }];
             out.extend(fake.respond(&Body::Delta(delta)));
             out
         }
         Msg::Request(_) => {
-            let (payload, moves) = (Seal::default(), Vec::new());
+            let (payload, moves) = (PayloadDigest::default(), Vec::new());
             fake.respond(&Body::Commit(Commit { payload, moves }))
         }
         msg => fake.auth(&msg),

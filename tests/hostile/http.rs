@@ -123,7 +123,7 @@ fn what_is_no_request_is_refused() {
 
 #[test]
 fn too_much_and_too_slow_is_refused() {
-    let host = Host::with(|opts| opts.patience.idle = Duration::from_millis(400));
+    let host = Host::with(|opts| opts.timeouts.idle = Duration::from_millis(400));
     let post = |length: usize| {
         let path = wire::PATH_KEYSTONES;
         format!(
@@ -149,7 +149,7 @@ fn there_is_place_for_so_many() {
     let host = Host::with(|opts| {
         opts.max_unproved = 2;
         opts.max_streams = 1;
-        opts.patience.idle = Duration::from_millis(1500);
+        opts.timeouts.idle = Duration::from_millis(1500);
     });
     let (one, two) = (Raw::open(&host), Raw::open(&host));
     let refused = Raw::try_open(&host).map(|_| ()).unwrap_err();

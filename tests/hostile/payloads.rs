@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, Moment};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
-use sync_gib::sync::body::{Body, Commit, Seal};
+use sync_gib::sync::body::{Body, Commit, PayloadDigest};
 use sync_gib::sync::msg::{Msg, Refusal, RefusalCode};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -114,12 +114,12 @@ fn a_turn_seals_its_payload() {
     let host = Host::new();
     let person = Person::new(&host, "a");
     let texts = vec![text(&stone(json!({ "i": 1 })))];
-    let right = seal(&texts);
+    let right = digest(&texts);
     for wrong in [
-        Seal { count: 2, ..right.clone() },
-        Seal { bytes: 1, ..right.clone() },
-        Seal { digest: HASH.to_lowercase(), ..right.clone() },
-        Seal::default(),
+        PayloadDigest { count: 2, ..right.clone() },
+        PayloadDigest { bytes: 1, ..right.clone() },
+        PayloadDigest { digest: HASH.to_lowercase(), ..right.clone() },
+        PayloadDigest::default(),
     ] {
         let mut session = person.connected(&host);
         session.state(&[]);
@@ -208,15 +208,15 @@ fn many_relations_in_the_wrong_order_take_no_time() {
         .collect();
     let mut session = person.connected(&host);
     session.state(&parents);
-    let (mut sealing, mut texts) = (Vec::new(), Vec::new());
+    let (mut hasher, mut texts) = (Vec::new(), Vec::new());
     for ibgib in parents.iter().chain(&stones) {
-        sealing.push(text(ibgib));
+        hasher.push(text(ibgib));
         texts.push(text(ibgib));
         if texts.len() == 10 {
             session.raw.send(&Msg::Payload { ibgibs: std::mem::take(&mut texts) });
         }
     }
-    let payload = seal(&sealing);
+    let payload = digest(&hasher);
     session.send_turn(&delta(payload.clone()));
     session.answer();
     let payload = total(&[payload]);

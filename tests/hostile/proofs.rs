@@ -9,7 +9,7 @@ use sync_gib::cli::error::CliError;
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
 use sync_gib::peer::{
-    Endpoint, InProcess, Link, NoWatch, Patience, PeerError, Remote, client, wire,
+    Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client, wire,
 };
 use sync_gib::space::{Purpose, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::{SenderOpts, SyncError};
@@ -46,9 +46,9 @@ fn revealed(frames: &BTreeSet<(String, Option<String>)>) -> BTreeSet<String> {
 fn sync_with(person: &Person, url: &str) -> Result<(), PeerError> {
     let runtime = runtime();
     let endpoint = Endpoint::new(url, None, false).unwrap();
-    let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+    let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
     let opts = SenderOpts { retry_for: BUDGET, ..SenderOpts::new(person.dir.path().to_owned()) };
-    client::sync(&person.space, &link, &person.identity, &opts, &mut NoWatch).map(drop)
+    client::sync(&person.space, &link, &person.identity, &opts, &mut NoObserver).map(drop)
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_revocation_goes_out_where_the_pending_step_is_refused() {
     });
     sync_with(&person, &url).unwrap_err();
     let endpoint = Endpoint::new(&url, None, false).unwrap();
-    let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+    let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
     client::revoke(&person.space, &link, &person.identity, "gone").unwrap();
     let tip = person.space.tip(person.domain()).unwrap().unwrap();
     assert_eq!(tip.n, 1, "signed on the frame of the step that was refused");
@@ -189,7 +189,7 @@ fn a_revocation_that_was_not_answered_is_sent_again_as_it_was() {
     });
     for reason in ["one", "two", "three"] {
         let endpoint = Endpoint::new(&url, None, false).unwrap();
-        let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+        let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
         client::revoke(&person.space, &link, &person.identity, reason).unwrap_err();
     }
     assert_eq!(posted(&heard.lock().unwrap()).len(), 1);
@@ -208,7 +208,7 @@ fn two_processes_that_take_up_one_step_both_sync() {
                     let space = sync_gib::space::SqliteSpace::open(path, "").unwrap();
                     let opts = SenderOpts::new(person.dir.path().to_owned());
                     again.wait();
-                    client::sync(&space, &host.link(), &person.identity, &opts, &mut NoWatch)
+                    client::sync(&space, &host.link(), &person.identity, &opts, &mut NoObserver)
                         .unwrap();
                 });
             }
@@ -291,7 +291,7 @@ fn a_server_that_is_busy_giving_out_the_identity_is_asked_again() {
     let runtime = runtime();
     let to = |url: &str| {
         let endpoint = Endpoint::new(url, None, false).unwrap();
-        Remote::new(&runtime, endpoint, Patience::default()).unwrap()
+        Remote::new(&runtime, endpoint, Timeouts::default()).unwrap()
     };
     let person = Person::unregistered("a");
     let (url, asked) = busy_at_first(&runtime);

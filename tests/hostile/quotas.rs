@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use sync_gib::ibgib::{Addr, IbGib, json::stringify};
-use sync_gib::peer::{Link, NoWatch, PeerError, Synced, client, wire};
+use sync_gib::peer::{Link, NoObserver, PeerError, Synced, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{Body, Commit};
@@ -28,7 +28,7 @@ fn opts(person: &Person) -> SenderOpts {
 }
 
 fn sync_with(host: &Host, person: &Person, opts: &SenderOpts) -> Result<Synced, PeerError> {
-    client::sync(&person.space, &host.link(), &person.identity, opts, &mut NoWatch)
+    client::sync(&person.space, &host.link(), &person.identity, opts, &mut NoObserver)
 }
 
 fn sync(host: &Host, person: &Person) -> Result<Synced, PeerError> {
@@ -138,14 +138,14 @@ fn a_quota_is_held_where_two_sagas_commit() {
     send(&mut two, &second);
     // Both were taken: neither was over the quota.
     for (session, ibgib) in [(&mut one, &first), (&mut two, &second)] {
-        session.send_turn(&delta(seal(&[ibgib.to_json().into()])));
+        session.send_turn(&delta(digest(&[ibgib.to_json().into()])));
         session.answer();
     }
-    let sealed = total(&[seal(&[first.to_json().into()])]);
-    one.send_turn(&Body::Commit(Commit { payload: sealed, moves: vec![] }));
+    let declared = total(&[digest(&[first.to_json().into()])]);
+    one.send_turn(&Body::Commit(Commit { payload: declared, moves: vec![] }));
     one.answer();
-    let sealed = total(&[seal(&[second.to_json().into()])]);
-    two.refused(&Body::Commit(Commit { payload: sealed, moves: vec![] }), RefusalCode::Quota);
+    let declared = total(&[digest(&[second.to_json().into()])]);
+    two.refused(&Body::Commit(Commit { payload: declared, moves: vec![] }), RefusalCode::Quota);
     let space = host.space(person.domain());
     assert!(space.find(&first.addr().unwrap()).unwrap().is_some());
     assert!(space.find(&second.addr().unwrap()).unwrap().is_none());

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 use sync_gib::ibgib::Addr;
-use sync_gib::peer::{Identity, Link, NoWatch, client};
+use sync_gib::peer::{Identity, Link, NoObserver, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
@@ -15,7 +15,7 @@ const ROUNDS: usize = 5;
 
 fn sync<L: Link>(space: &SqliteSpace, link: &L, identity: &Identity) {
     let dir = space.path().parent().unwrap().to_owned();
-    client::sync(space, link, identity, &SenderOpts::new(dir), &mut NoWatch).unwrap();
+    client::sync(space, link, identity, &SenderOpts::new(dir), &mut NoObserver).unwrap();
 }
 
 fn edit_tip(space: &SqliteSpace, tjp: &Addr, key: &str, value: usize) {

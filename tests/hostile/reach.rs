@@ -5,7 +5,9 @@ use sync_gib::ibgib::transform::{Kind, Opts, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
 use sync_gib::space::{Space, SpaceExt};
-use sync_gib::sync::body::{Ack, Answer, Body, Commit, Delta, Init, Relation, Sample, Seal, Want};
+use sync_gib::sync::body::{
+    Ack, Answer, Body, Commit, Delta, Init, PayloadDigest, Relation, Sample, Want,
+};
 use sync_gib::sync::msg::{Msg, Refusal, RefusalCode};
 
 use crate::hostile_common::fake::Fake;
@@ -52,7 +54,7 @@ fn refused_with(
     session.unchanged(|session| {
         session.state(stated);
         let texts = texts_of(&[stated, more].concat());
-        let payload = seal(&texts);
+        let payload = digest(&texts);
         session.raw.send(&Msg::Payload { ibgibs: texts });
         session.send_turn(&delta(payload.clone()));
         session.answer();
@@ -92,7 +94,8 @@ fn a_payload_that_no_turn_sealed_is_not_stored() {
     person.connected(&host).unchanged(|session| {
         session.state(&[]);
         session.raw.send(&late);
-        session.send_turn(&Body::Commit(Commit { payload: Seal::default(), moves: vec![] }));
+        session
+            .send_turn(&Body::Commit(Commit { payload: PayloadDigest::default(), moves: vec![] }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     // After the turn that sealed what came before it.
@@ -116,7 +119,7 @@ fn a_payload_that_no_turn_sealed_is_not_stored() {
 #[test]
 fn turns_come_in_their_order() {
     let (host, person, x) = with_x();
-    let nothing = || Body::Commit(Commit { payload: Seal::default(), moves: vec![] });
+    let nothing = || Body::Commit(Commit { payload: PayloadDigest::default(), moves: vec![] });
     let offer = Msg::Offer { seq: 0, addrs: vec![addr(&x[0])] };
     let payload = Msg::Payload { ibgibs: texts_of(&x) };
     for before_init in [&offer, &payload] {
@@ -125,11 +128,11 @@ fn turns_come_in_their_order() {
             session.raw.sync_error(RefusalCode::Protocol);
         });
     }
-    for first in [delta(Seal::default()), nothing()] {
+    for first in [delta(PayloadDigest::default()), nothing()] {
         person.connected(&host).refused(&first, RefusalCode::Protocol);
     }
     // While more is to be stated.
-    for next in [delta(Seal::default()), nothing()] {
+    for next in [delta(PayloadDigest::default()), nothing()] {
         let mut session = person.connected(&host);
         session.send_turn(&Body::Init(Init { more: true, ..init() }));
         session.answer();
@@ -142,7 +145,7 @@ fn turns_come_in_their_order() {
         common: None,
     };
     let wants = Body::Delta(Delta { wants: vec![want], ..Delta::default() });
-    for next in [delta(Seal::default()), wants, Body::Init(init())] {
+    for next in [delta(PayloadDigest::default()), wants, Body::Init(init())] {
         let mut session = person.connected(&host);
         session.push(&[]);
         session.answer();
@@ -204,13 +207,13 @@ fn delivering(victim: &Victim, ack: &Ack, stated: &[IbGib], more: &[IbGib]) -> S
         Msg::Request(_) if fake.turns == 1 => fake.respond(&Body::Ack(ack.clone())),
         Msg::Request(_) if fake.turns == 2 => {
             let texts = texts(&[stated, more].concat());
-            let delta = Delta { payload: seal(&texts), ..Delta::default() };
+            let delta = Delta { payload: digest(&texts), ..Delta::default() };
             let mut out = vec![Msg::Payload { ibgibs: texts }];
             out.extend(fake.respond(&Body::Delta(delta)));
             out
         }
         Msg::Request(_) => {
-            let (payload, moves) = (Seal::default(), Vec::new());
+            let (payload, moves) = (PayloadDigest::default(), Vec::new());
             fake.respond(&Body::Commit(Commit { payload, moves }))
         }
         msg => fake.auth(&msg),

@@ -123,7 +123,7 @@ fn every_step_of_a_session_asks_whether_the_identity_is_revoked() {
         if turns > 0 {
             session.state(std::slice::from_ref(&stone));
             let texts: Vec<Box<str>> = vec![stone.to_json().into()];
-            let payload = seal(&texts);
+            let payload = digest(&texts);
             session.raw.send(&Msg::Payload { ibgibs: texts });
             next = delta(payload.clone());
             if turns > 1 {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
-use sync_gib::peer::{Endpoint, InProcess, Link, NoWatch, Patience, PeerError, Remote, client};
+use sync_gib::peer::{Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::body::{
-    Ack, Answer, Body, Commit, Delta, Move, Relation, SAMPLES, Sample, Seal, Stated,
+    Ack, Answer, Body, Commit, Delta, Move, PayloadDigest, Relation, SAMPLES, Sample, Stated,
 };
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Msg, RefusalCode};
@@ -69,18 +69,18 @@ impl Victim {
             let data = space.timelines(TimelineKind::Data, None, 100).unwrap();
             let sagas = space.timelines(TimelineKind::Saga, None, 100).unwrap();
             let i = space.tip(self.person.domain()).unwrap();
-            (data, sagas, i, space.loose_stones(None, 100).unwrap())
+            (data, sagas, i, space.unreferenced_stones(None, 100).unwrap())
         };
         let before = data();
         let runtime = runtime();
         let error = fake::serving(&runtime, answers, |url| {
             let endpoint = Endpoint::new(url, None, false).unwrap();
-            let patience = Patience { session: Duration::from_secs(3), ..Patience::default() };
-            let link = Remote::new(&runtime, endpoint, patience).unwrap();
+            let timeouts = Timeouts { session: Duration::from_secs(3), ..Timeouts::default() };
+            let link = Remote::new(&runtime, endpoint, timeouts).unwrap();
             let domain = self.person.domain().clone();
             let mut sender =
                 Sender::new(space, domain, made.saga_id, made.signer, self.opts()).unwrap();
-            link.converse(&mut sender, &mut NoWatch).unwrap_err()
+            link.run_session(&mut sender, &mut NoObserver).unwrap_err()
         });
         assert_eq!(data(), before, "{error}");
         error
@@ -161,9 +161,10 @@ fn answers_before_they_are_due() {
         msg => fake.auth(&msg),
     });
     victim.protocol(|fake: &mut Fake, msg| match msg {
-        Msg::Request(_) => {
-            fake.respond(&Body::Commit(Commit { payload: Seal::default(), moves: Vec::new() }))
-        }
+        Msg::Request(_) => fake.respond(&Body::Commit(Commit {
+            payload: PayloadDigest::default(),
+            moves: Vec::new(),
+        })),
         msg => fake.auth(&msg),
     });
 }
@@ -295,13 +296,13 @@ fn a_commit_that_is_none() {
             msg => fake.auth(&msg),
         })
     };
-    let payload = Seal { count: 1, ..Seal::default() };
+    let payload = PayloadDigest { count: 1, ..PayloadDigest::default() };
     let moves = vec![Move { tjp: victim.tjp(), from: None, to: nowhere("x") }];
     for body in [
         Body::Delta(Delta::default()),
         Body::Ack(ack(vec![])),
         Body::Commit(Commit { payload, moves: vec![] }),
-        Body::Commit(Commit { payload: Seal::default(), moves }),
+        Body::Commit(Commit { payload: PayloadDigest::default(), moves }),
     ] {
         let error = committing(body);
         assert!(matches!(error, PeerError::Sync(SyncError::Protocol(_))), "{error:?}");
@@ -357,7 +358,7 @@ fn an_identity_that_is_none() {
     let runtime = runtime();
     let url = fake::http(&runtime, answer);
     let endpoint = Endpoint::new(&url, None, false).unwrap();
-    let link = Remote::new(&runtime, endpoint, Patience::default()).unwrap();
+    let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
     let before = held(&victim.person.space);
     let caught = client::catch_up(&victim.person.space, &link, victim.person.domain());
     assert!(matches!(caught, Err(PeerError::Sync(SyncError::Protocol(_)))), "{caught:?}");
@@ -375,10 +376,10 @@ fn answers_that_come_a_byte_at_a_time() {
     let person = Person::unregistered("a");
     let (space, identity, domain) = (&person.space, &person.identity, person.domain());
     let runtime = runtime();
-    let patience = Patience { answer: Duration::from_millis(500), ..Patience::default() };
+    let timeouts = Timeouts { answer: Duration::from_millis(500), ..Timeouts::default() };
     let to = |says: fn(&str) -> (String, Then)| {
         let endpoint = Endpoint::new(&fake::raw(&runtime, says), None, false).unwrap();
-        Remote::new(&runtime, endpoint, patience).unwrap()
+        Remote::new(&runtime, endpoint, timeouts).unwrap()
     };
     let refusing = to(|_| endless(404));
     let giving = to(|_| endless(200));

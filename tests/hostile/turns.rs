@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::space::Space;
-use sync_gib::sync::body::{Ack, Body, Commit, Delta, Move, Probe, Scope, Seal, Stated, Want};
+use sync_gib::sync::body::{
+    Ack, Body, Commit, Delta, Move, PayloadDigest, Probe, Scope, Stated, Want,
+};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::session::Signer;
@@ -36,7 +38,7 @@ fn every_turn_is_signed_for_itself() {
         session.raw.sync_error(RefusalCode::Auth);
     });
     connected(|session, _| {
-        let signed = session.turn(&delta(Seal::default()));
+        let signed = session.turn(&delta(PayloadDigest::default()));
         let mut turn = session.saga.make(Role::Sender, &nothing(), Moment::now()).unwrap();
         turn.signed_session_identity = signed.signed_session_identity;
         session.raw.send(&Msg::Request(Box::new(turn)));
@@ -207,7 +209,7 @@ fn the_scope_does_not_change() {
 fn a_commit_is_of_what_came() {
     connected(|session, _| {
         session.state(&[]);
-        let payload = Seal { count: 1, bytes: 2, digest: HASH.to_lowercase() };
+        let payload = PayloadDigest { count: 1, bytes: 2, digest: HASH.to_lowercase() };
         session.send_turn(&Body::Commit(Commit { payload, moves: vec![] }));
         session.raw.sync_error(RefusalCode::Content);
     });
@@ -223,7 +225,7 @@ fn a_commit_is_of_what_came() {
     connected(|session, person| {
         session.state(&[]);
         let moves = vec![Move { tjp: person.domain().clone(), from: None, to: addr("x") }];
-        session.send_turn(&Body::Commit(Commit { payload: Seal::default(), moves }));
+        session.send_turn(&Body::Commit(Commit { payload: PayloadDigest::default(), moves }));
         session.raw.sync_error(RefusalCode::Conflict);
     });
 }
@@ -266,8 +268,8 @@ fn a_connected_session_does_not_begin_again() {
 /// A host that waits half a second for the proof, and as long between messages as said.
 fn impatient(turn_time: Duration) -> Host {
     Host::with(|opts| {
-        opts.patience.untrusted = Duration::from_millis(500);
-        opts.patience.idle = Duration::from_secs(1);
+        opts.timeouts.untrusted = Duration::from_millis(500);
+        opts.timeouts.idle = Duration::from_secs(1);
         opts.turn_time = turn_time;
     })
 }

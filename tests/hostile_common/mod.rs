@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, Identity, Link, Patience, Remote, client, wire};
+use sync_gib::peer::{Endpoint, Identity, Link, Remote, Timeouts, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceCount, SpaceExt, SqliteSpace, TimelineKind, Tip};
-use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, Scope, Seal, Stated};
+use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, PayloadDigest, Scope, Stated};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
 use sync_gib::sync::session::Signer;
@@ -73,7 +73,7 @@ impl Host {
     }
 
     pub fn link(&self) -> Remote<'_> {
-        Remote::new(&self.runtime, self.endpoint(), Patience::default()).unwrap()
+        Remote::new(&self.runtime, self.endpoint(), Timeouts::default()).unwrap()
     }
 
     /// What the server holds for a domain.
@@ -349,7 +349,7 @@ impl Session<'_> {
     pub fn push(&mut self, ibgibs: &[IbGib]) -> Commit {
         self.state(ibgibs);
         let texts: Vec<Box<str>> = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
-        let payload = seal(&texts);
+        let payload = digest(&texts);
         if !texts.is_empty() {
             self.raw.send(&Msg::Payload { ibgibs: texts });
         }
@@ -378,19 +378,19 @@ pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(Addr, &IbGib)> {
 }
 
 /// What a commit after turns with these seals seals.
-pub fn total(turns: &[Seal]) -> Seal {
-    let mut totalling = sync_gib::sync::flow::Totalling::default();
-    turns.iter().for_each(|turn| totalling.add(turn));
-    totalling.seal()
+pub fn total(turns: &[PayloadDigest]) -> PayloadDigest {
+    let mut hasher = sync_gib::sync::payload::SagaHasher::default();
+    turns.iter().for_each(|turn| hasher.add(turn));
+    hasher.digest()
 }
 
-pub fn seal(ibgibs: &[Box<str>]) -> Seal {
-    let mut sealing = sync_gib::sync::flow::Sealing::default();
-    ibgibs.iter().for_each(|text| sealing.add(text));
-    sealing.seal()
+pub fn digest(ibgibs: &[Box<str>]) -> PayloadDigest {
+    let mut hasher = sync_gib::sync::payload::PayloadHasher::default();
+    ibgibs.iter().for_each(|text| hasher.add(text));
+    hasher.digest()
 }
 
-pub fn delta(payload: Seal) -> Body {
+pub fn delta(payload: PayloadDigest) -> Body {
     Body::Delta(Delta { payload, ..Delta::default() })
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::peer::channel::Way;
-use sync_gib::peer::{Endpoint, Identity, Patience, PeerError, Remote, Watch, client};
+use sync_gib::peer::{Endpoint, Identity, Observer, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
 use sync_gib::sync::SenderOpts;
@@ -33,7 +33,7 @@ fn say(line: &str) {
 /// Tells of each message that passes; may do something at one of them.
 struct Told<F: FnMut(&'static str)>(F);
 
-impl<F: FnMut(&'static str)> Watch for Told<F> {
+impl<F: FnMut(&'static str)> Observer for Told<F> {
     fn message(&mut self, _: Way, msg: &Msg) {
         self.0(msg.name());
     }
@@ -48,7 +48,7 @@ fn sync(
 ) -> Result<(), PeerError> {
     let runtime = runtime();
     let link =
-        Remote::new(&runtime, Endpoint::new(url, None, false).unwrap(), Patience::default())?;
+        Remote::new(&runtime, Endpoint::new(url, None, false).unwrap(), Timeouts::default())?;
     let identity = Identity { domain: domain.clone(), secret: secret_of("a") };
     let opts = SenderOpts::new(space.path().parent().unwrap().to_owned());
     client::sync(space, &link, &identity, &opts, &mut Told(each)).map(drop)

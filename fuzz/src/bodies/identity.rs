@@ -7,7 +7,7 @@ use sync_gib::ibgib::{Addr, IbGib, json as js};
 use sync_gib::keystone;
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
-use sync_gib::peer::{Link, PeerError, Watch, identity};
+use sync_gib::peer::{Link, Observer, PeerError, identity};
 use sync_gib::space::{MemorySpace, Space, SpaceExt};
 use sync_gib::sync::Sender;
 
@@ -95,7 +95,7 @@ impl Link for Pages {
         unasked()
     }
 
-    fn converse(&self, _: &mut Sender<'_>, _: &mut dyn Watch) -> Result<(), PeerError> {
+    fn run_session(&self, _: &mut Sender<'_>, _: &mut dyn Observer) -> Result<(), PeerError> {
         unasked()
     }
 

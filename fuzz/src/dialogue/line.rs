@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 use sync_gib::ibgib::{Addr, IbGib, Moment, json as js};
 use sync_gib::peer::wire;
-use sync_gib::sync::body::{Ack, Body, Commit, Delta, Init, Move, Scope, Seal, Stage, Want};
-use sync_gib::sync::flow::{Sealing, Totalling};
+use sync_gib::sync::body::{
+    Ack, Body, Commit, Delta, Init, Move, PayloadDigest, SagaStage, Scope, Want,
+};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode};
+use sync_gib::sync::payload::{PayloadHasher, SagaHasher};
 use sync_gib::sync::session::Signer;
 
 use super::super::edit::{edit, rehash};
@@ -25,9 +27,9 @@ pub(super) struct Line<'i, 'd> {
     /// Signs turns once one was made anew: the sender's own no longer fit.
     signer: Option<Signer>,
     /// What came since the last turn: of the sender's, of the receiver's.
-    sealing: [Sealing; 2],
+    hasher: [PayloadHasher; 2],
     /// What the sender's turns brought.
-    total: Totalling,
+    total: SagaHasher,
     /// Whether turns are made anew with the seals of what came.
     reseals: bool,
     /// The commit as the sender made it.
@@ -60,8 +62,8 @@ impl<'i, 'd> Line<'i, 'd> {
             sagas: [saga(), saga()],
             tip: keystones.session[0].clone(),
             signer: None,
-            sealing: [Sealing::default(), Sealing::default()],
-            total: Totalling::default(),
+            hasher: [PayloadHasher::default(), PayloadHasher::default()],
+            total: SagaHasher::default(),
             reseals: false,
             commit: None,
             late: VecDeque::new(),
@@ -116,7 +118,7 @@ impl<'i, 'd> Line<'i, 'd> {
     fn pass(&mut self, msg: Msg, from: Role) -> Option<(Role, Msg)> {
         let msg = match msg {
             Msg::Payload { ibgibs } => {
-                ibgibs.iter().for_each(|text| self.sealing[index(from)].add(text));
+                ibgibs.iter().for_each(|text| self.hasher[index(from)].add(text));
                 Msg::Payload { ibgibs }
             }
             Msg::Request(turn) => Msg::Request(self.turn(turn, from, false)),
@@ -141,7 +143,7 @@ impl<'i, 'd> Line<'i, 'd> {
                 edit(&mut ibgib, self.input);
                 rehash(&mut ibgib);
                 ibgibs[at] = js::stringify(&ibgib).into();
-                ibgibs.iter().for_each(|text| self.sealing[index(from)].add(text));
+                ibgibs.iter().for_each(|text| self.hasher[index(from)].add(text));
                 Msg::Payload { ibgibs }
             }
             Msg::AuthProof { keystone } => {
@@ -171,7 +173,7 @@ impl<'i, 'd> Line<'i, 'd> {
         {
             self.tip = frame.clone();
         }
-        let came = std::mem::take(&mut self.sealing[index(from)]).seal();
+        let came = std::mem::take(&mut self.hasher[index(from)]).digest();
         self.sagas[index(from)].append(&turn).unwrap();
         let body = body_of(&turn);
         if let (Role::Sender, Body::Commit(commit)) = (from, &body) {
@@ -184,12 +186,12 @@ impl<'i, 'd> Line<'i, 'd> {
             return turn;
         }
         let body = if changes { self.changed_body(body) } else { body };
-        let body = if self.reseals { self.resealed(body, from, &came) } else { body };
+        let body = if self.reseals { self.redigested(body, from, &came) } else { body };
         self.count(from, &body, &came);
         Box::new(self.say(from, &body))
     }
 
-    fn count(&mut self, from: Role, body: &Body, came: &Seal) {
+    fn count(&mut self, from: Role, body: &Body, came: &PayloadDigest) {
         if from == Role::Sender && matches!(body, Body::Delta(_)) {
             self.total.add(came);
         }
@@ -202,11 +204,11 @@ impl<'i, 'd> Line<'i, 'd> {
     }
 
     /// A body with the seals of what came, whatever its own are.
-    fn resealed(&self, body: Body, from: Role, came: &Seal) -> Body {
+    fn redigested(&self, body: Body, from: Role, came: &PayloadDigest) -> Body {
         match (body, from) {
             (Body::Delta(delta), _) => Body::Delta(Delta { payload: came.clone(), ..delta }),
             (Body::Commit(commit), Role::Sender) => {
-                Body::Commit(Commit { payload: self.total.seal(), ..commit })
+                Body::Commit(Commit { payload: self.total.digest(), ..commit })
             }
             (Body::Commit(done), Role::Receiver) => Body::Commit(self.answer(done)),
             (body, _) => body,
@@ -216,7 +218,10 @@ impl<'i, 'd> Line<'i, 'd> {
     /// The answer that the sender waits for.
     fn answer(&self, done: Commit) -> Commit {
         let Some(sent) = self.commit.clone() else { return done };
-        Commit { payload: Seal { digest: String::new(), ..sent.payload }, moves: sent.moves }
+        Commit {
+            payload: PayloadDigest { digest: String::new(), ..sent.payload },
+            moves: sent.moves,
+        }
     }
 
     /// Makes a turn of one side's for the other.
@@ -265,14 +270,14 @@ impl<'i, 'd> Line<'i, 'd> {
             js::stringify(&value).into_boxed_str()
         });
         let ibgibs: Vec<Box<str>> = texts.collect();
-        ibgibs.iter().for_each(|text| self.sealing[index(other(to))].add(text));
+        ibgibs.iter().for_each(|text| self.hasher[index(other(to))].add(text));
         Msg::Payload { ibgibs }
     }
 
     /// A turn that nobody made.
     fn foreign_turn(&mut self, to: Role) -> Msg {
         let from = other(to);
-        let came = std::mem::take(&mut self.sealing[index(from)]).seal();
+        let came = std::mem::take(&mut self.hasher[index(from)]).digest();
         let data = Data::get();
         let addr = |ibgib: &IbGib| ibgib.addr().unwrap();
         let x = addr(&data.x[0]);
@@ -294,7 +299,7 @@ impl<'i, 'd> Line<'i, 'd> {
                 want_stones: vec![addr(&data.stones[self.input.below(2)])],
             }),
             3 => {
-                let mut payload = self.total.seal();
+                let mut payload = self.total.digest();
                 if to == Role::Sender {
                     payload.digest.clear();
                 }
@@ -357,12 +362,12 @@ impl<'i, 'd> Line<'i, 'd> {
 
 fn body_of(turn: &Context) -> Body {
     let stage = turn.saga_frame.datum("stage").cloned().unwrap();
-    let stage: Stage = serde_json::from_value(stage).unwrap();
+    let stage: SagaStage = serde_json::from_value(stage).unwrap();
     Body::read(stage, &turn.saga_frame_msg).unwrap()
 }
 
 /// The body that a value is at a stage, where it is one.
-fn read_body(stage: Stage, body: Value) -> Option<Body> {
+fn read_body(stage: SagaStage, body: Value) -> Option<Body> {
     let data = Map::from_iter([("body".to_owned(), body)]);
     let message = IbGib { data: Some(Value::Object(data)), ..IbGib::primitive("message") };
     Body::read(stage, &message).ok()

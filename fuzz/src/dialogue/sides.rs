@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::space::{Id, MemorySpace, Prepared, PutOpts, Space, Timeline, TimelineKind};
 use sync_gib::sync::session::Signer;
-use sync_gib::sync::{Direction, Gate, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError};
+use sync_gib::sync::{
+    Direction, Receiver, ReceiverOpts, Sender, SenderOpts, SessionAuthority, SyncError,
+};
 
 use super::super::fixtures::{Data, Keystones, prepared, scratch};
 use super::super::input::Input;
@@ -54,9 +56,9 @@ impl Sides {
         Sender::new(&self.here.space, keystones.domain(), saga_id, signer.unwrap(), opts).unwrap()
     }
 
-    pub(super) fn receiver<'a>(&'a self, gate: &'a dyn Gate) -> Receiver<'a> {
+    pub(super) fn receiver<'a>(&'a self, authority: &'a dyn SessionAuthority) -> Receiver<'a> {
         let opts = ReceiverOpts::new(scratch().to_owned());
-        Receiver::new(&self.there.space, Keystones::get().domain(), gate, opts)
+        Receiver::new(&self.there.space, Keystones::get().domain(), authority, opts)
     }
 
     /// What a receiver did not commit it did not store, but for the frame that connects.

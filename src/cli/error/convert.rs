@@ -44,7 +44,7 @@ impl From<PeerError> for CliError {
                 .hint("nothing is lost: run the command again in a while"),
             PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost, and nothing more was signed: the server needs mending"),
-            PeerError::Strange { .. } => CliError::new(ErrorCode::Unreachable, message),
+            PeerError::UnexpectedResponse { .. } => CliError::new(ErrorCode::Unreachable, message),
             PeerError::Forked(domain) => {
                 let domain = printable(domain.as_str());
                 CliError::new(ErrorCode::IdentityRefused, message).hint(format!(

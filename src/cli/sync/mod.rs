@@ -13,12 +13,12 @@ use super::output::printable;
 use super::progress::Progress;
 use super::secret::SecretArgs;
 use super::target;
-use super::trace::Observer;
+use super::trace::ProgressObserver;
 use crate::ibgib::Addr;
 use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
-use crate::sync::flow::Limits;
+use crate::sync::payload::Limits;
 use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
@@ -85,7 +85,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     // The log is written back once, when the file is closed, and not in the middle of the commit.
     space.defer_checkpoints(true)?;
     let progress = Progress::new(&ctx.out, "syncing", None);
-    let mut observer = Observer::new(progress, args.trace.as_deref())?;
+    let mut observer = ProgressObserver::new(progress, args.trace.as_deref())?;
     let synced = client::sync(&space, &link, &identity, &opts, &mut observer);
     observer.finish()?;
     let synced = synced.map_err(|error| explain(connection.explain(error), &space))?;

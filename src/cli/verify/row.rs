@@ -7,7 +7,7 @@ use super::error::VerifyError;
 use super::host::Host;
 use super::phase::Phase;
 use super::world::{Place, SECOND, SENDER, World};
-use crate::peer::{Endpoint, InProcess, Patience, Remote};
+use crate::peer::{Endpoint, InProcess, Remote, Timeouts};
 use crate::space::SqliteSpace;
 
 /// What is between sender and receiver.
@@ -105,7 +105,7 @@ fn over_websocket(
         .map_err(VerifyError::io("start the network's threads"))?;
     let host = Host::start(phase, &runtime, &place, setting.program)?;
     let endpoint = Endpoint::new(&host.url(), None, false)?;
-    let link = Remote::new(&runtime, endpoint, Patience::default())?;
+    let link = Remote::new(&runtime, endpoint, Timeouts::default())?;
     let played = phase.play(&mut World::new(&place, &link, checks, true));
     host.stop(&runtime, checks)?;
     played

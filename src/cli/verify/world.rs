@@ -14,7 +14,7 @@ use super::error::VerifyError;
 use super::evidence;
 use crate::ibgib::{Addr, IbGib, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
-use crate::peer::{Identity, Link, NoWatch, client, identity};
+use crate::peer::{Identity, Link, NoObserver, client, identity};
 use crate::space::{SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
@@ -157,7 +157,8 @@ impl<'w, L: Link> World<'w, L> {
         roots: &[&Addr],
     ) -> Result<Summary, VerifyError> {
         let opts = device.opts(roots);
-        let synced = client::sync(&device.space, self.link, &device.identity, &opts, &mut NoWatch)?;
+        let synced =
+            client::sync(&device.space, self.link, &device.identity, &opts, &mut NoObserver)?;
         let n = 1 + synced.summary.turns;
         let (label, session) = (device.label, synced.session);
         self.runs.push(Run { label, session, n, token: synced.token });

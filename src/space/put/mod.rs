@@ -178,7 +178,7 @@ impl<'a> Put<'a> {
         if let Some(tjp_id) = row.timeline {
             let of = |id: Option<Id>| deps.iter().find(|dep| Some(dep.id) == id);
             self.check_growth(item, tjp_id, of(row.prev), of(row.orphan), row.n)?;
-            row.is_aside = !self.advance(item, tjp_id, &row)?;
+            row.is_off_mainline = !self.advance(item, tjp_id, &row)?;
         }
         Ok(row)
     }
@@ -272,7 +272,7 @@ impl<'a> Put<'a> {
         let mut timelines = 0;
         for (tjp_id, touched) in &touched {
             timelines += u64::from(touched.is_new());
-            self.settle(*tjp_id, touched)?;
+            self.move_tip(*tjp_id, touched)?;
         }
         self.standing.write_loose(self.rows)?;
         let PutReport { new, bytes, .. } = self.report;
@@ -284,7 +284,7 @@ impl<'a> Put<'a> {
     }
 
     /// Writes where a timeline stands now; refuses one with two newest frames.
-    fn settle(&mut self, tjp_id: Id, touched: &Touched) -> Result<(), SpaceError> {
+    fn move_tip(&mut self, tjp_id: Id, touched: &Touched) -> Result<(), SpaceError> {
         let tip = match touched.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
@@ -303,16 +303,16 @@ impl<'a> Put<'a> {
             }
         }
         if tip.tip_id != touched.line() {
-            self.move_line(tjp_id, tip.tip_id)?;
+            self.move_mainline(tjp_id, tip.tip_id)?;
         }
         self.rows.set_timeline(&tip.of(tjp_id))
     }
 
     /// Lets a timeline's line end in `tip`, which stands beside it.
-    fn move_line(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
+    fn move_mainline(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
         let mut joining = Vec::new();
         let mut row = row_of(self.rows, tip)?;
-        while row.is_aside {
+        while row.is_off_mainline {
             joining.push(row.id);
             let Some(prev) = row.prev else {
                 let detail = format!("ibGib number {} stands beside a line without a past", row.id);
@@ -320,7 +320,7 @@ impl<'a> Put<'a> {
             };
             row = row_of(self.rows, prev)?;
         }
-        self.rows.clear_line(tjp_id, row.n)?;
-        joining.into_iter().try_for_each(|id| self.rows.set_on_line(id))
+        self.rows.clear_mainline(tjp_id, row.n)?;
+        joining.into_iter().try_for_each(|id| self.rows.set_on_mainline(id))
     }
 }

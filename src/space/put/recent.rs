@@ -50,7 +50,7 @@ mod tests {
             n: 0,
             prev: None,
             orphan: None,
-            is_aside: false,
+            is_off_mainline: false,
             is_dna: false,
             is_leaf: true,
             is_keystone: false,

@@ -31,7 +31,7 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 /// What a put notes of relations; the stones stay in memory until its end.
 pub(super) struct Standing {
     first_new: Id,
-    loose: BTreeSet<Id>,
+    unreferenced: BTreeSet<Id>,
     no_longer_loose: HashSet<Id>,
     linked: HashSet<(Id, Id)>,
 }
@@ -41,7 +41,7 @@ impl Standing {
     pub(super) fn new(first_new: Id) -> Standing {
         Standing {
             first_new,
-            loose: BTreeSet::new(),
+            unreferenced: BTreeSet::new(),
             no_longer_loose: HashSet::new(),
             linked: HashSet::new(),
         }
@@ -56,7 +56,7 @@ impl Standing {
         kind: TimelineKind,
     ) -> Result<(), SpaceError> {
         if is_loose(row, kind) {
-            self.loose.insert(row.id);
+            self.unreferenced.insert(row.id);
         }
         for dep in deps {
             if is_related(dep) {
@@ -70,14 +70,14 @@ impl Standing {
     }
 
     fn relate_to(&mut self, rows: &mut dyn RowsMut, stone: Id) -> Result<(), SpaceError> {
-        if self.loose.remove(&stone) || stone >= self.first_new {
+        if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
         if self.no_longer_loose.len() >= REMEMBERED {
             self.no_longer_loose.clear();
         }
         if self.no_longer_loose.insert(stone) {
-            rows.remove_loose(stone)?;
+            rows.remove_unreferenced(stone)?;
         }
         Ok(())
     }
@@ -94,6 +94,8 @@ impl Standing {
 
     /// Writes which new stones nothing relates to.
     pub(super) fn write_loose(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
-        std::mem::take(&mut self.loose).into_iter().try_for_each(|id| rows.add_loose(id))
+        std::mem::take(&mut self.unreferenced)
+            .into_iter()
+            .try_for_each(|id| rows.add_unreferenced(id))
     }
 }

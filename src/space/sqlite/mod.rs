@@ -219,7 +219,7 @@ impl Domain {
     }
 
     /// Remembers the number, once it is certain to last.
-    fn settle(&self, id: i64) {
+    fn store_deps(&self, id: i64) {
         self.id.get_or_init(|| id);
     }
 }
@@ -256,7 +256,7 @@ impl Backend for SqliteSpace {
         let connection = self.file.lock();
         let found = self.domain.find(&connection).map_err(|error| self.file.fail(error))?;
         if let Some(id) = found {
-            self.domain.settle(id);
+            self.domain.store_deps(id);
         }
         let domain = found.unwrap_or(NO_DOMAIN);
         f(&SqlRows { connection: &connection, domain, path: &self.file.path })
@@ -282,7 +282,7 @@ impl Backend for SqliteSpace {
         });
         self.file.cache(&connection, POOLED_CACHE).map_err(fail)?;
         let result = written?;
-        self.domain.settle(domain);
+        self.domain.store_deps(domain);
         Ok(result)
     }
 }

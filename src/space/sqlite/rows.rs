@@ -150,7 +150,7 @@ impl Rows for SqlRows<'_> {
         self.all(TIMELINES, params, read_timeline)
     }
 
-    fn loose(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
+    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
         self.all(LOOSE, [self.domain, after, signed(limit)], first)
     }
 
@@ -158,7 +158,7 @@ impl Rows for SqlRows<'_> {
         self.all(LINKS, [owner], first)
     }
 
-    fn line_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
         self.one(LINE_AT, [tjp_id, signed(n)], first)
     }
 
@@ -204,7 +204,8 @@ impl RowsMut for SqlRows<'_> {
     }
 
     fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError> {
-        let Row { id, timeline, n, prev, orphan, is_aside, is_dna, is_leaf, is_keystone } = new.row;
+        let Row { id, timeline, n, prev, orphan, is_off_mainline, is_dna, is_leaf, is_keystone } =
+            new.row;
         let flag = |set: bool, flag: i64| if set { flag } else { 0 };
         let flags = flag(is_dna, DNA) | flag(is_leaf, LEAF) | flag(is_keystone, KEYSTONE);
         let (key, deps) = (&new.key.0, deps::encode(id, new.deps));
@@ -216,7 +217,7 @@ impl RowsMut for SqlRows<'_> {
             signed(n),
             prev,
             orphan,
-            is_aside,
+            is_off_mainline,
             flags,
             deps,
             new.text
@@ -233,19 +234,19 @@ impl RowsMut for SqlRows<'_> {
         self.run(ADD_LINK, [owner, target])
     }
 
-    fn add_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
         self.run(ADD_LOOSE, [self.domain, stone])
     }
 
-    fn remove_loose(&mut self, stone: Id) -> Result<(), SpaceError> {
+    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
         self.run(REMOVE_LOOSE, [self.domain, stone])
     }
 
-    fn clear_line(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
+    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
         self.run(CLEAR_LINE, [tjp_id, signed(n)])
     }
 
-    fn set_on_line(&mut self, id: Id) -> Result<(), SpaceError> {
+    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
         self.run(SET_ON_LINE, [self.domain, id])
     }
 
@@ -309,7 +310,7 @@ fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
         n: unsigned(row, 2)?,
         prev: below(3, id - 1)?,
         orphan: below(4, id - 1)?,
-        is_aside: row.get(5)?,
+        is_off_mainline: row.get(5)?,
         is_dna: flags & DNA != 0,
         is_leaf: flags & LEAF != 0,
         is_keystone: flags & KEYSTONE != 0,

@@ -121,8 +121,15 @@ fn domains_do_not_see_each_other() {
     let missing = two.put_all(std::slice::from_ref(&whole)).unwrap_err();
     assert!(matches!(missing, SpaceError::Missing { .. }), "{missing}");
     two.put_all(&[stone, whole]).unwrap();
-    assert_eq!((two.count().unwrap().ibgibs, two.loose_stones(None, 9).unwrap().len()), (2, 1));
-    assert_eq!(one.loose_stones(None, 9).unwrap().len(), 1, "the other's stays loose");
+    assert_eq!(
+        (two.count().unwrap().ibgibs, two.unreferenced_stones(None, 9).unwrap().len()),
+        (2, 1)
+    );
+    assert_eq!(
+        one.unreferenced_stones(None, 9).unwrap().len(),
+        1,
+        "the other's stays unreferenced"
+    );
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn connections_that_write_at_once_wait_for_each_other() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     let space = SqliteSpace::open(&path, "").unwrap();
     assert_eq!(space.count().unwrap().ibgibs, 4 * EACH as u64);
-    assert_eq!(space.loose_stones(None, 1_000).unwrap().len(), 4 * EACH);
+    assert_eq!(space.unreferenced_stones(None, 1_000).unwrap().len(), 4 * EACH);
 }
 
 #[test]
@@ -302,7 +309,7 @@ fn pages_of_rows_that_stand_in_no_order_end() {
         disorder(&path, index);
     }
     let space = SqliteSpace::open(&path, "").unwrap();
-    let stones = space.loose_stones(None, 1_000).unwrap_err();
+    let stones = space.unreferenced_stones(None, 1_000).unwrap_err();
     assert!(matches!(stones, SpaceError::Damaged { .. }), "{stones}");
     let timelines = space.timelines(TimelineKind::Data, None, 1_000).unwrap_err();
     assert!(matches!(timelines, SpaceError::Damaged { .. }), "{timelines}");

@@ -72,7 +72,7 @@ fn picture(space: &dyn Space, world: &World) -> Vec<String> {
         let id = space.find(&addr(ibgib)).unwrap().unwrap();
         let row = space.row(id).unwrap();
         let ids = [row.timeline, row.prev, row.orphan].map(|id| id.map(name));
-        lines.push(format!("{} {ids:?} {} {}", name(id), row.n, row.is_aside));
+        lines.push(format!("{} {ids:?} {} {}", name(id), row.n, row.is_off_mainline));
         let mut live: Vec<_> = space.live_timelines(&[id]).unwrap().into_iter().map(name).collect();
         live.sort();
         lines.push(format!("live {live:?}"));
@@ -86,7 +86,7 @@ fn picture(space: &dyn Space, world: &World) -> Vec<String> {
             ));
         }
     }
-    for (_, stone) in space.loose_stones(None, 1_000).unwrap() {
+    for (_, stone) in space.unreferenced_stones(None, 1_000).unwrap() {
         lines.push(format!("loose {stone}"));
     }
     lines.push(format!("{:?}", space.count().unwrap()));

@@ -26,10 +26,10 @@ for_every_space!(
 /// Puts what must be refused, and checks that it left nothing.
 fn refused(space: &dyn Space, ibgibs: &[IbGib]) -> SpaceError {
     let before = space.count().unwrap();
-    let loose = space.loose_stones(None, 1_000).unwrap();
+    let unreferenced = space.unreferenced_stones(None, 1_000).unwrap();
     let error = space.put_all(ibgibs).unwrap_err();
     assert_eq!(space.count().unwrap(), before);
-    assert_eq!(space.loose_stones(None, 1_000).unwrap(), loose);
+    assert_eq!(space.unreferenced_stones(None, 1_000).unwrap(), unreferenced);
     let known = ibgibs.iter().filter_map(|ibgib| ibgib.addr().ok());
     for addr in known {
         if let Some(id) = space.find(&addr).unwrap() {

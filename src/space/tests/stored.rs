@@ -149,7 +149,7 @@ fn a_merge_takes_over_the_line(space: &dyn Space) {
     assert_eq!(frame_at(2), Some(addr(&left[0])), "the orphan with the same n is beside the line");
     assert_eq!(frame_at(3), Some(addr(&left[1])));
     assert_eq!(frame_at(9), Some(addr(&merge)));
-    assert!(space.row(id_of(space, &right)).unwrap().is_aside);
+    assert!(space.row(id_of(space, &right)).unwrap().is_off_mainline);
 }
 
 fn an_orphan_may_join_a_standing_line(space: &dyn Space) {
@@ -160,8 +160,8 @@ fn an_orphan_may_join_a_standing_line(space: &dyn Space) {
     space.put_all(&rest).unwrap();
     let tjp_id = id_of(space, &tjp);
     assert_eq!(space.frame_at(tjp_id, 2).unwrap(), Some(id_of(space, &left[0])));
-    assert!(space.row(id_of(space, &right)).unwrap().is_aside);
-    assert!(!space.row(id_of(space, &merge)).unwrap().is_aside);
+    assert!(space.row(id_of(space, &right)).unwrap().is_off_mainline);
+    assert!(!space.row(id_of(space, &merge)).unwrap().is_off_mainline);
 }
 
 fn extends_goes_through_past_and_orphans(space: &dyn Space) {
@@ -225,17 +225,17 @@ fn loose_stones_are_those_that_nothing_relates_to(space: &dyn Space) {
     let a = world.stone("a");
     let b = world.stone("b");
     let holder = world.stone_on("holder", &[&a]);
-    let loose = |space: &dyn Space| -> Vec<_> {
-        space.loose_stones(None, 10).unwrap().into_iter().map(|(_, addr)| addr).collect()
+    let unreferenced = |space: &dyn Space| -> Vec<_> {
+        space.unreferenced_stones(None, 10).unwrap().into_iter().map(|(_, addr)| addr).collect()
     };
     space.put_all(world.all()).unwrap();
-    assert_eq!(loose(space), [addr(&b), addr(&holder)]);
-    let after = space.loose_stones(None, 1).unwrap();
-    assert_eq!(space.loose_stones(Some(after[0].0), 10).unwrap()[0].1, addr(&holder));
+    assert_eq!(unreferenced(space), [addr(&b), addr(&holder)]);
+    let after = space.unreferenced_stones(None, 1).unwrap();
+    assert_eq!(space.unreferenced_stones(Some(after[0].0), 10).unwrap()[0].1, addr(&holder));
     let x = world.timeline("x");
     world.relate(x, "has", &[&b]);
     space.put_all(world.all()).unwrap();
-    assert_eq!(loose(space), [addr(&holder)], "dna is not among them");
+    assert_eq!(unreferenced(space), [addr(&holder)], "dna is not among them");
 }
 
 fn live_timelines_are_told_from_the_index(space: &dyn Space) {

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::branch::Branches;
 use super::decide::{Tips, decide};
 use super::derive::{self, Edit, data_of, is_graft, own_dna};
-use super::fit::fit;
 use super::line::{End, Line, Made};
+use super::rebase::rebase;
 use super::relation::Links;
 use super::target::{Part, Target, Targets};
 use super::{Frames, MergeError, Overwritten, Replayed, Unreplayed, need};
@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
             let ours = self.line(tips.common, tips.kept, End::Shared);
             let theirs = self.line(tips.common, tips.last, end);
             let mut decided = decide(tips, &ours, &theirs)?;
-            let reasons = fit(&mut decided, tips, &ours, &theirs)?;
+            let reasons = rebase(&mut decided, tips, &ours, &theirs)?;
             (decided, reasons)
         };
         let mut targets = Targets::new(tips, decided);

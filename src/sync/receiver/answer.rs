@@ -10,22 +10,22 @@ use crate::sync::negotiate;
 impl Receiver<'_> {
     pub(super) fn init(&mut self, init: Init) -> Result<(), SyncError> {
         let space = self.space;
-        let open = self.open()?;
-        open.inflow.expect_sealed()?;
+        let open = self.connected()?;
+        open.incoming.expect_turn_closed()?;
         if open.stage > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
-            if self.open()?.named.contains(&stated.tjp.key()) {
+            if self.connected()?.named.contains(&stated.tjp.key()) {
                 return Err(SyncError::protocol(format!("{} was stated before", stated.tjp)));
             }
             let answer = negotiate::answer(space, stated)?;
             if answer.relation != Relation::Unknown {
-                self.open()?.named.insert(stated.tjp.key());
+                self.connected()?.named.insert(stated.tjp.key());
             }
             if matches!(answer.relation, Relation::Unknown | Relation::Open) {
-                self.open()?.inflow.expect(&stated.tip)?;
+                self.connected()?.incoming.expect(&stated.tip)?;
             }
             timelines.push(answer);
         }
@@ -36,9 +36,9 @@ impl Receiver<'_> {
         let mut lacks = Vec::new();
         for (addr, had) in init.stones.iter().zip(had) {
             if had {
-                self.open()?.named.insert(addr.key());
+                self.connected()?.named.insert(addr.key());
             } else {
-                self.open()?.inflow.expect(addr)?;
+                self.connected()?.incoming.expect(addr)?;
                 lacks.push(addr.clone());
             }
         }
@@ -47,7 +47,7 @@ impl Receiver<'_> {
         if !init.more && init.probes.is_empty() {
             self.offer(init.scope, &mut ack)?;
             if !ack.more {
-                self.open()?.stage = Progress::Stated;
+                self.connected()?.stage = Progress::Stated;
             }
         }
         self.respond(&Body::Ack(ack))
@@ -55,7 +55,7 @@ impl Receiver<'_> {
 
     /// Adds the next page of what is in scope here and was not named.
     fn offer(&mut self, scope: Scope, ack: &mut Ack) -> Result<(), SyncError> {
-        let mut offering = match self.open()?.offering.take() {
+        let mut offering = match self.connected()?.offering.take() {
             Some(offering) if offering.scope == scope => offering,
             Some(_) => return Err(SyncError::protocol("the scope of a saga does not change")),
             None => self.begin_offering(scope)?,
@@ -64,7 +64,7 @@ impl Receiver<'_> {
             Scope::All => self.offer_all(&mut offering, ack)?,
             Scope::Roots(_) => self.offer_roots(&mut offering, ack)?,
         }
-        self.open()?.offering = Some(offering);
+        self.connected()?.offering = Some(offering);
         Ok(())
     }
 
@@ -98,14 +98,14 @@ impl Receiver<'_> {
                     return Ok(());
                 }
                 offering.after_timeline = Some(timeline.tjp_id);
-                if !self.open()?.named.contains(&timeline.tjp.key()) {
+                if !self.connected()?.named.contains(&timeline.tjp.key()) {
                     let (tip, n) = (timeline.tip.addr, timeline.tip.n);
                     ack.offers.push(Stated { tjp: timeline.tjp, tip, n });
                 }
             }
         }
         loop {
-            let page = space.loose_stones(offering.after_stone, PAGE)?;
+            let page = space.unreferenced_stones(offering.after_stone, PAGE)?;
             let is_last = page.len() < PAGE;
             for (id, addr) in page {
                 if ack.offered_stones.len() >= PAGE {
@@ -113,7 +113,7 @@ impl Receiver<'_> {
                     return Ok(());
                 }
                 offering.after_stone = Some(id);
-                if !self.open()?.named.contains(&addr.key()) {
+                if !self.connected()?.named.contains(&addr.key()) {
                     ack.offered_stones.push(addr);
                 }
             }
@@ -129,7 +129,7 @@ impl Receiver<'_> {
             offering.timelines_done = true;
             if let Scope::Roots(roots) = &offering.scope {
                 for root in roots {
-                    let named = self.open()?.named.contains(&root.key());
+                    let named = self.connected()?.named.contains(&root.key());
                     if !named && is_stone(space, root)? {
                         ack.offered_stones.push(root.clone());
                     }
@@ -144,7 +144,7 @@ impl Receiver<'_> {
             }
             if let Some(timeline) = space.timeline_of(id)?
                 && timeline.kind == TimelineKind::Data
-                && !self.open()?.named.contains(&timeline.tjp.key())
+                && !self.connected()?.named.contains(&timeline.tjp.key())
             {
                 let (tip, n) = (timeline.tip.addr, timeline.tip.n);
                 ack.offers.push(Stated { tjp: timeline.tjp, tip, n });

@@ -5,26 +5,26 @@ use std::collections::HashSet;
 use super::{Progress, Receiver, State};
 use crate::ibgib::Moment;
 use crate::space::{Id, PutOpts, TipMove, chain};
-use crate::sync::body::{Body, Commit, Delta, Move, Seal};
+use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
-use crate::sync::flow::{Chain, Outflow};
 use crate::sync::frame::Role;
 use crate::sync::msg::Msg;
 use crate::sync::negotiate;
+use crate::sync::payload::{Chain, OutgoingPayload};
 
 impl Receiver<'_> {
     pub(super) fn delta(&mut self, delta: &Delta) -> Result<(), SyncError> {
         let space = self.space;
-        let open = self.open()?;
+        let open = self.connected()?;
         let wants = !delta.wants.is_empty() || !delta.want_stones.is_empty();
         open.stage = match open.stage {
             Progress::Stating => return Err(SyncError::protocol("a delta before all was stated")),
-            Progress::Sealed => return Err(SyncError::protocol("a delta after the payload's")),
-            _ if !wants => Progress::Sealed,
-            _ if delta.payload == Seal::default() => Progress::Delivering,
+            Progress::Received => return Err(SyncError::protocol("a delta after the payload's")),
+            _ if !wants => Progress::Received,
+            _ if delta.payload == PayloadDigest::default() => Progress::Delivering,
             _ => return Err(SyncError::protocol("a delta that wants and brings")),
         };
-        open.inflow.close_turn(&delta.payload)?;
+        open.incoming.close_turn(&delta.payload)?;
         let mut chains = Vec::new();
         let mut wanted = HashSet::new();
         for want in &delta.wants {
@@ -51,22 +51,22 @@ impl Receiver<'_> {
             let unknown = || SyncError::protocol(format!("{addr} is not here"));
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }
-        self.open()?.outflow = Some(Outflow::new(chains, stones, Vec::new()));
+        self.connected()?.outgoing = Some(OutgoingPayload::new(chains, stones, Vec::new()));
         Ok(())
     }
 
     /// The next batch of what is being delivered; when all is out, the response that seals it.
     pub(super) fn deliver(&mut self) -> Result<Option<Msg>, SyncError> {
-        let State::Open(open) = &mut self.at.state else { return Ok(None) };
-        let Some(outflow) = &mut open.outflow else { return Ok(None) };
-        if let Some(msg) = outflow.next_msg(self.space)? {
+        let State::Connected(open) = &mut self.at.state else { return Ok(None) };
+        let Some(outgoing) = &mut open.outgoing else { return Ok(None) };
+        if let Some(msg) = outgoing.next_msg(self.space)? {
             return Ok(Some(msg));
         }
-        if !outflow.is_done() {
+        if !outgoing.is_done() {
             return Ok(None);
         }
-        let payload = outflow.seal();
-        open.outflow = None;
+        let payload = outgoing.digest();
+        open.outgoing = None;
         self.respond(&Body::Delta(Delta { payload, ..Delta::default() }))?;
         Ok(self.at.out.pop_front())
     }
@@ -75,24 +75,24 @@ impl Receiver<'_> {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), SyncError> {
         let (space, bound) = (self.space, self.bound()?);
         let domain = self.at.domain.clone();
-        let open = self.open()?;
-        open.inflow.expect_sealed()?;
+        let open = self.connected()?;
+        open.incoming.expect_turn_closed()?;
         if open.stage == Progress::Stating {
             return Err(SyncError::protocol("a commit before all was stated"));
         }
-        if open.inflow.total() != commit.payload {
+        if open.incoming.total() != commit.payload {
             return Err(SyncError::Content("the commit seals another payload".into()));
         }
-        let payload = Seal { digest: String::new(), ..commit.payload.clone() };
+        let payload = PayloadDigest { digest: String::new(), ..commit.payload.clone() };
         let body = Body::Commit(Commit { payload, moves: commit.moves.clone() });
         let turn = open.saga.make(Role::Receiver, &body, Moment::now())?;
         open.saga.append(&turn)?;
-        open.inflow.keep(&turn)?;
+        open.incoming.keep(&turn)?;
         let moves = commit.moves.iter().map(tip_move).collect();
-        let reach = Some(open.inflow.reach_of(&commit.moves));
+        let reach = Some(open.incoming.reach_of(&commit.moves));
         let signed_by = Some(domain);
         let opts = PutOpts { moves, reach, signed_by, bound, ..PutOpts::default() };
-        let mut batch = open.inflow.stage().iter();
+        let mut batch = open.incoming.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);
         self.at.committed = true;

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::body::{Body, Scope};
-use super::domain::{self, LiveWatch};
+use super::domain::{self, RevocationCheck};
 use super::error::SyncError;
 use super::establish::random_id;
-use super::flow::{Inflow, Limits, Outflow, Staging};
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::payload::{IncomingPayload, Limits, OutgoingPayload, Staging};
 use super::quota::Quota;
-use super::session::Follower;
+use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, Moment};
 use crate::keystone;
 use crate::space::{Bound, Id, Prepared, PutOpts, Space};
@@ -56,18 +56,18 @@ impl ReceiverOpts {
 }
 
 /// What the receiver asks its owner: whether a session may connect, and for a token.
-pub trait Gate {
+pub trait SessionAuthority {
     /// Lets a session connect, once; an error refuses it.
     fn admit(&self, session: &Addr) -> Result<(), SyncError>;
     /// A token for reading the domain's data, where there is something to read it by.
     fn token(&self) -> Result<Option<Token>, SyncError>;
 }
 
-/// A gate for peers in one process: every session may connect, and nobody needs a token.
+/// An authority for peers in one process: every session may connect, and nobody needs a token.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct OpenGate;
+pub struct AdmitAll;
 
-impl Gate for OpenGate {
+impl SessionAuthority for AdmitAll {
     fn admit(&self, _session: &Addr) -> Result<(), SyncError> {
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Gate for OpenGate {
 /// The receiver of one session, in one domain's space.
 pub struct Receiver<'a> {
     space: &'a dyn Space,
-    gate: &'a dyn Gate,
+    authority: &'a dyn SessionAuthority,
     at: Paused,
 }
 
@@ -92,14 +92,14 @@ pub struct Paused {
     out: VecDeque<Msg>,
     turns: u64,
     committed: bool,
-    live: LiveWatch,
+    live: RevocationCheck,
 }
 
 impl Paused {
     /// A receiver for the domain `domain` that has not begun.
     pub fn new(domain: Addr, opts: ReceiverOpts) -> Paused {
         let (state, out) = (State::Silent, VecDeque::new());
-        let live = LiveWatch::default();
+        let live = RevocationCheck::default();
         Paused { domain, opts, state, out, turns: 0, committed: false, live }
     }
 
@@ -110,7 +110,7 @@ impl Paused {
 
     /// Whether the sender proved itself.
     pub fn is_authenticated(&self) -> bool {
-        matches!(self.state, State::Open(_) | State::Done)
+        matches!(self.state, State::Connected(_) | State::Done)
     }
 
     /// How many turns the sender took.
@@ -118,9 +118,13 @@ impl Paused {
         self.turns
     }
 
-    /// Goes on, with the domain's space and a gate.
-    pub fn resume<'a>(self, space: &'a dyn Space, gate: &'a dyn Gate) -> Receiver<'a> {
-        Receiver { space, gate, at: self }
+    /// Goes on, with the domain's space and an authority.
+    pub fn resume<'a>(
+        self,
+        space: &'a dyn Space,
+        authority: &'a dyn SessionAuthority,
+    ) -> Receiver<'a> {
+        Receiver { space, authority, at: self }
     }
 }
 
@@ -130,14 +134,14 @@ enum State {
     /// A challenge is out.
     Challenged(Box<Challenged>),
     /// Turns are taken.
-    Open(Box<Open>),
+    Connected(Box<Connected>),
     /// The saga was committed.
     Done,
 }
 
 /// What a challenge that is out holds.
 struct Challenged {
-    follower: Follower,
+    verifier: SessionVerifier,
     session: Addr,
     uuid: String,
     ids: Vec<String>,
@@ -145,11 +149,11 @@ struct Challenged {
 }
 
 /// What an open session holds.
-struct Open {
-    follower: Follower,
+struct Connected {
+    verifier: SessionVerifier,
     saga: Saga,
-    inflow: Inflow,
-    outflow: Option<Outflow>,
+    incoming: IncomingPayload,
+    outgoing: Option<OutgoingPayload>,
     stage: Progress,
     /// What is here and was named by the sender.
     named: HashSet<AddrKey>,
@@ -166,7 +170,7 @@ enum Progress {
     /// What the sender wants is delivered.
     Delivering,
     /// What it sent is sealed: the commit is to come.
-    Sealed,
+    Received,
 }
 
 /// Where the offers of what the sender did not name stand.
@@ -180,8 +184,13 @@ struct Offering {
 
 impl<'a> Receiver<'a> {
     /// A receiver for the domain `domain`, whose space is `space`.
-    pub fn new(space: &'a dyn Space, domain: Addr, gate: &'a dyn Gate, opts: ReceiverOpts) -> Self {
-        Paused::new(domain, opts).resume(space, gate)
+    pub fn new(
+        space: &'a dyn Space,
+        domain: Addr,
+        authority: &'a dyn SessionAuthority,
+        opts: ReceiverOpts,
+    ) -> Self {
+        Paused::new(domain, opts).resume(space, authority)
     }
 
     /// Lets go of the space until the next message.
@@ -191,7 +200,7 @@ impl<'a> Receiver<'a> {
 
     /// Whether the sender proved itself.
     pub fn is_authenticated(&self) -> bool {
-        matches!(self.at.state, State::Open(_) | State::Done)
+        matches!(self.at.state, State::Connected(_) | State::Done)
     }
 
     /// Whether the saga was committed.
@@ -219,8 +228,8 @@ impl<'a> Receiver<'a> {
             challenge_uuid: uuid.clone(),
             demanded_ids: ids.clone(),
         });
-        let (follower, session) = (Follower::new(genesis), session.clone());
-        let challenged = Challenged { follower, session, uuid, ids, at: Instant::now() };
+        let (verifier, session) = (SessionVerifier::new(genesis), session.clone());
+        let challenged = Challenged { verifier, session, uuid, ids, at: Instant::now() };
         self.at.state = State::Challenged(Box::new(challenged));
         Ok(())
     }
@@ -233,29 +242,29 @@ impl<'a> Receiver<'a> {
                 return Err(SyncError::protocol("a proof without a challenge"));
             }
         };
-        let Challenged { mut follower, session, uuid, ids, at } = *challenged;
+        let Challenged { mut verifier, session, uuid, ids, at } = *challenged;
         if at.elapsed() > self.at.opts.challenge_time {
             return Err(SyncError::Auth("the challenge is too old".into()));
         }
-        let saga_id = domain::saga_of_session(follower.tip())
+        let saga_id = domain::saga_of_session(verifier.tip())
             .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
         self.at.live.check(self.space, &self.at.domain)?;
-        follower.connect(frame, &uuid, &ids)?;
-        self.gate.admit(&session)?;
+        verifier.connect(frame, &uuid, &ids)?;
+        self.authority.admit(&session)?;
         let signed_by = Some(self.at.domain.clone());
         let frame = Prepared::new(frame)?.with_valid_step();
         let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
-        self.at.out.push_back(Msg::AuthOk { token: self.gate.token()? });
+        self.at.out.push_back(Msg::AuthOk { token: self.authority.token()? });
         let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
         let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
-        let inflow = Inflow::new(domain, dir, self.at.opts.limits)?.sharing(share);
-        self.at.state = State::Open(Box::new(Open {
-            follower,
+        let incoming = IncomingPayload::new(domain, dir, self.at.opts.limits)?.sharing(share);
+        self.at.state = State::Connected(Box::new(Connected {
+            verifier,
             saga: Saga::new(saga_id, session),
-            inflow,
-            outflow: None,
+            incoming,
+            outgoing: None,
             stage: Progress::Stating,
             named: HashSet::new(),
             offering: None,
@@ -272,14 +281,14 @@ impl<'a> Receiver<'a> {
             )));
         }
         self.at.live.check(self.space, &self.at.domain)?;
-        let open = self.open()?;
-        if open.outflow.is_some() {
+        let open = self.connected()?;
+        if open.outgoing.is_some() {
             return Err(SyncError::protocol("a turn before the last one was answered"));
         }
         let body = open.saga.check(Role::Sender, turn)?;
-        open.follower.follow(turn)?;
+        open.verifier.verify_turn(turn)?;
         open.saga.append(turn)?;
-        open.inflow.keep(turn)?;
+        open.incoming.keep(turn)?;
         let bound = self.bound()?;
         self.expect_room(bound, 0)?;
         match body {
@@ -291,10 +300,10 @@ impl<'a> Receiver<'a> {
     }
 
     /// The open session, where the sender may send a payload now.
-    fn receiving(&mut self) -> Result<&mut Open, SyncError> {
-        let open = self.open()?;
+    fn receiving(&mut self) -> Result<&mut Connected, SyncError> {
+        let open = self.connected()?;
         let is_time = matches!(open.stage, Progress::Stated | Progress::Delivering);
-        if !is_time || open.outflow.is_some() {
+        if !is_time || open.outgoing.is_some() {
             return Err(SyncError::protocol("a payload out of turn"));
         }
         Ok(open)
@@ -303,7 +312,7 @@ impl<'a> Receiver<'a> {
     /// How much there may be once this saga is committed.
     fn bound(&mut self) -> Result<Bound, SyncError> {
         let quota = self.at.opts.quota;
-        Ok(match self.open()?.inflow.has_payload() {
+        Ok(match self.connected()?.incoming.has_payload() {
             true => quota.for_data(),
             false => quota.for_signing(),
         })
@@ -311,23 +320,23 @@ impl<'a> Receiver<'a> {
 
     /// Errors where what is staged, and `more` bytes of JSON, would be refused at the commit.
     fn expect_room(&mut self, bound: Bound, more: u64) -> Result<(), SyncError> {
-        let staged = self.open()?.inflow.stage().bytes();
+        let staged = self.connected()?.incoming.stage().bytes();
         Ok(self.space.check_bound(&bound, staged.saturating_add(more))?)
     }
 
-    fn open(&mut self) -> Result<&mut Open, SyncError> {
+    fn connected(&mut self) -> Result<&mut Connected, SyncError> {
         match &mut self.at.state {
-            State::Open(open) => Ok(open),
+            State::Connected(open) => Ok(open),
             _ => Err(SyncError::Auth("the session is not connected".into())),
         }
     }
 
     /// Makes the receiver's next turn and sends it.
     fn respond(&mut self, body: &Body) -> Result<(), SyncError> {
-        let open = self.open()?;
+        let open = self.connected()?;
         let turn = open.saga.make(Role::Receiver, body, Moment::now())?;
         open.saga.append(&turn)?;
-        open.inflow.keep(&turn)?;
+        open.incoming.keep(&turn)?;
         self.at.out.push_back(Msg::Response(Box::new(turn)));
         Ok(())
     }
@@ -345,7 +354,7 @@ impl Machine for Receiver<'_> {
                 self.receiving()?;
                 self.expect_room(self.at.opts.quota.for_data(), 0)?;
                 let space = self.space;
-                let lacks = self.receiving()?.inflow.lacks(space, &addrs)?;
+                let lacks = self.receiving()?.incoming.lacks(space, &addrs)?;
                 self.at.out.push_back(Msg::Need { seq, lacks });
                 Ok(())
             }
@@ -354,12 +363,12 @@ impl Machine for Receiver<'_> {
                 let bytes = ibgibs.iter().map(|text| text.len() as u64).sum();
                 self.expect_room(self.at.opts.quota.for_data(), bytes)?;
                 let space = self.space;
-                self.receiving()?.inflow.take(space, &ibgibs)
+                self.receiving()?.incoming.take(space, &ibgibs)
             }
             Msg::Need { seq, lacks } => {
                 let space = self.space;
-                match &mut self.open()?.outflow {
-                    Some(outflow) => outflow.answered(space, seq, &lacks),
+                match &mut self.connected()?.outgoing {
+                    Some(outgoing) => outgoing.answered(space, seq, &lacks),
                     None => Err(SyncError::protocol("an answer to no offer")),
                 }
             }

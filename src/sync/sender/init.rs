@@ -8,7 +8,7 @@ use crate::ibgib::{Addr, AddrKey};
 use crate::space::{Id, TimelineKind, Tip};
 use crate::sync::body::{Ack, Answer, Body, Init, PAGE, Probe, Scope, Stated};
 use crate::sync::error::SyncError;
-use crate::sync::negotiate::{self, Decision, Open};
+use crate::sync::negotiate::{self, Decision, SplitSearch};
 
 /// How many probes one timeline takes at most: each leaves a seventeenth of the gap.
 const MAX_PROBES: u32 = 24;
@@ -39,7 +39,7 @@ struct Searched {
     tjp_id: Id,
     tjp: Addr,
     mine: Tip,
-    open: Open,
+    open: SplitSearch,
     probes: u32,
 }
 
@@ -103,7 +103,7 @@ impl Sender<'_> {
         };
         if !states && stating.offers_done {
             if stating.open.is_empty() {
-                return self.settled();
+                return self.begin_transfer();
             }
             let rest = stating.open.split_off(stating.open.len().min(PAGE));
             stating.probed = std::mem::replace(&mut stating.open, rest);
@@ -145,7 +145,7 @@ impl Sender<'_> {
         if !listed.is_empty() || stating.stones_done {
             return Ok(listed);
         }
-        let found = self.space.loose_stones(stating.after_stone, PAGE)?;
+        let found = self.space.unreferenced_stones(stating.after_stone, PAGE)?;
         stating.stones_done = found.len() < PAGE;
         stating.after_stone = found.last().map(|(id, _)| *id).or(stating.after_stone);
         Ok(found)
@@ -161,7 +161,7 @@ impl Sender<'_> {
         for ((tjp_id, stated), answer) in stated.into_iter().zip(answers.by_ref()) {
             check_answer(&stated.tjp, answer)?;
             let mine = self.tip_here(&stated.tjp)?;
-            let decision = negotiate::settle(self.space, tjp_id, &mine, answer)?;
+            let decision = negotiate::decide(self.space, tjp_id, &mine, answer)?;
             self.decide(&mut stating, tjp_id, stated.tjp, mine, decision, 0)?;
         }
         for (searched, answer) in probed.into_iter().zip(answers) {
@@ -170,11 +170,11 @@ impl Sender<'_> {
             if probes >= MAX_PROBES {
                 return Err(SyncError::protocol(format!("the split of {tjp} is not to be found")));
             }
-            let decision = negotiate::settle_probe(self.space, tjp_id, &mine, open, answer)?;
+            let decision = negotiate::decide_after_probe(self.space, tjp_id, &mine, open, answer)?;
             self.decide(&mut stating, tjp_id, tjp, mine, decision, probes + 1)?;
         }
-        self.settle_stones(&mut stating, &ack)?;
-        self.settle_offers(&mut stating, ack)?;
+        self.plan_stones(&mut stating, &ack)?;
+        self.plan_offers(&mut stating, ack)?;
         self.state_page(stating)
     }
 
@@ -215,7 +215,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn settle_stones(&mut self, stating: &mut Stating, ack: &Ack) -> Result<(), SyncError> {
+    fn plan_stones(&mut self, stating: &mut Stating, ack: &Ack) -> Result<(), SyncError> {
         let mut stated: HashMap<Addr, Id> =
             std::mem::take(&mut stating.stones).into_iter().map(|(id, addr)| (addr, id)).collect();
         self.plan.equal += (stated.len() as u64).saturating_sub(ack.lacks.len() as u64);
@@ -230,7 +230,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn settle_offers(&mut self, stating: &mut Stating, ack: Ack) -> Result<(), SyncError> {
+    fn plan_offers(&mut self, stating: &mut Stating, ack: Ack) -> Result<(), SyncError> {
         if ack.offers.len() > PAGE || ack.offered_stones.len() > PAGE {
             return Err(SyncError::protocol("too many offers in one answer"));
         }

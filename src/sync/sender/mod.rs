@@ -14,10 +14,10 @@ use std::time::Duration;
 use super::body::{Body, Commit, Delta, Want};
 use super::domain;
 use super::error::SyncError;
-use super::flow::{Inflow, Limits, Outflow, Totalling};
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Prepared, Space};
@@ -89,11 +89,11 @@ pub struct Sender<'a> {
     state: State,
     out: VecDeque<Msg>,
     plan: Plan,
-    inflow: Inflow,
+    incoming: IncomingPayload,
     merged: Vec<Prepared>,
     wants: Vec<Want>,
     want_stones: Vec<Addr>,
-    sealed: Totalling,
+    pushed: SagaHasher,
     summary: Summary,
     token: Option<Token>,
 }
@@ -104,7 +104,7 @@ enum State {
     Proof,
     Init(Box<Stating>),
     Pull,
-    Push(Box<Outflow>),
+    Push(Box<OutgoingPayload>),
     Pushed,
     Commit(Box<Commit>),
     Done,
@@ -120,7 +120,7 @@ impl<'a> Sender<'a> {
         opts: SenderOpts,
     ) -> Result<Self, SyncError> {
         let saga = Saga::new(saga_id, signer.tjp().clone());
-        let inflow = Inflow::new(domain.clone(), &opts.stage_dir, opts.limits)?;
+        let incoming = IncomingPayload::new(domain.clone(), &opts.stage_dir, opts.limits)?;
         Ok(Sender {
             space,
             domain,
@@ -130,11 +130,11 @@ impl<'a> Sender<'a> {
             state: State::Start,
             out: VecDeque::new(),
             plan: Plan::default(),
-            inflow,
+            incoming,
             merged: Vec::new(),
             wants: Vec::new(),
             want_stones: Vec::new(),
-            sealed: Totalling::default(),
+            pushed: SagaHasher::default(),
             summary: Summary::default(),
             token: None,
         })
@@ -175,7 +175,7 @@ impl<'a> Sender<'a> {
         let mut turn = self.saga.make(Role::Sender, body, now)?;
         self.signer.sign_turn(&mut turn, now)?;
         self.saga.append(&turn)?;
-        self.inflow.keep(&turn)?;
+        self.incoming.keep(&turn)?;
         self.summary.turns += 1;
         self.out.push_back(Msg::Request(Box::new(turn)));
         Ok(())
@@ -187,11 +187,11 @@ impl<'a> Sender<'a> {
         }
         let body = self.saga.check(Role::Receiver, turn)?;
         self.saga.append(turn)?;
-        self.inflow.keep(turn)?;
+        self.incoming.keep(turn)?;
         match (std::mem::replace(&mut self.state, State::Done), body) {
             (State::Init(stating), Body::Ack(ack)) => self.acked(*stating, ack),
             (State::Pull, Body::Delta(delta)) => {
-                self.inflow.close_turn(&delta.payload)?;
+                self.incoming.close_turn(&delta.payload)?;
                 self.pull()
             }
             (State::Pushed, Body::Delta(delta)) if delta == Delta::default() => self.commit(),
@@ -222,12 +222,12 @@ impl Machine for Sender<'_> {
                     return Ok(());
                 }
                 // It goes into the space with the rest of the session, in one transaction.
-                self.inflow.keep_one(self.signer.tip())?;
+                self.incoming.keep_one(self.signer.tip())?;
                 self.begin_init()
             }
             (Msg::Response(turn), _) => self.response(&turn),
             (Msg::Offer { seq, addrs }, State::Pull) => {
-                let lacks = self.inflow.lacks(self.space, &addrs)?;
+                let lacks = self.incoming.lacks(self.space, &addrs)?;
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
                 self.out.push_back(Msg::Need { seq, lacks });
                 Ok(())
@@ -235,11 +235,11 @@ impl Machine for Sender<'_> {
             (Msg::Payload { ibgibs }, State::Pull) => {
                 self.summary.received += ibgibs.len() as u64;
                 self.summary.bytes_received += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();
-                self.inflow.take(self.space, &ibgibs)
+                self.incoming.take(self.space, &ibgibs)
             }
-            (Msg::Need { seq, lacks }, State::Push(outflow)) => {
+            (Msg::Need { seq, lacks }, State::Push(outgoing)) => {
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
-                outflow.answered(self.space, seq, &lacks)
+                outgoing.answered(self.space, seq, &lacks)
             }
             (Msg::AuthFail(refusal) | Msg::SyncError(refusal), _) => {
                 Err(SyncError::Refused(refusal))

@@ -4,11 +4,11 @@ use super::plan::{How, Pull, TipChange};
 use super::{Direction, Sender, State};
 use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Overlay, Prepared, PutOpts, TipMove, chain};
-use crate::sync::body::{Body, Commit, Delta, Move, PAGE, Seal, Want};
+use crate::sync::body::{Body, Commit, Delta, Move, PAGE, PayloadDigest, Want};
 use crate::sync::error::SyncError;
-use crate::sync::flow::{Chain, Outflow};
 use crate::sync::merge;
 use crate::sync::msg::Msg;
+use crate::sync::payload::{Chain, OutgoingPayload};
 
 /// The name under which a space keeps the last session that synced.
 pub const NAME_SESSION: &str = "S";
@@ -17,7 +17,7 @@ pub const NAME_SAGA: &str = "SAGA";
 
 impl Sender<'_> {
     /// The plan is known: begins to move things, or stops there.
-    pub(super) fn settled(&mut self) -> Result<(), SyncError> {
+    pub(super) fn begin_transfer(&mut self) -> Result<(), SyncError> {
         self.summary.equal = self.plan.equal;
         if self.opts.dry_run {
             self.state = State::Done;
@@ -27,7 +27,7 @@ impl Sender<'_> {
         self.want_stones.clone_from(&self.plan.pull_stones);
         let tips = self.plan.pulls.iter().map(|pull| &pull.theirs.addr);
         for addr in tips.chain(&self.plan.pull_stones) {
-            self.inflow.expect(addr)?;
+            self.incoming.expect(addr)?;
         }
         self.pull()
     }
@@ -43,7 +43,7 @@ impl Sender<'_> {
         let rest = self.want_stones.split_off(self.want_stones.len().min(PAGE));
         let want_stones = std::mem::replace(&mut self.want_stones, rest);
         self.state = State::Pull;
-        self.request(&Body::Delta(Delta { payload: Seal::default(), wants, want_stones }))
+        self.request(&Body::Delta(Delta { payload: PayloadDigest::default(), wants, want_stones }))
     }
 
     /// Merges every diverged timeline: the receiver's branch stays, one's own is replayed.
@@ -52,14 +52,14 @@ impl Sender<'_> {
             let (mut how, mut to, mut n) = (How::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
             let mut unreplayed = Vec::new();
             if let (Some(base), Some(mine)) = (&pull.base, &pull.mine) {
-                let frames = Overlay { stage: self.inflow.stage(), space: self.space };
+                let frames = Overlay { stage: self.incoming.stage(), space: self.space };
                 let merged = merge::merge(&frames, base, &pull.theirs.addr, &mine.addr)
                     .map_err(|error| SyncError::Merge(error.to_string()))?;
                 n = merged.new.last().and_then(|frame| frame.n()).unwrap_or(n);
                 for ibgib in &merged.new {
                     self.merged.push(Prepared::new(ibgib)?);
                 }
-                self.inflow.expect(&merged.tip)?;
+                self.incoming.expect(&merged.tip)?;
                 (how, to, unreplayed) = (How::Merged, merged.tip, merged.unreplayed);
             }
             let from = pull.mine.as_ref().map(|tip| tip.addr.clone());
@@ -101,7 +101,7 @@ impl Sender<'_> {
             return self.commit();
         }
         let extra = if pushes { self.merged.clone() } else { Vec::new() };
-        self.state = State::Push(Box::new(Outflow::new(chains, stones, extra)));
+        self.state = State::Push(Box::new(OutgoingPayload::new(chains, stones, extra)));
         Ok(())
     }
 
@@ -119,19 +119,19 @@ impl Sender<'_> {
 
     /// The next batch to send; when all is sent, the turn that seals it.
     pub(super) fn push_next(&mut self) -> Result<Option<Msg>, SyncError> {
-        let State::Push(outflow) = &mut self.state else { return Ok(None) };
-        if let Some(msg) = outflow.next_msg(self.space)? {
+        let State::Push(outgoing) = &mut self.state else { return Ok(None) };
+        if let Some(msg) = outgoing.next_msg(self.space)? {
             if let Msg::Payload { ibgibs } = &msg {
                 self.summary.sent += ibgibs.len() as u64;
                 self.summary.bytes_sent += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();
             }
             return Ok(Some(msg));
         }
-        if !outflow.is_done() {
+        if !outgoing.is_done() {
             return Ok(None);
         }
-        let payload = outflow.seal();
-        self.sealed.add(&payload);
+        let payload = outgoing.digest();
+        self.pushed.add(&payload);
         self.state = State::Pushed;
         self.request(&Body::Delta(Delta { payload, ..Delta::default() }))?;
         Ok(self.out.pop_front())
@@ -155,7 +155,7 @@ impl Sender<'_> {
             to: push.tip.addr.clone(),
         }));
         moves.truncate(PAGE);
-        let payload = self.sealed.seal();
+        let payload = self.pushed.digest();
         let commit = Commit { payload, moves };
         self.state = State::Commit(Box::new(commit.clone()));
         self.request(&Body::Commit(commit))
@@ -171,8 +171,8 @@ impl Sender<'_> {
             to: change.to.clone(),
         });
         let moves = moves.collect();
-        let reach = self.inflow.reach();
-        let mut batch = self.inflow.stage().iter().chain(self.merged.drain(..).map(Ok));
+        let reach = self.incoming.reach();
+        let mut batch = self.incoming.stage().iter().chain(self.merged.drain(..).map(Ok));
         let mut names = vec![(NAME_SESSION.to_owned(), self.signer.tjp().clone())];
         names.extend(self.saga.tjp().map(|tjp| (NAME_SAGA.to_owned(), tjp.clone())));
         let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };

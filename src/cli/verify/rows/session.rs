@@ -9,7 +9,7 @@ use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{
     self, POOL_CONNECT, POOL_SYNC, VERB_CONNECT, VERB_SYNC, frame_details, pool_ids, proof_of,
 };
-use crate::peer::{Link, NoWatch, PeerError, client};
+use crate::peer::{Link, NoObserver, PeerError, client};
 use crate::space::{Space, SpaceExt, TimelineKind};
 use crate::sync::domain::saga_of_session;
 use crate::sync::msg::RefusalCode;
@@ -93,7 +93,7 @@ fn posted_again<L: Link>(world: &mut World<'_, L>, made: &Established) -> Result
 pub fn connect<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let opened =
-        client::connect(&device.space, world.link, &device.identity, &device.dir, &mut NoWatch);
+        client::connect(&device.space, world.link, &device.identity, &device.dir, &mut NoObserver);
     world.checks.holds("connect completes", "without error", opened.as_ref().map(drop));
     let token = opened?;
     let session = last_session(&device, world.place.domain())?;
@@ -110,7 +110,7 @@ pub fn connect<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let opts = SenderOpts { connect_only: true, ..device.opts(&[]) };
     let domain = world.place.domain().clone();
     let mut sender = Sender::new(&device.space, domain, saga_id, signer, opts)?;
-    let second = world.link.converse(&mut sender, &mut NoWatch);
+    let second = world.link.run_session(&mut sender, &mut NoObserver);
     let refused = refusal(second, RefusalCode::Auth);
     world.checks.holds("a second connect of the same session", "refused", refused);
     let after = there.tip(&session)?.map(|tip| tip.addr);

@@ -51,7 +51,7 @@ const PARTS: [(Part, &str); 7] = [
     (Part::Texts, "every ibGib hashes to the address it is stored under"),
     (Part::Rows, "every relation is there, and rows agree with texts"),
     (Part::Timelines, "every timeline's tip and line are where they should be"),
-    (Part::Indices, "links, loose stones and counts agree with the ibGibs"),
+    (Part::Indices, "links, unreferenced stones and counts agree with the ibGibs"),
     (Part::Names, "names and pending steps lead to what is here"),
     (Part::Identities, "every identity and session is valid from its genesis"),
 ];

@@ -58,7 +58,7 @@ impl Auditor<'_> {
                 let grows = |before: &Row| {
                     ![row.prev, row.orphan].contains(&Some(before.id)) || before.n < row.n
                 };
-                Row { is_aside: row.is_aside, ..expected } == *row
+                Row { is_off_mainline: row.is_off_mainline, ..expected } == *row
                     && (row.timeline.is_none() || deps.iter().all(grows))
             });
             if !agrees {
@@ -159,7 +159,7 @@ impl Auditor<'_> {
     ) -> Result<(), SpaceError> {
         if let Some(tjp_id) = row.timeline {
             let kind = kind.filter(|_| tjp_id == row.id).map(kind_code);
-            let on_line = i64::from(!row.is_aside);
+            let on_line = i64::from(!row.is_off_mainline);
             let frame = params![tjp_id, domain, kind, row.id, signed(row.n), on_line];
             self.run(FRAME, frame)?;
         }

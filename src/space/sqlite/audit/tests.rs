@@ -93,7 +93,7 @@ fn whatever_follows_from_the_texts_is_found_and_made_anew() {
         for ibgib in &all {
             assert_eq!(space.get(&addr(ibgib)).unwrap().as_ref(), Some(ibgib), "{change}");
         }
-        assert_eq!(space.loose_stones(None, 9).unwrap().len(), 1, "{change}");
+        assert_eq!(space.unreferenced_stones(None, 9).unwrap().len(), 1, "{change}");
         drop(space);
         SqliteSpace::open(&path, "").unwrap();
     }

@@ -73,7 +73,7 @@ impl Auditor<'_> {
         let mut next = Some(tip_id);
         while let Some(id) = next {
             let Some(row) = rows.row(id)? else { return wrong("its line breaks off") };
-            if row.is_aside || row.timeline != Some(tjp_id) {
+            if row.is_off_mainline || row.timeline != Some(tjp_id) {
                 return wrong("its line leads aside");
             }
             walked += 1;

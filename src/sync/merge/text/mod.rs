@@ -3,8 +3,8 @@
 mod align;
 mod breaks;
 mod pair;
+mod three_way;
 mod unit;
-mod weave;
 mod words;
 
 use align::{Alignment, align};
@@ -73,7 +73,7 @@ impl<'a> TextMerge<'a> {
         let ids = self.ids.known(&replayed);
         let mut allowance = Allowance::default();
         let alignment = align(&self.base, &self.base_ids, &replayed, &ids, &mut allowance);
-        let sides = weave::Sides {
+        let sides = three_way::Sides {
             base: &self.base,
             kept: &self.kept,
             replayed: &replayed,
@@ -81,7 +81,7 @@ impl<'a> TextMerge<'a> {
             replayed_of: &alignment,
         };
         let endings = Endings::of([base, kept, replayed.text]);
-        weave::weave(&sides, endings, &mut |texts| merge_line(texts, &mut allowance))
+        three_way::merge(&sides, endings, &mut |texts| merge_line(texts, &mut allowance))
     }
 }
 
@@ -105,7 +105,7 @@ fn by_sentences(texts: [&str; 3], allowance: &mut Allowance) -> Option<String> {
     let (kept_ids, replayed_ids) = (ids.known(&kept), ids.known(&replayed));
     let kept_of = align(&base, &base_ids, &kept, &kept_ids, allowance);
     let replayed_of = align(&base, &base_ids, &replayed, &replayed_ids, allowance);
-    let sides = weave::Sides {
+    let sides = three_way::Sides {
         base: &base,
         kept: &kept,
         replayed: &replayed,
@@ -115,5 +115,5 @@ fn by_sentences(texts: [&str; 3], allowance: &mut Allowance) -> Option<String> {
     if sides.is_unclear() {
         return None;
     }
-    Some(weave::weave(&sides, Endings::AsWritten, &mut |texts| Some(words::merge(texts))))
+    Some(three_way::merge(&sides, Endings::AsWritten, &mut |texts| Some(words::merge(texts))))
 }

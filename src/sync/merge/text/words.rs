@@ -101,19 +101,20 @@ pub(super) fn merge([base, kept, replayed]: [&str; 3]) -> String {
     let mut ids = Ids::default();
     let base = Line::new(base, &mut ids);
     let (kept, replayed) = (Line::new(kept, &mut ids), Line::new(replayed, &mut ids));
-    let mut weaver = Weaver { base: &base, kept: &kept, replayed: &replayed, pieces: Vec::new() };
-    weaver.run(&hunks(&base, &kept), &hunks(&base, &replayed));
-    weaver.join()
+    let mut merge =
+        TokenMerge { base: &base, kept: &kept, replayed: &replayed, pieces: Vec::new() };
+    merge.run(&hunks(&base, &kept), &hunks(&base, &replayed));
+    merge.join()
 }
 
-struct Weaver<'w, 'a> {
+struct TokenMerge<'w, 'a> {
     base: &'w Line<'a>,
     kept: &'w Line<'a>,
     replayed: &'w Line<'a>,
     pieces: Vec<Piece<'a>>,
 }
 
-impl Weaver<'_, '_> {
+impl TokenMerge<'_, '_> {
     fn run(&mut self, kept: &[Hunk], replayed: &[Hunk]) {
         let (mut k, mut r) = (0, 0);
         // The base's next token, and where the sides have it.

@@ -30,9 +30,9 @@ impl FromStr for TrustedProxy {
 
 /// Whose share of something is used up: an address, or the network that is one subscriber's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Whence(IpAddr);
+pub(super) struct ClientAddr(IpAddr);
 
-impl std::fmt::Display for Whence {
+impl std::fmt::Display for ClientAddr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             IpAddr::V4(v4) => v4.fmt(f),
@@ -41,10 +41,10 @@ impl std::fmt::Display for Whence {
     }
 }
 
-impl Whence {
+impl ClientAddr {
     /// Of an address. Who has an IPv6 address has a network of them (a /64).
-    pub(super) fn of(address: IpAddr) -> Whence {
-        Whence(match address.to_canonical() {
+    pub(super) fn of(address: IpAddr) -> ClientAddr {
+        ClientAddr(match address.to_canonical() {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
             v4 => v4,
         })
@@ -55,7 +55,7 @@ impl Whence {
         peer: IpAddr,
         headers: &HeaderMap,
         trusted: &[TrustedProxy],
-    ) -> Whence {
+    ) -> ClientAddr {
         let is_trusted = |address| trusted.iter().any(|proxy| proxy.is(address));
         let said: Vec<&[u8]> =
             headers.get_all("x-forwarded-for").iter().map(|value| value.as_bytes()).collect();
@@ -69,13 +69,13 @@ impl Whence {
                 _ => break,
             }
         }
-        Whence::of(address)
+        ClientAddr::of(address)
     }
 }
 
-impl Who for Whence {}
+impl Who for ClientAddr {}
 
-impl Who for Option<Whence> {
+impl Who for Option<ClientAddr> {
     fn is_many(&self) -> bool {
         self.is_none()
     }
@@ -96,14 +96,14 @@ fn parse(said: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn whence(peer: &str, forwarded: &[&str], trusted: &[&str]) -> IpAddr {
+    fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> IpAddr {
         let mut headers = HeaderMap::new();
         for value in forwarded {
             let value: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap()).collect();
             headers.append("x-forwarded-for", value.try_into().unwrap());
         }
         let trusted: Vec<_> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        Whence::of_request(peer.parse().unwrap(), &headers, &trusted).0
+        ClientAddr::of_request(peer.parse().unwrap(), &headers, &trusted).0
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             ("::ffff:127.0.0.1", vec!["[2001:db8::1:2:3:4]:80"], &nets, "2001:db8::"),
             ("2001:db8:0:1:2:3:4:5", vec![], &nets, "2001:db8:0:1::"),
         ] {
-            let found = whence(peer, &forwarded, trusted);
+            let found = client(peer, &forwarded, trusted);
             assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded:?}");
         }
     }
@@ -137,7 +137,7 @@ mod tests {
             ("::ffff:192.0.2.7", "192.0.2.7"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ] {
-            assert_eq!(Whence::of(ip.parse().unwrap()).to_string(), named);
+            assert_eq!(ClientAddr::of(ip.parse().unwrap()).to_string(), named);
         }
     }
 

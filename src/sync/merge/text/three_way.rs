@@ -34,7 +34,7 @@ struct Piece<'a> {
 }
 
 /// Merges texts unit by unit.
-pub(super) fn weave<'a>(sides: &Sides<'a>, endings: Endings, merge: &mut Merger<'_>) -> String {
+pub(super) fn merge<'a>(sides: &Sides<'a>, endings: Endings, merge: &mut Merger<'_>) -> String {
     let pieces = sides.pieces(merge);
     let texts = [sides.base, sides.kept, sides.replayed];
     let mut out = String::with_capacity(sides.kept.text.len() + sides.replayed.text.len() / 4);
@@ -91,7 +91,7 @@ impl<'a> Sides<'a> {
             let replayed = replayed_gaps.next_if(|gap| gap.0 == place).map_or(0..0, |gap| gap.1);
             self.insert(place, kept, replayed, &mut pieces);
             if place < self.base.units.len() && !self.goes_along(place, &moves) {
-                self.settle(place, merge, &mut pieces);
+                self.resolve(place, merge, &mut pieces);
             }
         }
         for piece in pieces.iter_mut().filter(|piece| piece.base.is_none()) {
@@ -167,7 +167,7 @@ impl<'a> Sides<'a> {
     }
 
     /// What becomes of a unit of the common text.
-    fn settle(&self, at: usize, merge: &mut Merger<'_>, pieces: &mut Vec<Piece<'a>>) {
+    fn resolve(&self, at: usize, merge: &mut Merger<'_>, pieces: &mut Vec<Piece<'a>>) {
         let base = self.base.units[at].content;
         let (kept, replayed) = (self.kept_of[at], self.replayed_of[at]);
         let ours = kept.map(|kept| self.kept.units[kept].content);

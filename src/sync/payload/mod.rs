@@ -1,29 +1,29 @@
 //! Payloads in motion: what one side provides and the other stages, in bounded batches.
 
 mod chunk;
-mod inn;
-mod out;
+mod incoming;
+mod outgoing;
 mod sessions;
 mod staging;
 
-pub use inn::{Inflow, Limits};
-pub use out::{Chain, Outflow};
+pub use incoming::{IncomingPayload, Limits};
+pub use outgoing::{Chain, OutgoingPayload};
 pub use staging::{Share, Staging};
 
 use sha2::{Digest, Sha256};
 
-use super::body::Seal;
+use super::body::PayloadDigest;
 use crate::ibgib::addr::lower_hex;
 
 /// Counts and hashes a payload as it passes, on either side.
 #[derive(Debug, Clone, Default)]
-pub struct Sealing {
+pub struct PayloadHasher {
     count: u64,
     bytes: u64,
     hasher: Sha256,
 }
 
-impl Sealing {
+impl PayloadHasher {
     /// Counts one ibGib's JSON.
     pub fn add(&mut self, text: &str) {
         self.count += 1;
@@ -38,37 +38,37 @@ impl Sealing {
     }
 
     /// What was counted so far.
-    pub fn seal(&self) -> Seal {
+    pub fn digest(&self) -> PayloadDigest {
         let digest = match self.count {
             0 => String::new(),
             _ => lower_hex(&self.hasher.clone().finalize()),
         };
-        Seal { count: self.count, bytes: self.bytes, digest }
+        PayloadDigest { count: self.count, bytes: self.bytes, digest }
     }
 }
 
 /// Adds the seals of a saga's turns up: the commit vouches for all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Totalling {
+pub struct SagaHasher {
     count: u64,
     bytes: u64,
     hasher: Sha256,
 }
 
-impl Totalling {
+impl SagaHasher {
     /// Adds one turn's seal.
-    pub fn add(&mut self, seal: &Seal) {
+    pub fn add(&mut self, seal: &PayloadDigest) {
         self.count += seal.count;
         self.bytes += seal.bytes;
         self.hasher.update(seal.digest.as_bytes());
     }
 
     /// The seal of all turns; its digest is over their digests.
-    pub fn seal(&self) -> Seal {
+    pub fn digest(&self) -> PayloadDigest {
         let digest = match self.count {
             0 => String::new(),
             _ => lower_hex(&self.hasher.clone().finalize()),
         };
-        Seal { count: self.count, bytes: self.bytes, digest }
+        PayloadDigest { count: self.count, bytes: self.bytes, digest }
     }
 }

@@ -19,7 +19,7 @@ const REST_BYTES: usize = 16 << 10;
 
 /// Takes fields out of what is replayed until the result fits an ibGib; returns what was taken out
 /// and why, for a person.
-pub(super) fn fit(
+pub(super) fn rebase(
     decided: &mut Decided,
     tips: Tips<'_>,
     kept: &dyn Branch,

@@ -8,17 +8,17 @@ use crate::ibgib::addr::lower_hex;
 use crate::ibgib::{Addr, Moment};
 use crate::space::Ledger;
 use crate::sync::msg::Token;
-use crate::sync::{Gate, SyncError};
+use crate::sync::{SessionAuthority, SyncError};
 
 /// Admits sessions once, in time, and hands out tokens.
-pub(super) struct LedgerGate<'a> {
+pub(super) struct LedgerAuthority<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
     pub(super) domain: Addr,
     pub(super) seat: &'a Mutex<Seat>,
 }
 
-impl Gate for LedgerGate<'_> {
+impl SessionAuthority for LedgerAuthority<'_> {
     fn admit(&self, session: &Addr) -> Result<(), SyncError> {
         let refused = |why: &str| SyncError::Auth(format!("the session {why}"));
         let now = Moment::now().ms();

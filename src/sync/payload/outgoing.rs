@@ -8,10 +8,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::Sealing;
+use super::PayloadHasher;
 use super::chunk::Chunk;
 use crate::space::{Id, Prepared, Space};
-use crate::sync::body::Seal;
+use crate::sync::body::PayloadDigest;
 use crate::sync::error::SyncError;
 use crate::sync::msg::Msg;
 
@@ -43,7 +43,7 @@ pub struct Chain {
 ///
 /// It holds no space, so that one that waits keeps none open: the calls take the space that the
 /// rows are of.
-pub struct Outflow {
+pub struct OutgoingPayload {
     chains: VecDeque<Chain>,
     stones: VecDeque<Id>,
     extra: VecDeque<Prepared>,
@@ -51,14 +51,14 @@ pub struct Outflow {
     offers: VecDeque<Msg>,
     met: HashSet<Id>,
     next_seq: u32,
-    sealing: Sealing,
+    hasher: PayloadHasher,
 }
 
-impl Outflow {
+impl OutgoingPayload {
     /// Provides chains, stones with all that they relate to, and last `extra`: ibGibs that are in
     /// no space yet and whose dependencies come before them.
-    pub fn new(chains: Vec<Chain>, stones: Vec<Id>, extra: Vec<Prepared>) -> Outflow {
-        Outflow {
+    pub fn new(chains: Vec<Chain>, stones: Vec<Id>, extra: Vec<Prepared>) -> OutgoingPayload {
+        OutgoingPayload {
             chains: chains.into(),
             stones: stones.into(),
             extra: extra.into(),
@@ -66,13 +66,13 @@ impl Outflow {
             offers: VecDeque::new(),
             met: HashSet::new(),
             next_seq: 0,
-            sealing: Sealing::default(),
+            hasher: PayloadHasher::default(),
         }
     }
 
     /// What was sent so far.
-    pub fn seal(&self) -> Seal {
-        self.sealing.seal()
+    pub fn digest(&self) -> PayloadDigest {
+        self.hasher.digest()
     }
 
     /// Whether everything was sent.
@@ -222,7 +222,7 @@ impl Outflow {
             self.offers.push_back(Msg::Offer { seq, addrs });
         }
         if open.is_empty() {
-            chunk.settle();
+            chunk.fix_order();
         }
         Ok(())
     }
@@ -245,7 +245,7 @@ impl Outflow {
 
     fn payload(&mut self, ibgibs: Vec<Box<str>>) -> Msg {
         for text in &ibgibs {
-            self.sealing.add(text);
+            self.hasher.add(text);
         }
         Msg::Payload { ibgibs }
     }

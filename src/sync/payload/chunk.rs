@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::out::{BATCH_BYTES, BATCH_COUNT};
+use super::outgoing::{BATCH_BYTES, BATCH_COUNT};
 use crate::space::{Id, Space};
 use crate::sync::error::SyncError;
 
@@ -65,7 +65,7 @@ impl Chunk {
 
     /// Settles the sending order. A row has a higher number than all that it relates to, so
     /// ascending is dependencies first.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn fix_order(&mut self) {
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_unstable();
         self.looked = HashSet::new();

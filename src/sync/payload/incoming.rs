@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::sessions::Sessions;
-use super::{Sealing, Share, Totalling};
+use super::{PayloadHasher, SagaHasher, Share};
 use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError};
 use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
-use crate::sync::body::{Move, PAGE, Seal};
+use crate::sync::body::{Move, PAGE, PayloadDigest};
 use crate::sync::error::SyncError;
 use crate::sync::msg::{Context, MAX_OFFER};
 
@@ -27,10 +27,10 @@ impl Default for Limits {
 }
 
 /// What arrives in a saga, and the control ibGibs of its turns, staged until the commit.
-pub struct Inflow {
+pub struct IncomingPayload {
     stage: Stage,
-    turn: Sealing,
-    saga: Totalling,
+    turn: PayloadHasher,
+    saga: SagaHasher,
     offered: u64,
     limits: Limits,
     /// What it takes of what all sagas may stage at once; none where that is not bounded.
@@ -42,14 +42,14 @@ pub struct Inflow {
     sessions: Sessions,
 }
 
-impl Inflow {
+impl IncomingPayload {
     /// Nothing staged yet for `domain`; what will be lies in a file in `dir` that has no name.
-    pub fn new(domain: Addr, dir: &Path, limits: Limits) -> Result<Inflow, SyncError> {
+    pub fn new(domain: Addr, dir: &Path, limits: Limits) -> Result<IncomingPayload, SyncError> {
         let stage = Stage::new(dir)?;
-        Ok(Inflow {
+        Ok(IncomingPayload {
             stage,
-            turn: Sealing::default(),
-            saga: Totalling::default(),
+            turn: PayloadHasher::default(),
+            saga: SagaHasher::default(),
             offered: 0,
             limits,
             share: None,
@@ -60,8 +60,8 @@ impl Inflow {
     }
 
     /// The same, staging no more than it can take of what all sagas share.
-    pub fn sharing(self, share: Option<Share>) -> Inflow {
-        Inflow { share, ..self }
+    pub fn sharing(self, share: Option<Share>) -> IncomingPayload {
+        IncomingPayload { share, ..self }
     }
 
     /// Notes what may arrive, with all that it relates to.
@@ -142,23 +142,23 @@ impl Inflow {
     }
 
     /// Ends a turn: what arrived must be what the turn's frame seals.
-    pub fn close_turn(&mut self, sealed: &Seal) -> Result<(), SyncError> {
-        let found = std::mem::take(&mut self.turn).seal();
-        if found != *sealed {
+    pub fn close_turn(&mut self, declared: &PayloadDigest) -> Result<(), SyncError> {
+        let found = std::mem::take(&mut self.turn).digest();
+        if found != *declared {
             return Err(SyncError::Content(format!(
                 "the payload held {} ibGibs of {} bytes, its frame seals {} of {}",
-                found.count, found.bytes, sealed.count, sealed.bytes
+                found.count, found.bytes, declared.count, declared.bytes
             )));
         }
-        self.saga.add(sealed);
+        self.saga.add(declared);
         Ok(())
     }
 
-    /// Refuses to go on where something arrived that no turn sealed.
-    pub fn expect_sealed(&self) -> Result<(), SyncError> {
+    /// Refuses to go on where something arrived that no turn declared.
+    pub fn expect_turn_closed(&self) -> Result<(), SyncError> {
         match self.turn.is_empty() {
             true => Ok(()),
-            false => Err(SyncError::protocol("a payload that no turn sealed")),
+            false => Err(SyncError::protocol("a payload that no turn declared")),
         }
     }
 
@@ -185,8 +185,8 @@ impl Inflow {
     }
 
     /// What arrived in the whole saga.
-    pub fn total(&self) -> Seal {
-        self.saga.seal()
+    pub fn total(&self) -> PayloadDigest {
+        self.saga.digest()
     }
 
     /// Whether any payload arrived.
