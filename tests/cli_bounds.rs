@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use cli_common::{Home, error_of, json_of};
 use serde_json::{Value, json};
-use sync_gib::ibgib::Moment;
+use sync_gib::ibgib::System;
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::{Endpoint, Link, Remote, Timeouts};
 
@@ -94,10 +94,10 @@ fn serve_takes_20_newcomers_a_day_from_one_address_where_nothing_else_is_asked_f
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let endpoint = Endpoint::new(&serve.url, None, false).unwrap();
     let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
-    let pools = presets::identity_pools().unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
     for i in 0..20 {
         let secret = MasterSecret::from_raw(format!("secret {i}").into()).unwrap();
-        let genesis = keystone::genesis(&secret, &pools, None, Moment::now()).unwrap();
+        let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();
         link.register(&genesis).unwrap();
     }
     let (home, secret) = home();
@@ -117,10 +117,10 @@ fn refusals_over_a_bound_fill_no_log() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let endpoint = Endpoint::new(&serve.url, None, false).unwrap();
     let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
-    let pools = presets::identity_pools().unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
     let genesis = |secret: &str| {
         let secret = MasterSecret::from_raw(secret.to_owned().into()).unwrap();
-        keystone::genesis(&secret, &pools, None, Moment::now()).unwrap()
+        keystone::genesis(&secret, &pools, None, &System::new()).unwrap()
     };
     link.register(&genesis("first")).unwrap();
     let late = genesis("late");

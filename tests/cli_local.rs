@@ -7,7 +7,7 @@ use std::fs;
 
 use cli_common::{Home, error_of, json_of, text_of};
 use serde_json::{Value, json};
-use sync_gib::ibgib::IbGib;
+use sync_gib::ibgib::{IbGib, System};
 
 /// A home with one timeline of data; the address of its tip.
 fn note(home: &Home) -> String {
@@ -290,14 +290,13 @@ fn put_refuses_a_second_tip() {
 
 #[test]
 fn a_timeline_that_is_not_counted_can_be_edited() {
-    use sync_gib::ibgib::Moment;
     use sync_gib::ibgib::transform::{FirstGen, Opts, first_gen};
     let home = Home::new();
     // The reference counts only where it is asked to.
     let (root, each) = (IbGib::primitive("note"), Opts::new().set("dna", true).build());
     let tjp = Some(json!({"uuid": true, "timestamp": true}));
     let opts = FirstGen { ib: "note", parent: &root, data: None, rel8ns: None, each, tjp };
-    let made = first_gen(&opts, Moment::now()).unwrap().into_all();
+    let made = first_gen(&opts, &System::new()).unwrap().into_all();
     let lines: String = made.iter().map(|ibgib| ibgib.to_json() + "\n").collect();
     home.cmd(&["put"]).write_stdin(lines).assert().success();
     let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crowd_common::*;
 use futures_util::SinkExt;
-use sync_gib::ibgib::{Moment, json::stringify};
+use sync_gib::ibgib::{System, json::stringify};
 use sync_gib::keystone;
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::sync::establish;
@@ -225,7 +225,7 @@ async fn grow(addr: SocketAddr, someone: &Someone, count: usize) {
     let path = wire::domain_path(wire::PATH_EVOLUTION, &someone.domain);
     let (mut tip, mut frames) = (someone.genesis.clone(), Vec::new());
     for at in 0..count {
-        let made = establish(&someone.domain, &tip, &someone.secret, Moment::now()).unwrap();
+        let made = establish(&someone.domain, &tip, &someone.secret, &System::new()).unwrap();
         tip = made.identity.clone();
         frames.push(made.identity);
         if frames.len() == 200 || at + 1 == count {

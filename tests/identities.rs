@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use net_common::{Serve, World};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, Claim, MasterSecret, Signing, VERB_SYNC, presets};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 
@@ -25,8 +25,8 @@ fn secret(world: &World) -> MasterSecret {
 
 /// Puts an identity of so many frames into a server's file; its address.
 fn make(file: &Path, secret: &MasterSecret, frames: usize) -> Addr {
-    let pools = presets::identity_pools().unwrap();
-    let mut tip = keystone::genesis(secret, &pools, None, Moment::now()).unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
+    let mut tip = keystone::genesis(secret, &pools, None, &System::new()).unwrap();
     let identity = tip.addr().unwrap();
     let space = SqliteSpace::create_if_missing(file, identity.as_str()).unwrap();
     let mut made = vec![tip.clone()];
@@ -38,9 +38,14 @@ fn make(file: &Path, secret: &MasterSecret, frames: usize) -> Addr {
             let data = Some(serde_json::json!({ "target": target }));
             let stone = IbGib::new("s".into(), data, None).unwrap();
             let claim = Claim::new(VERB_SYNC, stone.addr().unwrap().as_str());
-            let now = Moment::now();
-            let signing =
-                Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            let now = System::new();
+            let signing = Signing {
+                claim: &claim,
+                pool_id: None,
+                required: &[],
+                frame_details: None,
+                env: &now,
+            };
             if let Ok(frame) = keystone::sign(&tip, secret, &signing) {
                 break frame;
             }
@@ -141,8 +146,8 @@ fn endless(begin: String, more: String) -> (String, Arc<AtomicU64>) {
 #[test]
 fn an_answer_without_end_is_read_to_its_first_fault() {
     let world = World::new();
-    let pools = presets::identity_pools().unwrap();
-    let genesis = keystone::genesis(&secret(&world), &pools, None, Moment::now()).unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
+    let genesis = keystone::genesis(&secret(&world), &pools, None, &System::new()).unwrap();
     let line = genesis.to_json() + "\n";
     let other = IbGib::new("x".into(), None, None).unwrap().to_json() + "\n";
     let identity = genesis.addr().unwrap();

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::sync::merge::{GRAFT_ORPHAN, merge};
 
 /// What one device does.
@@ -68,7 +68,7 @@ impl World {
             tjp: Some(json!({"timestamp": true})),
         };
         let now = Moment::from_ms(1_781_262_000_000).unwrap();
-        let made = first_gen(&opts, now).unwrap().into_all();
+        let made = first_gen(&opts, &System::at(now)).unwrap().into_all();
         let mut frames = HashMap::new();
         for ibgib in &made {
             frames.insert(ibgib.validate().unwrap(), ibgib.clone());
@@ -165,7 +165,8 @@ impl World {
         };
         let value = sync_gib::ibgib::json::parse(&value.to_string()).unwrap();
         let opts = Opts::next_frame().set(option, value).build();
-        self.devices[device] = self.put(transform(kind, &tip, &opts, now).unwrap().into_all());
+        self.devices[device] =
+            self.put(transform(kind, &tip, &opts, &System::at(now)).unwrap().into_all());
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform, transform_of_dna};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::sync::merge::{GRAFT_BASE, GRAFT_ORPHAN, Merge, merge};
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "0"];
@@ -82,7 +82,7 @@ impl World {
             tjp: Some(json!({"timestamp": true})),
         };
         let now = world.tick();
-        let base = world.put(first_gen(&opts, now).unwrap().into_all());
+        let base = world.put(first_gen(&opts, &System::at(now)).unwrap().into_all());
         (world, base)
     }
 
@@ -144,7 +144,7 @@ impl World {
         // Through text and back, so that keys stand in JavaScript's order.
         let opts =
             opts.set(option, sync_gib::ibgib::json::parse(&value.to_string()).unwrap()).build();
-        self.put(transform(kind, &self.frames[tip], &opts, now).unwrap().into_all())
+        self.put(transform(kind, &self.frames[tip], &opts, &System::at(now)).unwrap().into_all())
     }
 
     fn by_hand(&mut self, tip: &Addr, key: &str, with_text: bool, now: Moment) -> Addr {
@@ -253,7 +253,7 @@ impl World {
             let dna = Addr::parse(frame.rel8d("dna").next_back().unwrap()).unwrap();
             let (kind, opts) = transform_of_dna(&self.frames[&dna]).unwrap();
             let now = Moment::of_data(frame.data.as_ref().unwrap().as_object().unwrap()).unwrap();
-            let made = transform(kind, prev, opts, now).unwrap().new_ibgib;
+            let made = transform(kind, prev, opts, &System::at(now)).unwrap().new_ibgib;
             assert_eq!(made.addr().unwrap(), frame.addr().unwrap());
             prev = frame;
         }

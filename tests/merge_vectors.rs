@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::sync::merge::{
     GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN, MergeError, RULES, merge, overwritten_of,
 };
@@ -76,7 +76,7 @@ fn a_timeline_that_0_1_0_merged_goes_on() {
         let mut edit = |on: &Addr, key: &str, ms: u64| {
             let opts = Opts::next_frame().set("dataToAddOrPatch", json!({key: 1, "title": key}));
             let now = Moment::from_ms(1_800_000_000_000 + ms).unwrap();
-            let made = transform(Kind::Mut8, &frames[on], &opts.build(), now).unwrap();
+            let made = transform(Kind::Mut8, &frames[on], &opts.build(), &System::at(now)).unwrap();
             let addr = made.new_ibgib.addr().unwrap();
             for ibgib in made.into_all() {
                 frames.insert(ibgib.addr().unwrap(), ibgib);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 use sync_gib::ibgib::transform::{Kind, transform};
-use sync_gib::ibgib::{IbGib, Moment, json, normal};
+use sync_gib::ibgib::{IbGib, Moment, System, json, normal};
 
 /// Any JSON value, with keys that sort differently by UTF-16 unit than by code point, with keys
 /// that are array indexes, and with numbers of every kind.
@@ -99,7 +99,7 @@ proptest! {
             unreachable!("an object")
         };
         for kind in [Kind::Fork, Kind::Mut8, Kind::Rel8] {
-            if let Ok(made) = transform(kind, &src, &opts, Moment::default()) {
+            if let Ok(made) = transform(kind, &src, &opts, &System::at(Moment::default())) {
                 for ibgib in made.into_all() {
                     prop_assert_eq!(ibgib.computed_gib().unwrap(), ibgib.gib.clone());
                     prop_assert_eq!(IbGib::from_json(&ibgib.to_json()).unwrap(), ibgib);

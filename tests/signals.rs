@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cli_common::Home;
 use serde_json::{Value, json};
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, KdfParams, MasterSecret, presets};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use terminal_common::Terminal;
@@ -64,8 +64,8 @@ fn interrupted(mut child: Child, name: &str, exit: i32) -> Output {
 fn with_identity(home: &Path, params: &KdfParams) -> SqliteSpace {
     let master = MasterSecret::from_raw("secret".to_owned().into()).unwrap();
     let details = json!({ "kdf": params.to_value() });
-    let pools = presets::identity_pools().unwrap();
-    let genesis = keystone::genesis(&master, &pools, Some(details), Moment::now()).unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
+    let genesis = keystone::genesis(&master, &pools, Some(details), &System::new()).unwrap();
     let space = SqliteSpace::create_if_missing(&home.join("space.db"), "").unwrap();
     space.put_all(std::slice::from_ref(&genesis)).unwrap();
     space.set_name("I", &genesis.addr().unwrap()).unwrap();

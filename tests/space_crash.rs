@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 const PATH: &str = "SYNC_GIB_TEST_SPACE";
@@ -29,7 +29,7 @@ fn tjp() -> IbGib {
         each: Opts::new().set("nCounter", true).build(),
         tjp: Some(json!({ "timestamp": true })),
     };
-    first_gen(&opts, moment(0)).unwrap().new_ibgib
+    first_gen(&opts, &System::at(moment(0))).unwrap().new_ibgib
 }
 
 /// What the killed put stores: large frames on top of the first.
@@ -39,7 +39,7 @@ fn frames() -> impl Iterator<Item = IbGib> {
         let data = json!({ "i": i, "text": "a".repeat(FRAME_BYTES) });
         let opts = Opts::new().set("dataToAddOrPatch", data).set("nCounter", true);
         let opts = opts.linked(&["past"]).build();
-        tip = transform(Kind::Mut8, &tip, &opts, moment(i as u64)).unwrap().new_ibgib;
+        tip = transform(Kind::Mut8, &tip, &opts, &System::at(moment(i as u64))).unwrap().new_ibgib;
         tip.clone()
     })
 }

@@ -6,7 +6,7 @@ mod common;
 use common::{Device, receiver};
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::peer::{Link, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 use sync_gib::sync::SenderOpts;
@@ -139,7 +139,7 @@ fn stones_that_both_sides_have_take_no_turns_to_be_offered_back() {
 fn edit_all(device: &Device, all: &[Addr], patch: &Value) {
     let edits = all.iter().flat_map(|x| {
         let opts = Opts::next_frame().set("dataToAddOrPatch", patch.clone()).build();
-        transform(Kind::Mut8, &device.tip(x), &opts, Moment::now()).unwrap().into_all()
+        transform(Kind::Mut8, &device.tip(x), &opts, &System::new()).unwrap().into_all()
     });
     device.space.put_all(&edits.collect::<Vec<_>>()).unwrap();
 }
@@ -154,7 +154,7 @@ fn more_timelines_move_and_merge_than_a_commit_lists() {
         let (ib, data) = (&*format!("x{at}"), None);
         let tjp = Some(json!({"uuid": true, "timestamp": true}));
         let opts = FirstGen { ib, parent: &root, data, rel8ns: None, each, tjp };
-        first_gen(&opts, Moment::now()).unwrap().into_all()
+        first_gen(&opts, &System::new()).unwrap().into_all()
     });
     let made: Vec<IbGib> = made.flatten().collect();
     one.space.put_all(&made).unwrap();

@@ -6,7 +6,7 @@ mod common;
 use common::Device;
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::peer::channel::Way;
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::peer::{Endpoint, Link, Observer, Remote, Timeouts, client};
@@ -79,7 +79,7 @@ fn grow(device: &Device, tjp: &Addr, count: usize, name: &str) {
     let mut all: Vec<IbGib> = Vec::new();
     for at in 0..count {
         let opts = Opts::next_frame().set("dataToAddOrPatch", json!({ name: at })).build();
-        let made = transform(Kind::Mut8, &tip, &opts, Moment::now()).unwrap();
+        let made = transform(Kind::Mut8, &tip, &opts, &System::new()).unwrap();
         tip = made.new_ibgib.clone();
         all.extend(made.into_all());
     }

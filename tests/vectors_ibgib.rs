@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use sync_gib::ibgib::transform::{Kind, transform};
-use sync_gib::ibgib::{IbGib, Moment, json};
+use sync_gib::ibgib::{IbGib, Moment, System, json};
 
 fn cases(text: &str) -> Vec<Value> {
     match json::parse(text).unwrap() {
@@ -32,7 +32,7 @@ fn transforms() {
         let now = Moment::from_ms(case["now_ms"].as_u64().unwrap()).unwrap();
         let mut opts = case["opts"].as_object().unwrap().clone();
         let src = IbGib::from_value(opts.shift_remove("src").unwrap()).unwrap();
-        let made = transform(kind, &src, &opts, now);
+        let made = transform(kind, &src, &opts, &System::at(now));
         if case["error"] == true {
             assert!(made.is_err(), "{}", case["note"]);
             continue;

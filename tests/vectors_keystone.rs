@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::Value;
-use sync_gib::ibgib::{IbGib, Moment, json};
+use std::sync::LazyLock;
+
+use sync_gib::ibgib::{IbGib, Moment, System, json};
 use sync_gib::keystone::strategy::{PoolSecret, challenge};
 use sync_gib::keystone::{
     Claim, MasterSecret, PoolConfig, Signing, TimelineValidator, Violation, is_revoked, knows,
@@ -22,8 +24,9 @@ fn timeline() -> (Vec<IbGib>, MasterSecret) {
 }
 
 fn signing(claim: &Claim) -> Signing<'_> {
-    let now = Moment::from_ms(1_781_262_001_000).unwrap();
-    Signing { claim, pool_id: None, required: &[], frame_details: None, now }
+    static ENV: LazyLock<System> =
+        LazyLock::new(|| System::at(Moment::from_ms(1_781_262_001_000).unwrap()));
+    Signing { claim, pool_id: None, required: &[], frame_details: None, env: &*ENV }
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn the_references_secret_signs_on() {
     let next = sign(tip, &secret, &signing).unwrap();
     assert_eq!(validate_step(tip, &next), []);
     assert_eq!(pool_ids(&next, "connect").len(), 9);
-    let next = revoke(tip, &secret, "done", signing.now).unwrap();
+    let next = revoke(tip, &secret, "done", signing.env).unwrap();
     assert_eq!(validate_step(tip, &next), []);
     assert_eq!(proof_of(&next).unwrap().unwrap().solutions.len(), 20);
 }

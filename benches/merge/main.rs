@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::sync::merge::{Frames, merge};
 
 /// Frames as a space holds them: as text.
@@ -49,7 +49,7 @@ impl Texts {
             each: Opts::next_frame().build(),
             tjp: Some(json!({"timestamp": true})),
         };
-        let made = first_gen(&opts, now).unwrap().into_all();
+        let made = first_gen(&opts, &System::at(now)).unwrap().into_all();
         self.put(made)
     }
 
@@ -57,7 +57,7 @@ impl Texts {
         let now = self.tick();
         let patch = Map::from_iter([(key.to_owned(), value)]);
         let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
-        let made = transform(Kind::Mut8, tip, &opts, now).unwrap().into_all();
+        let made = transform(Kind::Mut8, tip, &opts, &System::at(now)).unwrap().into_all();
         self.put(made)
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crowd::{Served, Someone, loopback, many};
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::peer::{Endpoint, Identity, Link, NoObserver, Remote, Timeouts, client};
 use sync_gib::space::{SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
@@ -142,7 +142,7 @@ impl Device {
         let tjp = Some(json!({ "uuid": true, "timestamp": true }));
         let data = json!({ "at": at }).as_object().cloned();
         let first = FirstGen { ib: "x", parent: &root, data, rel8ns: None, each, tjp };
-        let made = first_gen(&first, Moment::now()).unwrap();
+        let made = first_gen(&first, &System::new()).unwrap();
         let tip = made.new_ibgib.clone();
         space.put_all(&made.into_all()).unwrap();
         Device { dir, space, identity: Identity { domain, secret }, tip, edits: 0 }
@@ -152,7 +152,7 @@ impl Device {
         self.edits += 1;
         let opts =
             Opts::next_frame().set("dataToAddOrPatch", json!({ "edit": self.edits })).build();
-        let made = transform(Kind::Mut8, &self.tip, &opts, Moment::now()).unwrap();
+        let made = transform(Kind::Mut8, &self.tip, &opts, &System::new()).unwrap();
         self.tip = made.new_ibgib.clone();
         self.space.put_all(&made.into_all()).unwrap();
     }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 use crate::Result;
@@ -60,7 +60,7 @@ fn tip_of_x(space: &SqliteSpace) -> Result<IbGib> {
 fn edit(tip: &IbGib, texts: &mut Texts) -> Result<(IbGib, IbGib)> {
     let patch = serde_json::json!({ "text": texts.text() });
     let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
-    let made = transform(Kind::Mut8, tip, &opts, Moment::now())?;
+    let made = transform(Kind::Mut8, tip, &opts, &System::new())?;
     let dna = made.dnas.into_iter().next().ok_or("an edit without dna")?;
     Ok((dna, made.new_ibgib))
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
+use sync_gib::ibgib::{Addr, IbGib, Moment, Rel8ns, System, json as js};
 use sync_gib::keystone::MasterSecret;
 use sync_gib::space::Prepared;
 use sync_gib::sync::merge::merge;
@@ -153,7 +153,7 @@ impl Clock {
 
     fn step(&mut self, frames: &mut Vec<IbGib>, kind: Kind, opts: Opts) {
         let tip = &frames[frames.len() - 1];
-        let made = transform(kind, tip, &opts.build(), self.now()).unwrap();
+        let made = transform(kind, tip, &opts.build(), &System::at(self.now())).unwrap();
         frames.extend(made.into_all());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, json as js};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System, json as js};
 use sync_gib::sync::merge::{FieldPath, Merge, MergeError, Overwritten, merge};
 
 /// Frames on a tjp that are given as data, and by what they rename.
@@ -46,7 +46,7 @@ impl Frames {
             }
         }
         let now = Moment::from_ms(1_781_262_000_000).unwrap();
-        let Ok(made) = transform(Kind::Mut8, &self.all[on], &next.build(), now) else {
+        let Ok(made) = transform(Kind::Mut8, &self.all[on], &next.build(), &System::at(now)) else {
             return on.clone();
         };
         if made.new_ibgib.n() != self.all[on].n().map(|n| n + 1) || made.new_ibgib.is_tjp() {

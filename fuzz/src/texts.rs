@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sync_gib::ibgib::transform::{Kind, transform as make};
-use sync_gib::ibgib::{IbGib, Moment, json, normal};
+use sync_gib::ibgib::{IbGib, Moment, System, json, normal};
 use sync_gib::peer::wire as peer_wire;
 use sync_gib::sync::merge::merge_text as merge;
 
@@ -79,7 +79,7 @@ pub fn transform(data: &[u8]) {
     };
     let Ok(source) = IbGib::from_json(source) else { return };
     let Ok(Value::Object(opts)) = json::parse(opts) else { return };
-    if let Ok(made) = make(kind, &source, &opts, Moment::default()) {
+    if let Ok(made) = make(kind, &source, &opts, &System::at(Moment::default())) {
         for ibgib in made.into_all() {
             assert_eq!(ibgib.computed_gib().as_ref(), Ok(&ibgib.gib));
         }

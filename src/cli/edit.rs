@@ -10,7 +10,7 @@ use super::input::read_text;
 use super::output::printable;
 use super::target::{Target, resolve};
 use crate::ibgib::transform::{Kind, Opts, transform};
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
 use crate::sync::merge::{Content, is_bookkeeping};
 
@@ -90,7 +90,7 @@ pub fn next_frame(
     let space = ctx.open_space()?;
     let target = resolve(&space, text)?;
     change(ctx, &space, &target, "nothing changed; --force makes a frame all the same", |tip| {
-        let made = transform(kind, tip, &options(&space, tip)?.build(), Moment::now())?;
+        let made = transform(kind, tip, &options(&space, tip)?.build(), &System::new())?;
         let is_same = Content::of(&made.new_ibgib) == Content::of(tip);
         Ok(if is_same && !force { Vec::new() } else { made.into_all() })
     })

@@ -9,7 +9,7 @@ use super::edit::{check_keys, key_value, put, read_object, read_value, relations
 use super::error::{CliError, ErrorCode};
 use super::output::printable;
 use crate::ibgib::transform::{FirstGen, Opts, RESERVED_REL8NS, first_gen};
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::space::TimelineKind;
 
 /// Make a timeline, or a stone, from JSON.
@@ -96,7 +96,7 @@ pub fn timeline(
         each: Opts::next_frame().build(),
         tjp: Some(json!({"timestamp": true, "uuid": true})),
     };
-    Ok(first_gen(&first, Moment::now())?.into_all())
+    Ok(first_gen(&first, &System::new())?.into_all())
 }
 
 /// A stone: its relations begin with its ancestor, as the reference makes them.

@@ -16,7 +16,7 @@ use super::input::is_stdin;
 use super::new::timeline;
 use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::peer::{Endpoint, Identity, Link, NoObserver, Remote, client, identity};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
@@ -173,14 +173,15 @@ fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliErro
 
 fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError> {
     let secret = args.secret.read(Ask::New)?;
-    let params = if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random()? };
+    let params =
+        if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random(&System::new())? };
     let started = Instant::now();
     let master = MasterSecret::from_passphrase(&secret, &params)?;
     let stretching = Some(started.elapsed()).filter(|_| !args.raw_secret);
     strength::check(&secret, stretching, args.allow_weak_secret)?;
     let details = json!({ "kdf": params.to_value() });
-    let pools = presets::identity_pools()?;
-    let genesis = keystone::genesis(&master, &pools, Some(details), Moment::now())?;
+    let pools = presets::identity_pools(&System::new())?;
+    let genesis = keystone::genesis(&master, &pools, Some(details), &System::new())?;
     let domain = genesis.addr()?;
     let names = vec![(NAME_IDENTITY.to_owned(), domain.clone())];
     let mut batch = [Ok(Prepared::new(&genesis)?)].into_iter();

@@ -6,7 +6,7 @@ use super::Ctx;
 use super::error::{CliError, ErrorCode};
 use super::input::stdin_texts;
 use crate::ibgib::transform::{Kind, transform};
-use crate::ibgib::{IbGib, Moment};
+use crate::ibgib::{IbGib, Moment, System};
 
 /// Make a new frame from options read as JSON, storing nothing.
 ///
@@ -43,10 +43,11 @@ pub fn run(args: &TransformArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         KindArg::Mut8 => Kind::Mut8,
         KindArg::Rel8 => Kind::Rel8,
     };
-    let now = match args.now_ms {
+    let env = match args.now_ms {
         Some(ms) => Moment::from_ms(ms)
+            .map(System::at)
             .ok_or_else(|| CliError::usage("--now-ms is past the end of the year 9999"))?,
-        None => Moment::now(),
+        None => System::new(),
     };
     let bad = |message: &str| CliError::new(ErrorCode::BadInput, message);
     let mut texts = stdin_texts();
@@ -61,7 +62,7 @@ pub fn run(args: &TransformArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let src = options.shift_remove("src").ok_or_else(|| bad("the options have no src"))?;
     let src = IbGib::from_value(src).map_err(|error| CliError::from(error).at("src"))?;
 
-    let made = transform(kind, &src, &options, now)?;
+    let made = transform(kind, &src, &options, &env)?;
     ctx.out.line(made.new_ibgib.to_json())?;
     for dna in &made.dnas {
         ctx.out.line(dna.to_json())?;

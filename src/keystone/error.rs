@@ -1,7 +1,7 @@
 //! Why a keystone cannot be made, read or signed.
 
-use crate::ibgib::IbGibError;
 use crate::ibgib::json::JsonError;
+use crate::ibgib::{IbGibError, RandomError};
 
 /// What keeps a frame from being read as a keystone's: a field that is missing, of the wrong
 /// type or out of bounds.
@@ -90,7 +90,7 @@ pub enum KeystoneError {
     },
     /// The system gave no random bytes.
     #[error("the system's random source failed: {0}")]
-    Random(#[from] getrandom::Error),
+    Random(#[from] RandomError),
     /// The frame details are no JSON that can be kept.
     #[error(transparent)]
     Json(#[from] JsonError),

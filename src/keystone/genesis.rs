@@ -9,7 +9,7 @@ use super::random;
 use super::secret::MasterSecret;
 use super::strategy::PoolSecret;
 use super::{KEYSTONE, KEYSTONE_ANCESTOR, MAX_POOLS};
-use crate::ibgib::{IbGib, Moment, json};
+use crate::ibgib::{Environment, IbGib, json};
 
 /// Makes a new keystone with these pools (1 to 32, each with its own id), all full.
 ///
@@ -19,7 +19,7 @@ pub fn genesis(
     secret: &MasterSecret,
     pools: &[PoolConfig],
     frame_details: Option<Value>,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<IbGib, KeystoneError> {
     let unique = |at: usize| pools[..at].iter().all(|other| other.id != pools[at].id);
     if pools.is_empty() || pools.len() > MAX_POOLS || !(0..pools.len()).all(unique) {
@@ -29,12 +29,12 @@ pub fn genesis(
     let mut made = Vec::with_capacity(pools.len());
     for config in pools {
         config.check().map_err(|error: ShapeError| error.within(&config.id))?;
-        made.push(full(config, &PoolSecret::derive(secret, config), &mut used)?);
+        made.push(full(config, &PoolSecret::derive(secret, config), &mut used, env)?);
     }
     let mut data = Map::new();
     data.insert("n".into(), 0.into());
-    now.stamp(&mut data);
-    data.insert("uuid".into(), random::hex(32)?.into());
+    env.now().stamp(&mut data);
+    data.insert("uuid".into(), random::hex(env, 32)?.into());
     data.insert("challengePools".into(), Value::Array(made));
     data.insert("proofs".into(), Value::Array(Vec::new()));
     if let Some(details) = kept(frame_details)? {
@@ -64,7 +64,7 @@ mod tests {
     fn a_genesis_is_a_tjp_without_past() {
         let details = json!({ "sagaId": "s", "half": 0.5, "whole": 2.0 });
         let pools = [testing::pool("p", Replenish::TopUp)];
-        let made = genesis(&testing::secret(), &pools, Some(details), testing::now()).unwrap();
+        let made = genesis(&testing::secret(), &pools, Some(details), &testing::env()).unwrap();
         assert_eq!(made.rel8ds().collect::<Vec<_>>(), [KEYSTONE_ANCESTOR]);
         assert!(made.is_tjp() && made.n() == Some(0));
         assert_eq!(validate_genesis(&made), []);
@@ -84,7 +84,7 @@ mod tests {
     fn pools_must_be_there_and_differ() {
         let pool = testing::pool("p", Replenish::TopUp);
         let make = |pools: &[PoolConfig]| {
-            genesis(&testing::secret(), pools, None, testing::now()).unwrap_err()
+            genesis(&testing::secret(), pools, None, &testing::env()).unwrap_err()
         };
         assert!(matches!(make(&[]), KeystoneError::Pools));
         assert!(matches!(make(&[pool.clone(), pool.clone()]), KeystoneError::Pools));

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::ibgib::addr::lower_hex;
+use crate::ibgib::{Environment, RandomError};
 
 /// Fewest KiB of memory that are accepted: less would make guessing cheap.
 pub const MIN_MEMORY_KIB: u32 = 8 << 10;
@@ -32,8 +33,8 @@ pub enum KdfError {
     #[error("the key derivation failed: {0}")]
     Argon2(String),
     /// The system gave no random bytes.
-    #[error("the system's random source failed: {0}")]
-    Random(String),
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 /// How a typed secret becomes the master secret.
@@ -59,9 +60,9 @@ impl KdfParams {
     ///
     /// That is RFC 9106's choice for machines with little memory, save for the lanes, which run
     /// one after another here and so would help none but an attacker.
-    pub fn new_random() -> Result<KdfParams, KdfError> {
+    pub fn new_random(env: &dyn Environment) -> Result<KdfParams, KdfError> {
         let mut salt = [0u8; 16];
-        getrandom::fill(&mut salt).map_err(|error| KdfError::Random(error.to_string()))?;
+        env.fill(&mut salt)?;
         Ok(KdfParams::Argon2id { salt, m_kib: 64 << 10, t: 3, p: 1 })
     }
 
@@ -131,6 +132,7 @@ fn salt_of(hex: &str) -> Option<[u8; 16]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ibgib::System;
 
     fn read(kdf: Value) -> Result<KdfParams, KdfError> {
         KdfParams::from_frame_details(&json!({ "kdf": kdf }))
@@ -138,10 +140,10 @@ mod tests {
 
     #[test]
     fn parameters_read_back() {
-        let params = KdfParams::new_random().unwrap();
+        let params = KdfParams::new_random(&System::new()).unwrap();
         assert_eq!(read(params.to_value()).unwrap(), params);
         assert_eq!(read(KdfParams::Raw.to_value()).unwrap(), KdfParams::Raw);
-        assert_ne!(params, KdfParams::new_random().unwrap());
+        assert_ne!(params, KdfParams::new_random(&System::new()).unwrap());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use super::error::KeystoneError;
 use super::frame::{Pool, pool_ids};
 use super::random;
-use crate::ibgib::{IbGib, addr};
+use crate::ibgib::{Environment, IbGib, addr};
 
 /// Why a challenge must be solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +65,13 @@ pub fn choose_demands(
     frame: &IbGib,
     pool: &str,
     count: usize,
+    env: &dyn Environment,
 ) -> Result<Vec<String>, KeystoneError> {
     let mut ids = pool_ids(frame, pool);
     if ids.len() < count {
         return Err(KeystoneError::Exhausted { pool: pool.to_owned(), unmet: Unmet::Random });
     }
-    random::choose(&mut ids, count)?;
+    random::choose(env, &mut ids, count)?;
     ids.truncate(count);
     Ok(ids)
 }
@@ -126,6 +127,7 @@ fn binding_chars(target: &str, count: usize) -> impl Iterator<Item = char> {
 mod tests {
     use super::*;
     use crate::ibgib::IbGib;
+    use crate::ibgib::System;
     use crate::keystone::frame::pools;
     use crate::keystone::testing;
 
@@ -140,12 +142,12 @@ mod tests {
     #[test]
     fn demands_are_chosen_from_the_pool() {
         let frame = frame(0, 0);
-        let demands = choose_demands(&frame, "p", 4).unwrap();
+        let demands = choose_demands(&frame, "p", 4, &System::new()).unwrap();
         let held = pool_ids(&frame, "p");
         assert!(demands.len() == 4 && demands.iter().all(|id| held.contains(id)));
         assert_eq!(demands.iter().collect::<HashSet<_>>().len(), 4);
-        assert!(choose_demands(&frame, "p", 7).is_err());
-        assert!(choose_demands(&frame, "q", 1).is_err());
+        assert!(choose_demands(&frame, "p", 7, &System::new()).is_err());
+        assert!(choose_demands(&frame, "q", 1, &System::new()).is_err());
     }
 
     fn long(short: &str) -> String {

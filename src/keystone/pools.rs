@@ -10,6 +10,7 @@ use super::pool_config::{HASH_REVEAL, PoolConfig, Replenish};
 use super::random;
 use super::strategy::PoolSecret;
 use crate::ibgib::json;
+use crate::ibgib::{Environment, RandomError};
 
 /// The challenge ids that a keystone used already, and must not use again.
 #[derive(Debug, Default)]
@@ -53,7 +54,8 @@ impl Challenges {
         count: usize,
         secret: &PoolSecret,
         used: &mut UsedIds,
-    ) -> Result<(), getrandom::Error> {
+        env: &dyn Environment,
+    ) -> Result<(), RandomError> {
         let mut fill = [0usize; 16];
         for id in self.challenges.keys() {
             fill[first_digit(id)] += 1;
@@ -61,13 +63,13 @@ impl Challenges {
         let mut ids = Vec::with_capacity(count);
         while ids.len() < count {
             let (bucket, _) = (0u8..).zip(fill).min_by_key(|(_, fill)| *fill).unwrap_or_default();
-            let id = random::challenge_id(bucket)?;
+            let id = random::challenge_id(env, bucket)?;
             if used.add(&id) {
                 fill[usize::from(bucket)] += 1;
                 ids.push(id);
             }
         }
-        random::choose(&mut ids, count)?;
+        random::choose(env, &mut ids, count)?;
         for id in ids {
             self.add(id, secret);
         }
@@ -110,9 +112,10 @@ pub(crate) fn full(
     config: &PoolConfig,
     secret: &PoolSecret,
     used: &mut UsedIds,
-) -> Result<Value, getrandom::Error> {
+    env: &dyn Environment,
+) -> Result<Value, RandomError> {
     let mut made = Challenges::default();
-    made.grow(config.behavior.size, secret, used)?;
+    made.grow(config.behavior.size, secret, used, env)?;
     let mut pool = Map::new();
     pool.insert("id".into(), config.id.clone().into());
     pool.insert("config".into(), config.to_value());
@@ -127,17 +130,18 @@ pub(crate) fn replenished(
     consumed: &HashSet<&str>,
     secret: &PoolSecret,
     used: &mut UsedIds,
-) -> Result<Value, getrandom::Error> {
+    env: &dyn Environment,
+) -> Result<Value, RandomError> {
     let behavior = &pool.config.behavior;
     let next = match behavior.replenish {
         Replenish::TopUp => {
             let mut next = Challenges::left_of(pool, consumed);
-            next.grow(consumed.len(), secret, used)?;
+            next.grow(consumed.len(), secret, used, env)?;
             next
         }
         Replenish::ReplaceAll => {
             let mut next = Challenges::default();
-            next.grow(behavior.size, secret, used)?;
+            next.grow(behavior.size, secret, used, env)?;
             next
         }
         Replenish::Consume => Challenges::left_of(pool, consumed),
@@ -169,7 +173,7 @@ mod tests {
         let consumed: HashSet<&str> = pool.ids().take(count).collect();
         let secret = PoolSecret::derive(&testing::secret(), &pool.config);
         let mut used = UsedIds::of(&pools);
-        let next = replenished(pool, &consumed, &secret, &mut used).unwrap();
+        let next = replenished(pool, &consumed, &secret, &mut used, &testing::env()).unwrap();
         let ids = next["challenges"].as_object().unwrap().keys().cloned().collect();
         (ids, next["bindingMap"].as_object().unwrap().clone())
     }

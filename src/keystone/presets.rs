@@ -15,6 +15,7 @@ use super::error::KeystoneError;
 use super::pool_config::{Algo, Behavior, PoolConfig, Replenish};
 use super::{POOL_CONNECT, POOL_MANAGE, POOL_REVOKE, POOL_SYNC, random};
 use super::{VERB_CONNECT, VERB_MANAGE, VERB_REVOKE, VERB_SYNC};
+use crate::ibgib::Environment;
 
 /// The pools of a domain keystone I, which lives long: `sync`, `manage` and `revoke`.
 ///
@@ -28,14 +29,14 @@ use super::{VERB_CONNECT, VERB_MANAGE, VERB_REVOKE, VERB_SYNC};
 ///   is nothing to bind.
 ///
 /// Errors where the system gives no random bytes for salts.
-pub fn identity_pools() -> Result<Vec<PoolConfig>, KeystoneError> {
+pub fn identity_pools(env: &dyn Environment) -> Result<Vec<PoolConfig>, KeystoneError> {
     let sync = Numbers { size: 64, in_order: 2, random: 2, bound: 16 };
     let manage = Numbers { size: 8, in_order: 2, random: 2, bound: 0 };
     let revoke = Numbers { size: 12, in_order: 4, random: 4, bound: 0 };
     Ok(vec![
-        pool(POOL_SYNC, VERB_SYNC, Replenish::TopUp, sync)?,
-        pool(POOL_MANAGE, VERB_MANAGE, Replenish::ReplaceAll, manage)?,
-        pool(POOL_REVOKE, VERB_REVOKE, Replenish::ScorchedEarth, revoke)?,
+        pool(POOL_SYNC, VERB_SYNC, Replenish::TopUp, sync, env)?,
+        pool(POOL_MANAGE, VERB_MANAGE, Replenish::ReplaceAll, manage, env)?,
+        pool(POOL_REVOKE, VERB_REVOKE, Replenish::ScorchedEarth, revoke, env)?,
     ])
 }
 
@@ -47,12 +48,12 @@ pub fn identity_pools() -> Result<Vec<PoolConfig>, KeystoneError> {
 ///   server that this session is open with, on the socket that proved itself by `connect`.
 ///
 /// Errors where the system gives no random bytes for salts.
-pub fn session_pools() -> Result<Vec<PoolConfig>, KeystoneError> {
+pub fn session_pools(env: &dyn Environment) -> Result<Vec<PoolConfig>, KeystoneError> {
     let connect = Numbers { size: 8, in_order: 0, random: 0, bound: 0 };
     let sync = Numbers { size: 10, in_order: 2, random: 2, bound: 0 };
     Ok(vec![
-        pool(POOL_CONNECT, VERB_CONNECT, Replenish::Consume, connect)?,
-        pool(POOL_SYNC, VERB_SYNC, Replenish::TopUp, sync)?,
+        pool(POOL_CONNECT, VERB_CONNECT, Replenish::Consume, connect, env)?,
+        pool(POOL_SYNC, VERB_SYNC, Replenish::TopUp, sync, env)?,
     ])
 }
 
@@ -68,11 +69,12 @@ fn pool(
     verb: &str,
     replenish: Replenish,
     numbers: Numbers,
+    env: &dyn Environment,
 ) -> Result<PoolConfig, KeystoneError> {
     let Numbers { size, in_order, random, bound } = numbers;
     Ok(PoolConfig {
         id: id.to_owned(),
-        salt: format!("{id}-{}", random::hex(8)?),
+        salt: format!("{id}-{}", random::hex(env, 8)?),
         allowed_verbs: vec![verb.to_owned()],
         behavior: Behavior {
             size,
@@ -89,13 +91,14 @@ fn pool(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ibgib::System;
     use crate::keystone::{Claim, KeystoneError, genesis, sign, testing, validate_step};
 
     /// Signs `rounds` targets in a row, each re-rolled until the pool binds it; returns the size
     /// of the largest frame and how often a target was refused.
     fn sign_on(pools: &[PoolConfig], rounds: u32) -> (usize, usize) {
         let secret = testing::secret();
-        let mut tip = genesis(&secret, pools, None, testing::now()).unwrap();
+        let mut tip = genesis(&secret, pools, None, &testing::env()).unwrap();
         let (mut largest, mut refused) = (0, 0);
         let mut done = 0;
         while done < rounds {
@@ -116,14 +119,14 @@ mod tests {
 
     #[test]
     fn an_identity_signs_for_long_in_small_frames() {
-        let (largest, refused) = sign_on(&identity_pools().unwrap(), 150);
+        let (largest, refused) = sign_on(&identity_pools(&System::new()).unwrap(), 150);
         assert!(largest < 17_000, "{largest} bytes");
         assert!(refused < 40, "{refused} of 150 targets could not be bound");
     }
 
     #[test]
     fn a_session_signs_for_long_in_small_frames() {
-        let (largest, refused) = sign_on(&session_pools().unwrap(), 50);
+        let (largest, refused) = sign_on(&session_pools(&System::new()).unwrap(), 50);
         assert!(largest < 4_500, "{largest} bytes");
         assert_eq!(refused, 0);
     }
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn salts_differ_between_keystones() {
         let salts = |pools: Vec<PoolConfig>| pools.into_iter().map(|pool| pool.salt);
-        let one: Vec<String> = salts(identity_pools().unwrap()).collect();
-        assert!(salts(identity_pools().unwrap()).all(|salt| !one.contains(&salt)));
+        let one: Vec<String> = salts(identity_pools(&System::new()).unwrap()).collect();
+        assert!(salts(identity_pools(&System::new()).unwrap()).all(|salt| !one.contains(&salt)));
     }
 }

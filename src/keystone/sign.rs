@@ -16,7 +16,7 @@ use super::{
     KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_REVOKE,
     random,
 };
-use crate::ibgib::{IbGib, Moment};
+use crate::ibgib::{Environment, IbGib};
 
 /// What to sign, and how.
 #[derive(Debug, Clone)]
@@ -30,8 +30,8 @@ pub struct Signing<'a> {
     pub required: &'a [String],
     /// What goes into the frame beside the proof.
     pub frame_details: Option<Value>,
-    /// The frame's timestamp.
-    pub now: Moment,
+    /// The frame's timestamp, and what is left to chance.
+    pub env: &'a dyn Environment,
 }
 
 /// Signs a claim on top of `prev`, the keystone's last frame; returns the next frame.
@@ -50,9 +50,9 @@ pub fn sign(
     }
     let step = Step::on(prev)?;
     let at = pool_for(&step.pools, &claim.verb, signing.pool_id)?;
-    let chosen = choose(&step.pools[at], signing.required, &claim.target)?;
+    let chosen = choose(&step.pools[at], signing.required, &claim.target, signing.env)?;
     let proof = step.prove(at, secret, claim, signing.required, &chosen)?;
-    let mut data = step.data(at, secret, &proof, signing.now)?;
+    let mut data = step.data(at, secret, &proof, signing.env)?;
     if let Some(details) = kept(signing.frame_details.clone())? {
         data.insert("frameDetails".into(), details);
     }
@@ -67,7 +67,7 @@ pub fn revoke(
     prev: &IbGib,
     secret: &MasterSecret,
     reason: &str,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<IbGib, KeystoneError> {
     if reason.len() > MAX_CLAIM_BYTES {
         return Err(ShapeError::new("reason", "is longer than 8192 bytes").into());
@@ -75,9 +75,9 @@ pub fn revoke(
     let step = Step::on(prev)?;
     let claim = Claim::new(VERB_REVOKE, &step.prev_addr);
     let at = pool_for(&step.pools, VERB_REVOKE, Some(POOL_REVOKE))?;
-    let chosen = choose(&step.pools[at], &[], &claim.target)?;
+    let chosen = choose(&step.pools[at], &[], &claim.target, env)?;
     let proof = step.prove(at, secret, &claim, &[], &chosen)?;
-    let mut data = step.data(at, secret, &proof, now)?;
+    let mut data = step.data(at, secret, &proof, env)?;
     let mut info = Map::new();
     info.insert("reason".into(), reason.into());
     info.insert("proof".into(), proof.to_value());
@@ -118,6 +118,7 @@ fn choose<'a>(
     pool: &Pool<'a>,
     required: &[String],
     target: &str,
+    env: &dyn Environment,
 ) -> Result<Vec<&'a str>, KeystoneError> {
     let id = || pool.id().to_owned();
     let mandatory = mandatory(pool, required, target).map_err(|unmet| match unmet {
@@ -128,7 +129,7 @@ fn choose<'a>(
     if rest.len() < count {
         return Err(KeystoneError::Exhausted { pool: id(), unmet: Unmet::Random });
     }
-    random::choose(&mut rest, count)?;
+    random::choose(env, &mut rest, count)?;
     let mut chosen: Vec<&str> = mandatory.ids.into_iter().map(|(id, _)| id).collect();
     chosen.extend(rest.into_iter().take(count));
     if chosen.is_empty() {
@@ -197,21 +198,21 @@ impl<'a> Step<'a> {
         at: usize,
         secret: &MasterSecret,
         proof: &Proof,
-        now: Moment,
+        env: &dyn Environment,
     ) -> Result<Map<String, Value>, KeystoneError> {
         let consumed: HashSet<&str> =
             proof.solutions.iter().map(|solution| solution.challenge_id.as_str()).collect();
         let pool = &self.pools[at];
         let pool_secret = PoolSecret::derive(secret, &pool.config);
         let mut used = UsedIds::of(&self.pools);
-        let mut next = Some(replenished(pool, &consumed, &pool_secret, &mut used)?);
+        let mut next = Some(replenished(pool, &consumed, &pool_secret, &mut used, env)?);
         let carried = self.pools.iter().enumerate().map(|(other, pool)| {
             let replaced = if other == at { next.take() } else { None };
             replaced.unwrap_or_else(|| Value::Object(pool.raw.clone()))
         });
         let mut data = Map::new();
         data.insert("n".into(), self.n.into());
-        now.stamp(&mut data);
+        env.now().stamp(&mut data);
         let uuid = self.prev.datum("uuid").ok_or(ShapeError::new("uuid", "is missing"))?;
         data.insert("uuid".into(), uuid.clone());
         data.insert("challengePools".into(), carried.collect());

@@ -6,14 +6,16 @@ use super::{
     Algo, Behavior, Claim, MasterSecret, PoolConfig, Replenish, Signing, VERB_SYNC, random,
 };
 use crate::ibgib::addr::upper_hex;
-use crate::ibgib::{IbGib, Moment};
+use crate::ibgib::{IbGib, Moment, System};
 
 pub(crate) fn secret() -> MasterSecret {
     MasterSecret::from_raw("a secret for tests".to_owned().into()).unwrap()
 }
 
-pub(crate) fn now() -> Moment {
-    Moment::from_ms(1_781_262_000_123).unwrap()
+static ENV: std::sync::LazyLock<System> = std::sync::LazyLock::new(env);
+
+pub(crate) fn env() -> System {
+    System::at(Moment::from_ms(1_781_262_000_123).unwrap())
 }
 
 /// A pool of 16 that signs `sync`, 1 in order and 1 at random, without target binding.
@@ -35,7 +37,7 @@ pub(crate) fn pool(id: &str, replenish: Replenish) -> PoolConfig {
 }
 
 pub(crate) fn genesis(pools: &[PoolConfig]) -> IbGib {
-    super::genesis(&secret(), pools, None, now()).unwrap()
+    super::genesis(&secret(), pools, None, &env()).unwrap()
 }
 
 /// A frame whose one pool holds challenges with these ids, in this order. Their hashes solve
@@ -60,7 +62,7 @@ pub(crate) fn random_addr(ib: &str) -> String {
 }
 
 pub(crate) fn random_id() -> String {
-    random::hex(8).unwrap()
+    random::hex(&env(), 8).unwrap()
 }
 
 /// A keystone with one pool for each way of replenishing, and one that binds its target.
@@ -92,5 +94,5 @@ pub(crate) fn keystone() -> IbGib {
 }
 
 pub(crate) fn signing<'a>(claim: &'a Claim) -> Signing<'a> {
-    Signing { claim, pool_id: None, required: &[], frame_details: None, now: now() }
+    Signing { claim, pool_id: None, required: &[], frame_details: None, env: &*ENV }
 }

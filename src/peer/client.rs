@@ -2,12 +2,13 @@
 //! device was faster.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::link::{Link, Observer};
 use super::retries::Retries;
 use super::signing::{self, Opened};
 use super::{PeerError, identity};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, MasterSecret};
 use crate::space::{Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
@@ -48,7 +49,7 @@ pub fn sync<L: Link>(
     opts: &SenderOpts,
     observer: &mut dyn Observer,
 ) -> Result<Synced, PeerError> {
-    let mut retries = Retries::new(opts.retry_for);
+    let mut retries = Retries::new(opts.retry_for, Arc::clone(&opts.env));
     let mut planned = None;
     loop {
         let (error, plan) = match sync_once(space, link, identity, opts, observer, &mut retries)? {
@@ -129,7 +130,7 @@ pub fn open_session<L: Link>(
     link: &L,
     identity: &Identity,
 ) -> Result<Established, PeerError> {
-    let mut retries = Retries::new(RETRY_FOR);
+    let mut retries = Retries::new(RETRY_FOR, Arc::new(System::new()));
     Ok(signing::open_session(space, link, identity, &mut retries)?.made)
 }
 
@@ -140,7 +141,13 @@ pub fn revoke<L: Link>(
     identity: &Identity,
     reason: &str,
 ) -> Result<Addr, PeerError> {
-    signing::revoke(space, link, identity, reason, &mut Retries::new(RETRY_FOR))
+    signing::revoke(
+        space,
+        link,
+        identity,
+        reason,
+        &mut Retries::new(RETRY_FOR, Arc::new(System::new())),
+    )
 }
 
 /// Fetches what the receiver has of I and is lacking here. Returns what the receiver lacks of it.

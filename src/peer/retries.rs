@@ -1,8 +1,10 @@
 //! Trying again, where others were faster or the server is busy, within a budget of time.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::PeerError;
+use crate::ibgib::Environment;
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
@@ -16,17 +18,18 @@ const MAX_TRIES: u32 = 1000;
 /// How often something was tried, and how long it may be tried again.
 #[derive(Debug)]
 pub(super) struct Retries {
-    first: Instant,
+    pub(super) env: Arc<dyn Environment>,
+    first: Duration,
     budget: Duration,
     tries: u32,
-    began: Instant,
+    began: Duration,
 }
 
 impl Retries {
     /// The first try; further ones begin within `budget`.
-    pub(super) fn new(budget: Duration) -> Retries {
-        let now = Instant::now();
-        Retries { first: now, budget, tries: 1, began: now }
+    pub(super) fn new(budget: Duration, env: Arc<dyn Environment>) -> Retries {
+        let now = env.monotonic();
+        Retries { env, first: now, budget, tries: 1, began: now }
     }
 
     /// How often it was tried.
@@ -34,13 +37,19 @@ impl Retries {
         self.tries
     }
 
+    fn since(&self, moment: Duration) -> Duration {
+        self.env.monotonic().saturating_sub(moment)
+    }
+
     /// Waits, and then it may be tried again; where the time is used up, the error is what is left.
     ///
     /// The wait is drawn at random out of a span as long as what failed took, and does not grow
     /// with the tries: who lost before would lose ever more often against those who begin.
     pub(super) fn again(&mut self, error: PeerError) -> Result<(), PeerError> {
-        let span = (self.began.elapsed() * 2).clamp(SPAN.0, SPAN.1);
-        let drawn = span.mul_f64(f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX));
+        let span = (self.since(self.began) * 2).clamp(SPAN.0, SPAN.1);
+        let mut random = [0u8; 4];
+        self.env.fill(&mut random).map_err(SyncError::from)?;
+        let drawn = span.mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
         let wait = match &error {
             PeerError::Busy { after, .. } => after.saturating_add(drawn),
             // Each try leaves frames behind, and a transfer of others takes its time.
@@ -49,14 +58,14 @@ impl Retries {
             }
             _ => drawn,
         };
-        let spent = self.first.elapsed().saturating_add(wait);
+        let spent = self.since(self.first).saturating_add(wait);
         if self.tries >= MAX_TRIES || spent >= self.budget {
             return Err(error);
         }
         tracing::info!(%error, ?wait, "once more");
-        std::thread::sleep(wait);
+        self.env.sleep(wait);
         self.tries += 1;
-        self.began = Instant::now();
+        self.began = self.env.monotonic();
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use super::PeerError;
 use super::client::{Identity, catch_up, is_conflict, store};
 use super::link::Link;
 use super::retries::Retries;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, IbGib};
 use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
 use crate::sync::{Established, SyncError, establish};
@@ -48,7 +48,7 @@ pub(super) fn open_session<L: Link>(
         let step = match pending_on(space, domain, Purpose::Session, &on)? {
             Some(step) => step,
             None => {
-                let made = establish(domain, &tip, secret, Moment::now())?;
+                let made = establish(domain, &tip, secret, &*retries.env)?;
                 let (evolved, session) = (made.identity, Some(made.session));
                 Pending { on: on.clone(), evolved, session, is_shared: false }
             }
@@ -120,7 +120,7 @@ pub(super) fn revoke<L: Link>(
         let step = match pending_on(space, domain, Purpose::Revocation, &on)? {
             Some(step) => step,
             None => {
-                let evolved = keystone::revoke(&tip, secret, reason, Moment::now())
+                let evolved = keystone::revoke(&tip, secret, reason, &*retries.env)
                     .map_err(SyncError::from)?;
                 Pending { on: on.clone(), evolved, session: None, is_shared: false }
             }

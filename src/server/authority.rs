@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::sockets::Seat;
 use super::state::{Shared, token_hash};
 use crate::ibgib::addr::lower_hex;
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, Environment, Moment, System};
 use crate::space::Ledger;
 use crate::sync::msg::Token;
 use crate::sync::{SessionAuthority, SyncError};
@@ -40,7 +40,7 @@ impl SessionAuthority for LedgerAuthority<'_> {
 
     fn token(&self) -> Result<Option<Token>, SyncError> {
         let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes).map_err(|error| SyncError::Random(error.to_string()))?;
+        System::new().fill(&mut bytes)?;
         let value = lower_hex(&bytes);
         let now = Moment::now().ms();
         let time = u64::try_from(self.shared.opts.token_time.as_millis()).unwrap_or(u64::MAX);

@@ -94,6 +94,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ibgib::System;
 
     fn addr(name: &str) -> Addr {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
@@ -142,11 +143,11 @@ mod tests {
         let opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), dir.path().join("server.db"));
         let server = Server::start(opts).await.unwrap();
         let secret = MasterSecret::from_raw("a".to_owned().into()).unwrap();
-        let pools = presets::identity_pools().unwrap();
+        let pools = presets::identity_pools(&System::new()).unwrap();
         let now = crate::ibgib::Moment::now;
-        let genesis = keystone::genesis(&secret, &pools, None, now()).unwrap();
+        let genesis = keystone::genesis(&secret, &pools, None, &System::at(now())).unwrap();
         let domain = genesis.addr().unwrap();
-        let mut made = establish(&domain, &genesis, &secret, now()).unwrap();
+        let mut made = establish(&domain, &genesis, &secret, &System::at(now())).unwrap();
         let session = made.session.addr().unwrap();
         {
             let space = server.shared.space(domain.as_str()).unwrap();
@@ -174,7 +175,8 @@ mod tests {
             assert_eq!(entered(&session), Some(false), "{said}");
             if let Msg::AuthChallenge { challenge_uuid, demanded_ids } = wire::read(&said).unwrap()
             {
-                let proof = made.signer.prove(&challenge_uuid, &demanded_ids, now()).unwrap();
+                let proof =
+                    made.signer.prove(&challenge_uuid, &demanded_ids, &System::at(now())).unwrap();
                 let proof = Msg::AuthProof { keystone: proof };
                 ws.send(Message::text(wire::write(&proof))).await.unwrap();
                 let said = ws.next().await.unwrap().unwrap().into_text().unwrap();

@@ -1,7 +1,7 @@
 //! What can go wrong in a saga, and what the other side is told of it.
 
 use super::msg::{Refusal, RefusalCode};
-use crate::ibgib::{AddrError, IbGibError};
+use crate::ibgib::{AddrError, IbGibError, RandomError};
 use crate::keystone::KeystoneError;
 use crate::space::SpaceError;
 
@@ -65,8 +65,8 @@ pub enum SyncError {
     #[error("the merge failed: {0}")]
     Merge(String),
     /// The system gave no random bytes.
-    #[error("the system's random source failed: {0}")]
-    Random(String),
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 impl SyncError {

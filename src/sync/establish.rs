@@ -7,7 +7,7 @@ use super::domain::saga_of_session;
 use super::error::SyncError;
 use super::session::Signer;
 use crate::ibgib::addr::lower_hex;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, Environment, IbGib};
 use crate::keystone::{self, Claim, KeystoneError, MasterSecret, Signing, VERB_SYNC, presets};
 
 /// How many sessions are thrown away at most until I's binding pool has what one's address needs.
@@ -49,14 +49,14 @@ pub fn establish(
     domain: &Addr,
     identity: &IbGib,
     secret: &MasterSecret,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Established, SyncError> {
-    let saga_id = random_id()?;
+    let saga_id = random_id(env)?;
     let session_secret = secret.derive_session(&saga_id);
     let details = json!({ "domainIdentity": domain, "sagaId": saga_id });
     for _ in 0..TRIES {
-        let pools = presets::session_pools()?;
-        let session = keystone::genesis(&session_secret, &pools, Some(details.clone()), now)?;
+        let pools = presets::session_pools(env)?;
+        let session = keystone::genesis(&session_secret, &pools, Some(details.clone()), env)?;
         let target = session.addr()?;
         let claim = Claim::new(VERB_SYNC, target.as_str());
         let signing = Signing {
@@ -64,7 +64,7 @@ pub fn establish(
             pool_id: Some(keystone::POOL_SYNC),
             required: &[],
             frame_details: None,
-            now,
+            env,
         };
         match keystone::sign(identity, secret, &signing) {
             Ok(evolved) => {
@@ -81,9 +81,9 @@ pub fn establish(
     ))
 }
 
-/// 32 lowercase hex characters from the system's random source.
-pub fn random_id() -> Result<String, SyncError> {
+/// 32 lowercase hex characters that nobody else has.
+pub fn random_id(env: &dyn Environment) -> Result<String, SyncError> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| SyncError::Random(error.to_string()))?;
+    env.fill(&mut bytes)?;
     Ok(lower_hex(&bytes))
 }

@@ -125,7 +125,7 @@ impl StoredFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ibgib::Moment;
+    use crate::ibgib::System;
     use crate::keystone::{MasterSecret, StepsOnly, presets};
     use crate::space::{Prepared, PutOpts, SqliteSpace};
     use crate::sync::establish;
@@ -135,10 +135,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
         let secret = MasterSecret::from_raw("a".to_owned().into()).unwrap();
-        let pools = presets::identity_pools().unwrap();
-        let genesis = keystone::genesis(&secret, &pools, None, Moment::now()).unwrap();
+        let pools = presets::identity_pools(&System::new()).unwrap();
+        let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();
         let domain = genesis.addr().unwrap();
-        let mut step = establish(&domain, &genesis, &secret, Moment::now()).unwrap().identity;
+        let mut step = establish(&domain, &genesis, &secret, &System::new()).unwrap().identity;
         change(&mut step);
         step.gib = step.computed_gib().unwrap();
         let all =

@@ -3,7 +3,7 @@
 
 use super::error::SyncError;
 use super::msg::Context;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, Environment, IbGib};
 use crate::keystone::{self, Claim, MasterSecret, Signing, VERB_CONNECT, VERB_SYNC};
 
 /// S as its owner holds it.
@@ -35,15 +35,19 @@ impl Signer {
         &mut self,
         challenge_uuid: &str,
         demanded: &[String],
-        now: Moment,
+        env: &dyn Environment,
     ) -> Result<IbGib, SyncError> {
-        self.sign(VERB_CONNECT, challenge_uuid, keystone::POOL_CONNECT, demanded, now)
+        self.sign(VERB_CONNECT, challenge_uuid, keystone::POOL_CONNECT, demanded, env)
     }
 
     /// Evolves S with a signature of a turn's context, and puts it into the turn.
-    pub fn sign_turn(&mut self, turn: &mut Context, now: Moment) -> Result<(), SyncError> {
+    pub fn sign_turn(
+        &mut self,
+        turn: &mut Context,
+        env: &dyn Environment,
+    ) -> Result<(), SyncError> {
         let target = turn.context.addr()?;
-        let signed = self.sign(VERB_SYNC, target.as_str(), keystone::POOL_SYNC, &[], now)?;
+        let signed = self.sign(VERB_SYNC, target.as_str(), keystone::POOL_SYNC, &[], env)?;
         turn.signed_session_identity = Some(signed);
         Ok(())
     }
@@ -54,11 +58,11 @@ impl Signer {
         target: &str,
         pool: &str,
         required: &[String],
-        now: Moment,
+        env: &dyn Environment,
     ) -> Result<IbGib, SyncError> {
         let claim = Claim::new(verb, target);
         let signing =
-            Signing { claim: &claim, pool_id: Some(pool), required, frame_details: None, now };
+            Signing { claim: &claim, pool_id: Some(pool), required, frame_details: None, env };
         let frame = keystone::sign(&self.tip, &self.secret, &signing)?;
         self.tip = frame.clone();
         Ok(frame)

@@ -65,10 +65,11 @@ fn a_push_alone_sends_what_has_not_diverged_and_names_what_has() {
 /// A frame of X whose time is given, put as another program would put it.
 fn put_at(world: &World, home: &str, ms: u64, patch: Value) {
     use sync_gib::ibgib::transform::{Kind, Opts, transform};
-    use sync_gib::ibgib::{IbGib, Moment};
+    use sync_gib::ibgib::{IbGib, Moment, System};
     let tip = IbGib::from_json(world.ok(home, &["get", "X"]).trim()).unwrap();
     let opts = Opts::next_frame_on(&tip).set("dataToAddOrPatch", patch).build();
-    let made = transform(Kind::Mut8, &tip, &opts, Moment::from_ms(ms).unwrap()).unwrap();
+    let made =
+        transform(Kind::Mut8, &tip, &opts, &System::at(Moment::from_ms(ms).unwrap())).unwrap();
     let lines: Vec<String> = made.into_all().iter().map(IbGib::to_json).collect();
     let file = world.path("frames.ndjson");
     std::fs::write(&file, lines.join("\n")).unwrap();
@@ -98,16 +99,17 @@ fn a_clock_that_is_ahead_is_named() {
 /// A timeline without `data.n`, as another program may make one, put into a home; gives its tip.
 fn uncounted(world: &World, home: &str, more: &[Value]) -> String {
     use sync_gib::ibgib::transform::{Kind, Opts, transform};
-    use sync_gib::ibgib::{IbGib, Moment};
+    use sync_gib::ibgib::{IbGib, Moment, System};
     let now = Moment::from_ms(1_781_262_000_000).unwrap();
     let fork = Opts::new().set("destIb", "doc").set("tjp", json!({"timestamp": true})).build();
-    let mut all = vec![transform(Kind::Fork, &IbGib::primitive("ib"), &fork, now).unwrap()];
+    let mut all =
+        vec![transform(Kind::Fork, &IbGib::primitive("ib"), &fork, &System::at(now)).unwrap()];
     for (at, patch) in more.iter().enumerate() {
         let tip = &all.last().unwrap().new_ibgib;
         let opts = Opts::new().set("dna", true).linked(&["past", "dna"]);
         let opts = opts.set("dataToAddOrPatch", patch.clone()).build();
         let now = Moment::from_ms(1_781_262_001_000 + at as u64).unwrap();
-        all.push(transform(Kind::Mut8, tip, &opts, now).unwrap());
+        all.push(transform(Kind::Mut8, tip, &opts, &System::at(now)).unwrap());
     }
     let tip = all.last().unwrap().new_ibgib.addr().unwrap().to_string();
     let all: Vec<IbGib> = all.into_iter().flat_map(|made| made.into_all()).collect();
@@ -163,7 +165,7 @@ fn a_merge_that_was_told_of_when_it_was_made_is_not_told_of_when_it_is_sent() {
 #[test]
 fn a_graft_info_that_many_frames_name_is_told_of_once() {
     use sync_gib::ibgib::transform::{Kind, Opts, transform};
-    use sync_gib::ibgib::{IbGib, Moment};
+    use sync_gib::ibgib::{IbGib, System};
     let (world, _serve) = two_homes();
     let older = world.json("laptop", &["log", "X"])["frames"].clone();
     let orphans = [older[1]["addr"].clone(), older[2]["addr"].clone()];
@@ -176,7 +178,7 @@ fn a_graft_info_that_many_frames_name_is_told_of_once() {
             .set("rel8nsToAddByAddr", json!({"graftorphan": [orphans[at % 2]]}))
             .set("rel8nsToRemoveByAddr", json!({"graftorphan": [orphans[(at + 1) % 2]]}))
             .build();
-        let made = transform(Kind::Rel8, &tip, &opts, Moment::now()).unwrap();
+        let made = transform(Kind::Rel8, &tip, &opts, &System::new()).unwrap();
         tip = made.new_ibgib.clone();
         lines.extend(made.into_all().iter().map(IbGib::to_json));
     }

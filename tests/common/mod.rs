@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::{Identity, InProcess, Link, NoObserver, PeerError, Synced, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
@@ -26,8 +26,8 @@ pub fn secret() -> MasterSecret {
 
 impl Device {
     pub fn new() -> Device {
-        let pools = presets::identity_pools().unwrap();
-        let genesis = keystone::genesis(&secret(), &pools, None, Moment::now()).unwrap();
+        let pools = presets::identity_pools(&System::new()).unwrap();
+        let genesis = keystone::genesis(&secret(), &pools, None, &System::new()).unwrap();
         Device::with(genesis)
     }
 
@@ -59,7 +59,7 @@ impl Device {
         let each = Opts::next_frame().build();
         let tjp = Some(json!({"uuid": true, "timestamp": true}));
         let opts = FirstGen { ib, parent: &root, data: Some(data), rel8ns: None, each, tjp };
-        let made = first_gen(&opts, Moment::now()).unwrap();
+        let made = first_gen(&opts, &System::new()).unwrap();
         let tjp = made.intermediates[0].addr().unwrap();
         self.space.put_all(&made.into_all()).unwrap();
         tjp
@@ -78,7 +78,7 @@ impl Device {
 
     pub fn change(&self, tjp: &Addr, kind: Kind, opts: Map<String, Value>) -> Addr {
         let tip = self.tip(tjp);
-        let made = transform(kind, &tip, &opts, Moment::now()).unwrap();
+        let made = transform(kind, &tip, &opts, &System::new()).unwrap();
         let addr = made.new_ibgib.addr().unwrap();
         self.space.put_all(&made.into_all()).unwrap();
         addr

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sync_gib::ibgib::{Addr, IbGib, Moment, json::stringify};
+use sync_gib::ibgib::{Addr, IbGib, System, json::stringify};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::sync::msg::{Msg, PROTOCOL};
@@ -160,8 +160,8 @@ pub struct Someone {
 impl Someone {
     pub fn new(secret: &str) -> Someone {
         let secret = MasterSecret::from_raw(secret.to_owned().into()).unwrap();
-        let pools = presets::identity_pools().unwrap();
-        let genesis = keystone::genesis(&secret, &pools, None, Moment::now()).unwrap();
+        let pools = presets::identity_pools(&System::new()).unwrap();
+        let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();
         Someone { secret, domain: genesis.addr().unwrap(), genesis }
     }
 
@@ -169,7 +169,7 @@ impl Someone {
     pub async fn establish(&self, addr: SocketAddr, source: Ipv4Addr) -> Established {
         let said = post(addr, source, wire::PATH_KEYSTONES, &self.genesis.to_json()).await;
         assert_eq!(said.0, 200, "{}", said.1);
-        let made = establish(&self.domain, &self.genesis, &self.secret, Moment::now()).unwrap();
+        let made = establish(&self.domain, &self.genesis, &self.secret, &System::new()).unwrap();
         let body =
             stringify(&EvolutionBody { frames: vec![&made.identity], session: &made.session });
         let path = wire::domain_path(wire::PATH_EVOLUTION, &self.domain);
@@ -196,7 +196,7 @@ pub async fn prove(ws: &mut Ws, domain: &Addr, made: &mut Established) -> Msg {
     let Msg::AuthChallenge { challenge_uuid, demanded_ids } = challenge else {
         return challenge;
     };
-    let keystone = made.signer.prove(&challenge_uuid, &demanded_ids, Moment::now()).unwrap();
+    let keystone = made.signer.prove(&challenge_uuid, &demanded_ids, &System::new()).unwrap();
     say(ws, &Msg::AuthProof { keystone }).await;
     hear(ws).await
 }

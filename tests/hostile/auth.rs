@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, Claim, Signing, VERB_CONNECT, VERB_SYNC};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, SyncError};
@@ -17,8 +17,9 @@ fn nobody() -> Addr {
 /// A frame on S's genesis that claims what it likes.
 fn proof(session: &Session<'_>, verb: &str, target: &str, ids: &[String]) -> IbGib {
     let claim = Claim::new(verb, target);
-    let now = Moment::now();
-    let signing = Signing { claim: &claim, pool_id: None, required: ids, frame_details: None, now };
+    let now = System::new();
+    let signing =
+        Signing { claim: &claim, pool_id: None, required: ids, frame_details: None, env: &now };
     keystone::sign(&session.genesis, &session.secret, &signing).unwrap()
 }
 

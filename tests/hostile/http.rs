@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::{Addr, IbGib, Moment, json::stringify};
+use sync_gib::ibgib::{Addr, IbGib, System, json::stringify};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, VERB_SYNC, presets};
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::server::Registration;
@@ -205,7 +205,7 @@ fn a_closed_server_takes_those_on_its_list() {
 }
 
 fn made_by(person: &Person, secret: &str) -> Established {
-    establish(person.domain(), &person.genesis, &secret_of(secret), Moment::now()).unwrap()
+    establish(person.domain(), &person.genesis, &secret_of(secret), &System::new()).unwrap()
 }
 
 fn evolve(host: &Host, person: &Person, made: &Established) -> (u16, String) {
@@ -229,7 +229,7 @@ fn an_identity_has_one_successor_per_frame() {
     assert_eq!(evolve(&host, &ann, &second).0, 409, "another successor");
     assert_eq!(host.held(ann.domain()), before);
     // The second step of a frame that the server never saw.
-    let third = establish(ann.domain(), &second.identity, &secret_of("a"), Moment::now()).unwrap();
+    let third = establish(ann.domain(), &second.identity, &secret_of("a"), &System::new()).unwrap();
     assert_eq!(evolve(&host, &ann, &third).0, 409);
     assert_eq!(post(&host, &ann, &[&second.identity, &third.identity], &third.session).0, 409);
     assert_eq!(host.held(ann.domain()), before);
@@ -256,8 +256,9 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
     let other = made_by(&ann, "a");
     assert_eq!(refused(&[&good.identity], &other.session), 403);
     let claim = Claim::new(VERB_MANAGE, good.session.addr().unwrap().as_str());
-    let now = Moment::now();
-    let signing = Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+    let now = System::new();
+    let signing =
+        Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
     let managed = keystone::sign(&ann.genesis, &secret_of("a"), &signing).unwrap();
     assert_eq!(refused(&[&managed], &good.session), 403);
     // Forged: the proof moved to another session, a solution changed, the gib.
@@ -274,9 +275,9 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
     refused(&[&broken], &good.session);
     // Sessions of nobody, and of somebody else.
     refused(&[&good.identity], &ann.genesis);
-    let pools = presets::session_pools().unwrap();
+    let pools = presets::session_pools(&System::new()).unwrap();
     let session =
-        |details| keystone::genesis(&secret_of("s"), &pools, details, Moment::now()).unwrap();
+        |details| keystone::genesis(&secret_of("s"), &pools, details, &System::new()).unwrap();
     for details in [
         None,
         Some(json!({ "domainIdentity": bob.domain(), "sagaId": "1" })),
@@ -286,7 +287,7 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
         let session = session(details);
         let claim = Claim::new(VERB_SYNC, session.addr().unwrap().as_str());
         let signing =
-            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
         // The pool may be unable to bind this target; another session would do as well.
         if let Ok(signed) = keystone::sign(&ann.genesis, &secret_of("a"), &signing) {
             assert_eq!(refused(&[&signed], &session), 403);

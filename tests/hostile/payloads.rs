@@ -1,7 +1,7 @@
 //! Payloads that must not get into a space.
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
 use sync_gib::sync::body::{Body, Commit, PayloadDigest};
 use sync_gib::sync::msg::{Msg, Refusal, RefusalCode};
@@ -175,13 +175,13 @@ fn no_count_ends_a_timeline() {
 
 #[test]
 fn identities_are_neither_forged_nor_forked() {
-    let pools = presets::identity_pools().unwrap();
-    let genesis = keystone::genesis(&secret_of("k"), &pools, None, Moment::now()).unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
+    let genesis = keystone::genesis(&secret_of("k"), &pools, None, &System::new()).unwrap();
     let step = |secret: &str, target: &str| {
         let claim = Claim::new(VERB_MANAGE, target);
-        let now = Moment::now();
+        let now = System::new();
         let signing =
-            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
         keystone::sign(&genesis, &secret_of(secret), &signing).unwrap()
     };
     let mut forged = step("k", "a");

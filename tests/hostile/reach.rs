@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{
@@ -25,7 +25,7 @@ fn addr(ibgib: &IbGib) -> Addr {
 /// A next frame that relates to others, and its dna.
 fn relate(tip: &IbGib, name: &str, to: &Addr) -> Vec<IbGib> {
     let opts = Opts::next_frame().set("rel8nsToAddByAddr", json!({ name: [to.as_str()] })).build();
-    transform(Kind::Rel8, tip, &opts, Moment::now()).unwrap().into_all()
+    transform(Kind::Rel8, tip, &opts, &System::new()).unwrap().into_all()
 }
 
 /// A host that holds `x` for a person.
@@ -156,12 +156,12 @@ fn turns_come_in_their_order() {
 #[test]
 fn a_payload_brings_no_keystones_but_ones_own_sessions() {
     let (host, person, x) = with_x();
-    let pools = presets::identity_pools().unwrap();
-    let foreign = keystone::genesis(&secret_of("f"), &pools, None, Moment::now()).unwrap();
+    let pools = presets::identity_pools(&System::new()).unwrap();
+    let foreign = keystone::genesis(&secret_of("f"), &pools, None, &System::new()).unwrap();
     let of_another = {
         let details = json!({ "domainIdentity": addr(&foreign), "sagaId": "s" });
-        let pools = presets::session_pools().unwrap();
-        keystone::genesis(&secret_of("s"), &pools, Some(details), Moment::now()).unwrap()
+        let pools = presets::session_pools(&System::new()).unwrap();
+        keystone::genesis(&secret_of("s"), &pools, Some(details), &System::new()).unwrap()
     };
     for keystone in [&foreign, &of_another] {
         let related = relate(tip_of(&x), "friend", &addr(keystone));
@@ -176,9 +176,9 @@ fn a_payload_brings_no_keystones_but_ones_own_sessions() {
         let tip = host.space(person.domain()).tip(person.domain()).unwrap().unwrap();
         let tip = host.space(person.domain()).get(&tip.addr).unwrap().unwrap();
         let claim = Claim::new(VERB_MANAGE, "manage");
-        let now = Moment::now();
+        let now = System::new();
         let signing =
-            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
         keystone::sign(&tip, &person.identity.secret, &signing).unwrap()
     };
     person.connected(&host).unchanged(|session| {
@@ -189,8 +189,8 @@ fn a_payload_brings_no_keystones_but_ones_own_sessions() {
     // What another device's sync left may be related to.
     let own = {
         let details = json!({ "domainIdentity": person.domain(), "sagaId": "s" });
-        let pools = presets::session_pools().unwrap();
-        keystone::genesis(&secret_of("s"), &pools, Some(details), Moment::now()).unwrap()
+        let pools = presets::session_pools(&System::new()).unwrap();
+        keystone::genesis(&secret_of("s"), &pools, Some(details), &System::new()).unwrap()
     };
     let mut related = vec![own.clone()];
     related.extend(relate(tip_of(&x), "session", &addr(&own)));

@@ -1,7 +1,7 @@
 //! Once an identity is revoked, nothing of it is taken or given out but its public frames.
 
 use serde_json::json;
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone;
 use sync_gib::peer::{Link, PeerError, client, wire};
 use sync_gib::space::{Space, SpaceExt};
@@ -80,7 +80,7 @@ fn a_revocation_ends_sessions_tokens_and_sockets() {
         raw.send(&Msg::Hello { protocol: PROTOCOL, domain, session: made });
         assert_eq!(raw.auth_fail().code, RefusalCode::Auth);
     }
-    let proof = challenged.signer.prove(&uuid, &ids, Moment::now()).unwrap();
+    let proof = challenged.signer.prove(&uuid, &ids, &System::new()).unwrap();
     let mut raw = Raw::open(&host);
     raw.send(&Msg::AuthProof { keystone: proof });
     raw.auth_fail();
@@ -97,7 +97,7 @@ fn revoke_behind(host: &Host, person: &Person) {
     let space = host.space(person.domain());
     let tip = space.tip(person.domain()).unwrap().unwrap();
     let tip = space.get_id(tip.id).unwrap();
-    let revoked = keystone::revoke(&tip, &person.identity.secret, "gone", Moment::now()).unwrap();
+    let revoked = keystone::revoke(&tip, &person.identity.secret, "gone", &System::new()).unwrap();
     space.put_all(&[revoked]).unwrap();
 }
 
@@ -107,7 +107,7 @@ fn every_step_of_a_session_asks_whether_the_identity_is_revoked() {
     let person = Person::new(&host, "a");
     let mut session = person.session(&host);
     let (uuid, ids) = session.raw.hello(&session.domain, &session.session);
-    let proof = session.signer.prove(&uuid, &ids, Moment::now()).unwrap();
+    let proof = session.signer.prove(&uuid, &ids, &System::new()).unwrap();
     revoke_behind(&host, &person);
     session.unchanged(|session| {
         session.raw.send(&Msg::AuthProof { keystone: proof });
@@ -150,7 +150,7 @@ fn a_known_evolution_brings_no_session_back() {
     session.signer =
         Established::resume(made.identity, made.session, &person.identity.secret).unwrap().signer;
     let (uuid, ids) = session.raw.hello(&session.domain, &session.session);
-    let keystone = session.signer.prove(&uuid, &ids, Moment::now()).unwrap();
+    let keystone = session.signer.prove(&uuid, &ids, &System::new()).unwrap();
     session.raw.send(&Msg::AuthProof { keystone });
     let refusal = session.raw.auth_fail();
     assert!(refusal.message.contains("not known"), "{}", refusal.message);

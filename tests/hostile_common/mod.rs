@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::{Endpoint, Identity, Link, Remote, Timeouts, client, wire};
 use sync_gib::server::{Server, ServerOpts};
@@ -222,9 +222,9 @@ impl Person {
 
     /// A person whose every step takes `rounds` times the hashes to check that others' take.
     pub fn costly(secret: &str, rounds: u32) -> Person {
-        let mut pools = presets::identity_pools().unwrap();
+        let mut pools = presets::identity_pools(&System::new()).unwrap();
         pools.iter_mut().for_each(|pool| pool.rounds = rounds);
-        let genesis = keystone::genesis(&secret_of(secret), &pools, None, Moment::now()).unwrap();
+        let genesis = keystone::genesis(&secret_of(secret), &pools, None, &System::new()).unwrap();
         Person::with(genesis, secret)
     }
 
@@ -281,7 +281,7 @@ pub struct Session<'h> {
 impl Session<'_> {
     pub fn connect(&mut self) {
         let (uuid, ids) = self.raw.hello(&self.domain, &self.session);
-        let keystone = self.signer.prove(&uuid, &ids, Moment::now()).unwrap();
+        let keystone = self.signer.prove(&uuid, &ids, &System::new()).unwrap();
         self.raw.send(&Msg::AuthProof { keystone });
         match self.raw.receive() {
             Some(Msg::AuthOk { token }) => self.token = token,
@@ -292,7 +292,7 @@ impl Session<'_> {
     /// A turn as it should be.
     pub fn turn(&mut self, body: &Body) -> Context {
         let mut turn = self.saga.make(Role::Sender, body, Moment::now()).unwrap();
-        self.signer.sign_turn(&mut turn, Moment::now()).unwrap();
+        self.signer.sign_turn(&mut turn, &System::new()).unwrap();
         turn
     }
 
@@ -406,14 +406,14 @@ pub fn timeline(ib: &str, data: Value) -> Vec<IbGib> {
     let each = Opts::next_frame().build();
     let tjp = Some(json!({"uuid": true, "timestamp": true}));
     let opts = FirstGen { ib, parent: &root, data: Some(data), rel8ns: None, each, tjp };
-    let made = first_gen(&opts, Moment::now()).unwrap();
+    let made = first_gen(&opts, &System::new()).unwrap();
     made.into_all()
 }
 
 /// One more frame and its dna; the frame is the last.
 pub fn edit(tip: &IbGib, patch: Value) -> Vec<IbGib> {
     let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
-    transform(Kind::Mut8, tip, &opts, Moment::now()).unwrap().into_all()
+    transform(Kind::Mut8, tip, &opts, &System::new()).unwrap().into_all()
 }
 
 /// The frame among these that has the highest `n`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 
 use super::edits::{self, Change};
 use crate::judge_common::Random;
@@ -52,7 +52,8 @@ impl World {
             each: Opts::next_frame().build(),
             tjp: Some(json!({"timestamp": true})),
         };
-        let made = first_gen(&opts, Moment::from_ms(START).unwrap()).unwrap().into_all();
+        let made =
+            first_gen(&opts, &System::at(Moment::from_ms(START).unwrap())).unwrap().into_all();
         let all: Vec<_> = made.into_iter().map(|frame| put(&mut frames, frame)).collect();
         let base = all.last().unwrap().clone();
         World { frames, stones, base, count: 1000 }
@@ -76,7 +77,7 @@ impl World {
                     // Through text and back, so that keys stand in JavaScript's order.
                     let value = sync_gib::ibgib::json::parse(&value.to_string()).unwrap();
                     let opts = Opts::next_frame().set(option, value).build();
-                    transform(kind, &tip, &opts, now).unwrap().into_all()
+                    transform(kind, &tip, &opts, &System::at(now)).unwrap().into_all()
                 }
             };
             history.told.push(format!("{} {change:?}", clock.cast_signed() - START.cast_signed()));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use serde_json::{Map, Value};
-use sync_gib::ibgib::{Addr, IbGib, Moment, json as js};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System, json as js};
 use sync_gib::peer::wire;
 use sync_gib::sync::body::{
     Ack, Body, Commit, Delta, Init, Move, PayloadDigest, SagaStage, Scope, Want,
@@ -234,7 +234,7 @@ impl<'i, 'd> Line<'i, 'd> {
         let signer = self.signer.get_or_insert_with(|| Signer::new(secret(), tip.clone()).unwrap());
         if from == Role::Sender {
             // A pool that ran dry signs no more.
-            let _ = signer.sign_turn(&mut turn, now);
+            let _ = signer.sign_turn(&mut turn, &System::at(now));
         }
         saga.append(&turn).unwrap();
         turn

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::new::timeline;
 use super::error::VerifyError;
 use crate::ibgib::transform::{Kind, Opts, transform};
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::peer::Identity;
 use crate::space::{Space, SpaceExt, SqliteSpace};
 use crate::sync::SenderOpts;
@@ -66,7 +66,7 @@ impl Device {
         kind: Kind,
         opts: &Map<String, Value>,
     ) -> Result<Addr, VerifyError> {
-        let made = transform(kind, &self.tip(tjp)?, opts, Moment::now())?;
+        let made = transform(kind, &self.tip(tjp)?, opts, &System::new())?;
         let addr = made.new_ibgib.addr()?;
         self.space.put_all(&made.into_all())?;
         Ok(addr)
@@ -82,7 +82,7 @@ impl Device {
         let (mut all, mut addrs) = (Vec::new(), Vec::new());
         for patch in patches {
             let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
-            let made = transform(Kind::Mut8, &tip, &opts, Moment::now())?;
+            let made = transform(Kind::Mut8, &tip, &opts, &System::new())?;
             tip = made.new_ibgib.clone();
             addrs.push(tip.addr()?);
             all.extend(made.into_all());

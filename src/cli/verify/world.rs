@@ -12,7 +12,7 @@ use super::checks::Checks;
 use super::device::Device;
 use super::error::VerifyError;
 use super::evidence;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
 use crate::peer::{Identity, Link, NoObserver, client, identity};
 use crate::space::{SpaceExt, SqliteSpace};
@@ -39,12 +39,12 @@ impl Place {
     pub fn make(dir: &Path) -> Result<Place, VerifyError> {
         let doing = || format!("make {}", dir.display());
         std::fs::create_dir_all(dir).map_err(VerifyError::io(doing()))?;
-        let secret = SecretString::from(random_id()?);
+        let secret = SecretString::from(random_id(&System::new())?);
         write_secret(&dir.join("secret"), &secret)?;
         let secret = MasterSecret::from_raw(secret)?;
-        let pools = presets::identity_pools()?;
+        let pools = presets::identity_pools(&System::new())?;
         let details = json!({ "kdf": KdfParams::Raw.to_value() });
-        let genesis = keystone::genesis(&secret, &pools, Some(details), Moment::now())?;
+        let genesis = keystone::genesis(&secret, &pools, Some(details), &System::new())?;
         let domain = genesis.addr()?;
         let place = Place { dir: dir.to_owned(), secret, genesis, domain };
         place.home(SENDER)?.create()?;
@@ -178,6 +178,6 @@ impl<'w, L: Link> World<'w, L> {
     /// Establishes a session on I's genesis, whatever came after it.
     pub(super) fn establish_on_genesis(&self) -> Result<crate::sync::Established, SyncError> {
         let Place { domain, genesis, secret, .. } = self.place;
-        crate::sync::establish(domain, genesis, secret, Moment::now())
+        crate::sync::establish(domain, genesis, secret, &System::new())
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Kind, Opts, TransformError, Transformed, transform};
+use crate::ibgib::environment::Environment;
 use crate::ibgib::model::{IbGib, Rel8ns};
-use crate::ibgib::timestamp::Moment;
 
 /// What [`first_gen`] makes and how.
 #[derive(Debug, Clone)]
@@ -26,26 +26,34 @@ pub struct FirstGen<'a> {
 /// Makes the first frames of a timeline, or a stone.
 ///
 /// Returns the last frame; the ones before it are its `intermediates`.
-pub fn first_gen(opts: &FirstGen<'_>, now: Moment) -> Result<Transformed, TransformError> {
+pub fn first_gen(
+    opts: &FirstGen<'_>,
+    env: &dyn Environment,
+) -> Result<Transformed, TransformError> {
     let each = || Opts::from(opts.each.clone());
     let mut fork = each().set("destIb", opts.ib);
     if let Some(tjp) = &opts.tjp {
         fork = fork.set("tjp", tjp.clone());
     }
-    let mut made = transform(Kind::Fork, opts.parent, &fork.build(), now)?;
+    let mut made = transform(Kind::Fork, opts.parent, &fork.build(), env)?;
     if let Some(data) = &opts.data {
         let mut8 = each().set("dataToAddOrPatch", data.clone());
-        step(&mut made, Kind::Mut8, mut8, now)?;
+        step(&mut made, Kind::Mut8, mut8, env)?;
     }
     if let Some(rel8ns) = &opts.rel8ns {
         let rel8 = each().set("rel8nsToAddByAddr", rel8ns.clone());
-        step(&mut made, Kind::Rel8, rel8, now)?;
+        step(&mut made, Kind::Rel8, rel8, env)?;
     }
     Ok(made)
 }
 
-fn step(made: &mut Transformed, kind: Kind, opts: Opts, now: Moment) -> Result<(), TransformError> {
-    let next = transform(kind, &made.new_ibgib, &opts.build(), now)?;
+fn step(
+    made: &mut Transformed,
+    kind: Kind,
+    opts: Opts,
+    env: &dyn Environment,
+) -> Result<(), TransformError> {
+    let next = transform(kind, &made.new_ibgib, &opts.build(), env)?;
     made.intermediates.push(std::mem::replace(&mut made.new_ibgib, next.new_ibgib));
     made.dnas.extend(next.dnas);
     Ok(())

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use super::opts::Read;
 use super::{TransformError, Transformed, dna};
 use crate::ibgib::addr::{IB, lower_hex};
+use crate::ibgib::environment::Environment;
 use crate::ibgib::json;
 use crate::ibgib::model::{IbGib, Rel8ns};
-use crate::ibgib::timestamp::Moment;
 
 pub(super) fn fork(
     src: &IbGib,
     opts: &Read<'_>,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Transformed, TransformError> {
     let dest_ib = opts.text("destIb")?;
     if dest_ib.is_some_and(|ib| ib.contains('^')) {
@@ -33,7 +33,7 @@ pub(super) fn fork(
     }
     json::delete(&mut rel8ns, "tjp");
 
-    let data = forked_data(src, opts, &tjp, now)?;
+    let data = forked_data(src, opts, &tjp, env)?;
     let dna = dna::append(opts, &mut rel8ns)?;
 
     // What the fork does not replace it takes over from the source: its data where the fork has
@@ -52,7 +52,7 @@ fn forked_data(
     src: &IbGib,
     opts: &Read<'_>,
     tjp: &Tjp,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Map<String, Value>, TransformError> {
     let mut data = match &src.data {
         Some(Value::Object(data)) if opts.flag("cloneData") => data.clone(),
@@ -65,10 +65,10 @@ fn forked_data(
         json::set(&mut data, "n", 0.into());
     }
     if !opts.flag("noTimestamp") || tjp.timestamp {
-        now.stamp(&mut data);
+        env.now().stamp(&mut data);
     }
     if tjp.uuid || opts.flag("uuid") {
-        json::set(&mut data, "uuid", uuid()?.into());
+        json::set(&mut data, "uuid", uuid(env)?.into());
     }
     if tjp.uuid || tjp.timestamp {
         json::set(&mut data, "isTjp", true.into());
@@ -79,9 +79,9 @@ fn forked_data(
 }
 
 /// 64 hex characters that nobody else has.
-fn uuid() -> Result<String, TransformError> {
+fn uuid(env: &dyn Environment) -> Result<String, TransformError> {
     let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| TransformError::Random(error.to_string()))?;
+    env.fill(&mut bytes)?;
     Ok(lower_hex(&bytes))
 }
 

@@ -17,9 +17,9 @@ pub use opts::{Kind, Opts};
 
 use serde_json::{Map, Value};
 
+use super::environment::{Environment, RandomError};
 use super::gib::GibError;
 use super::model::{IbGib, IbGibError};
-use super::timestamp::Moment;
 
 /// Relations that a transform keeps itself and that cannot be added or removed by hand.
 pub const RESERVED_REL8NS: [&str; 4] = ["past", "ancestor", "dna", "tjp"];
@@ -49,8 +49,8 @@ pub enum TransformError {
     #[error(transparent)]
     Gib(#[from] GibError),
     /// The system gave no random bytes for a uuid.
-    #[error("the system's random source failed: {0}")]
-    Random(String),
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 impl TransformError {
@@ -82,18 +82,19 @@ impl Transformed {
 
 /// Makes a new frame from `src`.
 ///
-/// `opts` is the options object without `src`; `now` is the moment that a timestamp gets.
+/// `opts` is the options object without `src`; `env` gives the moment that a timestamp
+/// gets, and the bytes of a uuid.
 /// Errors where the options contradict themselves or the source does not take the change.
 pub fn transform(
     kind: Kind,
     src: &IbGib,
     opts: &Map<String, Value>,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Transformed, TransformError> {
     let opts = opts::Read::new(kind, src, opts)?;
     match kind {
-        Kind::Fork => fork::fork(src, &opts, now),
-        Kind::Mut8 => mut8::mut8(src, &opts, now),
-        Kind::Rel8 => rel8::rel8(src, &opts, now),
+        Kind::Fork => fork::fork(src, &opts, env),
+        Kind::Mut8 => mut8::mut8(src, &opts, env),
+        Kind::Rel8 => rel8::rel8(src, &opts, env),
     }
 }

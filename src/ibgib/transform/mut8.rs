@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use super::opts::Read;
 use super::patch::{self, Which};
 use super::{TransformError, Transformed, dna};
+use crate::ibgib::environment::Environment;
 use crate::ibgib::json;
 use crate::ibgib::model::IbGib;
-use crate::ibgib::timestamp::Moment;
 
 pub(super) fn mut8(
     src: &IbGib,
     opts: &Read<'_>,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Transformed, TransformError> {
     let mut8_ib = opts.text("mut8Ib")?;
     let rename = opts.truthy("dataToRename");
@@ -41,7 +41,7 @@ pub(super) fn mut8(
         patch::patch(&mut data, add)?;
     }
     if !opts.flag("noTimestamp") {
-        now.stamp(&mut data);
+        env.now().stamp(&mut data);
     }
     patch::count(&mut data, opts.flag("nCounter"))?;
 

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use super::opts::Read;
 use super::{RESERVED_REL8NS, TransformError, Transformed, dna, mut8, patch};
 use crate::ibgib::addr;
+use crate::ibgib::environment::Environment;
 use crate::ibgib::json;
 use crate::ibgib::model::{IbGib, Rel8ns};
-use crate::ibgib::timestamp::Moment;
 
 pub(super) fn rel8(
     src: &IbGib,
     opts: &Read<'_>,
-    now: Moment,
+    env: &dyn Environment,
 ) -> Result<Transformed, TransformError> {
     let add = relations(opts, "rel8nsToAddByAddr")?;
     let remove = relations(opts, "rel8nsToRemoveByAddr")?;
@@ -23,7 +23,7 @@ pub(super) fn rel8(
     let mut data = mut8::object_data(src)?;
     patch::count(&mut data, opts.flag("nCounter"))?;
     if !opts.flag("noTimestamp") {
-        now.stamp(&mut data);
+        env.now().stamp(&mut data);
     }
 
     let mut rel8ns = src.rel8ns.clone().unwrap_or_default();

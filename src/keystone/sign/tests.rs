@@ -1,4 +1,5 @@
 use super::*;
+use crate::ibgib::System;
 use crate::keystone::{
     VERB_CONNECT, VERB_MANAGE, VERB_SYNC, choose_demands, frame_details, is_revoked, pool_ids,
     proof_of, revocation_reason, testing, validate_step,
@@ -57,7 +58,7 @@ fn the_pool_that_names_the_verb_signs_else_one_that_names_none() {
 #[test]
 fn demanded_challenges_are_revealed_and_named() {
     let prev = testing::keystone();
-    let required = choose_demands(&prev, "connect", 3).unwrap();
+    let required = choose_demands(&prev, "connect", 3, &System::new()).unwrap();
     let claim = Claim::new(VERB_CONNECT, "a-challenge-uuid");
     let signing = Signing { required: &required, ..testing::signing(&claim) };
     let next = signed(&prev, &signing).unwrap();
@@ -89,7 +90,7 @@ fn another_secret_is_refused() {
     assert!(knows(&testing::secret(), &prev) && !knows(&other, &prev));
     let refused = sign(&prev, &other, &testing::signing(&claim(VERB_SYNC)));
     assert!(matches!(refused, Err(KeystoneError::SecretRefused { .. })));
-    let refused = revoke(&prev, &other, "gone", testing::now());
+    let refused = revoke(&prev, &other, "gone", &testing::env());
     assert!(matches!(refused, Err(KeystoneError::SecretRefused { .. })));
 }
 
@@ -97,14 +98,14 @@ fn another_secret_is_refused() {
 fn a_revoked_keystone_signs_nothing() {
     let prev = testing::keystone();
     let claim = claim(VERB_SYNC);
-    let revoked = revoke(&prev, &testing::secret(), "lost it", testing::now()).unwrap();
+    let revoked = revoke(&prev, &testing::secret(), "lost it", &testing::env()).unwrap();
     assert_eq!(validate_step(&prev, &revoked), []);
     assert!(is_revoked(&revoked) && !is_revoked(&prev));
     assert_eq!(revocation_reason(&revoked), Some("lost it"));
     assert!(pool_ids(&revoked, POOL_REVOKE).is_empty());
     let refused = signed(&revoked, &testing::signing(&claim));
     assert!(matches!(refused, Err(KeystoneError::Revoked)));
-    let refused = revoke(&revoked, &testing::secret(), "again", testing::now());
+    let refused = revoke(&revoked, &testing::secret(), "again", &testing::env());
     assert!(matches!(refused, Err(KeystoneError::Revoked)));
 }
 
@@ -129,6 +130,6 @@ fn claims_and_details_out_of_bounds_are_refused() {
     let refused = signed(&IbGib::primitive("keystone"), &testing::signing(&claim));
     assert!(matches!(refused, Err(KeystoneError::Shape(_))));
     let long = "x".repeat(MAX_CLAIM_BYTES + 1);
-    let refused = revoke(&prev, &testing::secret(), &long, testing::now());
+    let refused = revoke(&prev, &testing::secret(), &long, &testing::env());
     assert!(matches!(refused, Err(KeystoneError::Shape(_))));
 }

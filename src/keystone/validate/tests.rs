@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::ibgib;
+use crate::ibgib::System;
 use crate::keystone::sign::Step;
 use crate::keystone::{Claim, choose_demands, pool_ids, sign, testing};
 
@@ -20,7 +21,7 @@ fn step(pool: &str) -> (IbGib, IbGib) {
     let prev = testing::keystone();
     let verb = if pool == "bound" { "bind" } else { pool };
     let count = if pool == "connect" { 2 } else { 0 };
-    let required = choose_demands(&prev, pool, count).unwrap();
+    let required = choose_demands(&prev, pool, count, &System::new()).unwrap();
     let claim = Claim::new(verb, "x^ABCD");
     let signing = crate::keystone::Signing { required: &required, ..testing::signing(&claim) };
     let signing = crate::keystone::Signing { pool_id: Some(pool), ..signing };
@@ -36,7 +37,7 @@ fn revealing(prev: &IbGib, places: &[usize], required: &[String]) -> IbGib {
     let step = Step::on(prev).unwrap();
     let claim = Claim::new("sync", "x^ABCD");
     let proof = step.prove(0, &testing::secret(), &claim, required, &chosen).unwrap();
-    step.frame(step.data(0, &testing::secret(), &proof, testing::now()).unwrap()).unwrap()
+    step.frame(step.data(0, &testing::secret(), &proof, &testing::env()).unwrap()).unwrap()
 }
 
 /// The frame with a change, and the gib that it then has.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::ibgib::transform::{FirstGen, Kind, Opts, Transformed, first_gen, transform};
-use crate::ibgib::{Addr, IbGib, Moment, Rel8ns};
+use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, System};
 
 /// IbGibs that were made, in dependency-first order, and the newest frame of each timeline.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl World {
         let tjp = Some(json!({ "uuid": true, "timestamp": true }));
         let opts = FirstGen { ib, parent: &parent, data: None, rel8ns: None, each, tjp };
         let now = self.now();
-        let made = first_gen(&opts, now).unwrap();
+        let made = first_gen(&opts, &System::at(now)).unwrap();
         let first = self.keep(made);
         self.tips.push(first);
         self.tips.len() - 1
@@ -92,7 +92,7 @@ impl World {
 
     pub(crate) fn step(&mut self, kind: Kind, frame: &IbGib, opts: Opts) -> IbGib {
         let now = self.now();
-        let made = transform(kind, frame, &opts.build(), now).unwrap();
+        let made = transform(kind, frame, &opts.build(), &System::at(now)).unwrap();
         self.keep(made)
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::derive::{self, Edit, data_of, is_bookkeeping, is_kept_by_frames};
 use super::path::{FieldPath, PathError};
 use crate::ibgib::transform::{TransformError, transform};
-use crate::ibgib::{IbGib, Moment};
+use crate::ibgib::{IbGib, Moment, System};
 
 /// The content of a frame. Two are equal where their relations hold the same addresses, in
 /// whatever order.
@@ -114,7 +114,7 @@ fn step(
 ) -> Result<(), ContentError> {
     let mut failed = ContentError::OutOfReach;
     for edit in edits {
-        match transform(edit.kind, at, &edit.opts, now) {
+        match transform(edit.kind, at, &edit.opts, &System::at(now)) {
             Ok(next) if is_there(&Content::of(&next.new_ibgib)) => {
                 *at = next.new_ibgib.clone();
                 made.extend(next.into_all());

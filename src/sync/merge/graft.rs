@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ibgib::json as js;
 use crate::ibgib::transform::{Kind, Opts, TransformError, Transformed, transform};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, System};
 
 /// The relation of a graft info to the stones that hold its lists, where they are long.
 const PART: &str = "part";
@@ -68,7 +68,7 @@ fn graft_frame(
     let opts =
         Opts::next_frame_on(tip).linked(&linked).set("rel8nsToAddByAddr", rel8ns.clone()).build();
     let refused = |source| MergeError::Graft { tip: format!("{}^{}", tip.ib, tip.gib), source };
-    let mut made = match transform(Kind::Rel8, tip, &opts, moment_of(orphan)) {
+    let mut made = match transform(Kind::Rel8, tip, &opts, &System::at(moment_of(orphan))) {
         Ok(made) => made,
         Err(TransformError::DataNotObject) => return by_hand(tip, &rel8ns),
         Err(error) => return Err(refused(error)),

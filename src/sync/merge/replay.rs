@@ -15,7 +15,7 @@ use super::{Frames, MergeError, Overwritten, Replayed, Unreplayed, need};
 use crate::ibgib::addr::clip;
 use crate::ibgib::json as js;
 use crate::ibgib::transform::transform;
-use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES};
+use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES, System};
 
 /// What replaying a branch gave.
 pub(super) struct Run<'a> {
@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
     /// Makes the next frame by an edit, or says why it cannot be made.
     fn made(&self, edit: &Edit, step: &Original<'_>) -> Result<(IbGib, Vec<IbGib>), String> {
         let moment = derive::moment_of(step.frame);
-        let mut made = transform(edit.kind, &self.tip, &edit.opts, moment)
+        let mut made = transform(edit.kind, &self.tip, &edit.opts, &System::at(moment))
             .map_err(|error| format!("the {} is refused: {error}", edit.kind.name()))?;
         let frame = &mut made.new_ibgib;
         copy_time(frame, step.frame).map_err(|error| error.to_string())?;

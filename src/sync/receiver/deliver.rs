@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
-use crate::ibgib::Moment;
 use crate::space::{Id, PutOpts, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
@@ -75,6 +74,7 @@ impl Receiver<'_> {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), SyncError> {
         let (space, bound) = (self.space, self.bound()?);
         let domain = self.at.domain.clone();
+        let now = self.at.opts.env.now();
         let open = self.connected()?;
         open.incoming.expect_turn_closed()?;
         if open.stage == Progress::Stating {
@@ -85,7 +85,7 @@ impl Receiver<'_> {
         }
         let payload = PayloadDigest { digest: String::new(), ..commit.payload.clone() };
         let body = Body::Commit(Commit { payload, moves: commit.moves.clone() });
-        let turn = open.saga.make(Role::Receiver, &body, Moment::now())?;
+        let turn = open.saga.make(Role::Receiver, &body, now)?;
         open.saga.append(&turn)?;
         open.incoming.keep(&turn)?;
         let moves = commit.moves.iter().map(tip_move).collect();

@@ -5,7 +5,8 @@ pub(crate) mod deliver;
 
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::body::{Body, Scope};
 use super::domain::{self, RevocationCheck};
@@ -17,7 +18,7 @@ use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, Staging};
 use super::quota::Quota;
 use super::session::SessionVerifier;
-use crate::ibgib::{Addr, AddrKey, IbGib, Moment};
+use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System};
 use crate::keystone;
 use crate::space::{Bound, Id, Prepared, PutOpts, Space};
 
@@ -39,6 +40,8 @@ pub struct ReceiverOpts {
     pub challenge_time: Duration,
     /// How many turns one session may take.
     pub max_turns: u64,
+    /// Where time and random bytes come from.
+    pub env: Arc<dyn Environment>,
 }
 
 impl ReceiverOpts {
@@ -51,6 +54,7 @@ impl ReceiverOpts {
             quota: Quota::default(),
             challenge_time: Duration::from_secs(30),
             max_turns: 10_000,
+            env: Arc::new(System::new()),
         }
     }
 }
@@ -145,7 +149,8 @@ struct Challenged {
     session: Addr,
     uuid: String,
     ids: Vec<String>,
-    at: Instant,
+    /// When it was asked, by the monotonic time.
+    at: Duration,
 }
 
 /// What an open session holds.
@@ -218,18 +223,16 @@ impl<'a> Receiver<'a> {
         }
         self.at.live.check(self.space, &self.at.domain)?;
         let genesis = domain::unconnected(self.space, session)?;
-        let mut pool = keystone::pool_ids(&genesis, keystone::POOL_CONNECT);
-        if pool.len() < DEMANDED {
-            return Err(SyncError::Auth("the session's connect pool is too small".into()));
-        }
-        let ids = (0..DEMANDED).map(|_| take_random(&mut pool)).collect::<Result<Vec<_>, _>>()?;
-        let uuid = random_id()?;
+        let env = &*self.at.opts.env;
+        let ids = keystone::choose_demands(&genesis, keystone::POOL_CONNECT, DEMANDED, env)
+            .map_err(|_| SyncError::Auth("the session's connect pool is too small".into()))?;
+        let uuid = random_id(env)?;
         self.at.out.push_back(Msg::AuthChallenge {
             challenge_uuid: uuid.clone(),
             demanded_ids: ids.clone(),
         });
         let (verifier, session) = (SessionVerifier::new(genesis), session.clone());
-        let challenged = Challenged { verifier, session, uuid, ids, at: Instant::now() };
+        let challenged = Challenged { verifier, session, uuid, ids, at: env.monotonic() };
         self.at.state = State::Challenged(Box::new(challenged));
         Ok(())
     }
@@ -243,7 +246,7 @@ impl<'a> Receiver<'a> {
             }
         };
         let Challenged { mut verifier, session, uuid, ids, at } = *challenged;
-        if at.elapsed() > self.at.opts.challenge_time {
+        if self.at.opts.env.monotonic().saturating_sub(at) > self.at.opts.challenge_time {
             return Err(SyncError::Auth("the challenge is too old".into()));
         }
         let saga_id = domain::saga_of_session(verifier.tip())
@@ -333,8 +336,9 @@ impl<'a> Receiver<'a> {
 
     /// Makes the receiver's next turn and sends it.
     fn respond(&mut self, body: &Body) -> Result<(), SyncError> {
+        let now = self.at.opts.env.now();
         let open = self.connected()?;
-        let turn = open.saga.make(Role::Receiver, body, Moment::now())?;
+        let turn = open.saga.make(Role::Receiver, body, now)?;
         open.saga.append(&turn)?;
         open.incoming.keep(&turn)?;
         self.at.out.push_back(Msg::Response(Box::new(turn)));
@@ -386,11 +390,4 @@ impl Machine for Receiver<'_> {
     fn is_done(&self) -> bool {
         matches!(self.at.state, State::Done) && self.at.out.is_empty()
     }
-}
-
-/// Takes a random one out of `ids`.
-fn take_random(ids: &mut Vec<String>) -> Result<String, SyncError> {
-    let random = getrandom::u64().map_err(|error| SyncError::Random(error.to_string()))?;
-    let at = random % ids.len().max(1) as u64;
-    Ok(ids.swap_remove(usize::try_from(at).unwrap_or(0)))
 }

@@ -9,6 +9,7 @@ pub use transfer::{NAME_SAGA, NAME_SESSION};
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
@@ -19,7 +20,7 @@ use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, Environment, System};
 use crate::space::{Prepared, Space};
 use init::Stating;
 
@@ -61,6 +62,8 @@ pub struct SenderOpts {
     /// How long the client begins anew, with a session of its own each time, where other devices
     /// were faster or the receiver is busy. The saga itself looks at no clock.
     pub retry_for: Duration,
+    /// Where time and random bytes come from.
+    pub env: Arc<dyn Environment>,
 }
 
 impl SenderOpts {
@@ -75,6 +78,7 @@ impl SenderOpts {
             limits: Limits { bytes: PULL_BYTES, ..Limits::default() },
             max_turns: 10_000,
             retry_for: RETRY_FOR,
+            env: Arc::new(System::new()),
         }
     }
 }
@@ -171,9 +175,8 @@ impl<'a> Sender<'a> {
             let most = self.opts.max_turns;
             return Err(SyncError::Limit(format!("a saga of more than {most} turns")));
         }
-        let now = Moment::now();
-        let mut turn = self.saga.make(Role::Sender, body, now)?;
-        self.signer.sign_turn(&mut turn, now)?;
+        let mut turn = self.saga.make(Role::Sender, body, self.opts.env.now())?;
+        self.signer.sign_turn(&mut turn, &*self.opts.env)?;
         self.saga.append(&turn)?;
         self.incoming.keep(&turn)?;
         self.summary.turns += 1;
@@ -208,8 +211,8 @@ impl Machine for Sender<'_> {
     fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
         match (msg, &mut self.state) {
             (Msg::AuthChallenge { challenge_uuid, demanded_ids }, State::Hello) => {
-                let now = Moment::now();
-                let keystone = self.signer.prove(&challenge_uuid, &demanded_ids, now)?;
+                let keystone =
+                    self.signer.prove(&challenge_uuid, &demanded_ids, &*self.opts.env)?;
                 self.out.push_back(Msg::AuthProof { keystone });
                 self.state = State::Proof;
                 Ok(())

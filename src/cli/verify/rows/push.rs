@@ -8,7 +8,7 @@ use super::super::evidence::frames;
 use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::transform::{Kind, Opts};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::peer::Link;
 use crate::space::{Space, SpaceExt};
 use crate::sync::establish::random_id;
@@ -19,7 +19,8 @@ const DEEP: u64 = 300;
 /// Phase 3: a test X, and the identities that synced it, on both sides.
 pub fn single<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
-    let x = device.new_timeline("x", json!({"hello": "world", "random": random_id()?}))?;
+    let x = device
+        .new_timeline("x", json!({"hello": "world", "random": random_id(&System::new())?}))?;
     device.name("X", &x)?;
     let graph = held(&device.space, &[&x])?;
     let summary = world.sync(&device, &[&x])?;

@@ -3,7 +3,7 @@ use crate::keystone::revoke;
 
 fn revoked() -> (IbGib, IbGib) {
     let prev = testing::keystone();
-    let curr = revoke(&prev, &testing::secret(), "lost", testing::now()).unwrap();
+    let curr = revoke(&prev, &testing::secret(), "lost", &testing::env()).unwrap();
     assert_eq!(validate_step(&prev, &curr), []);
     (prev, curr)
 }

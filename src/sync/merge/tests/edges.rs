@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Bench, stone};
 use crate::ibgib::transform::{Kind, Opts, transform};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, System};
 use crate::sync::merge::*;
 
 #[test]
@@ -176,7 +176,8 @@ fn an_uncounted_timeline_merges_and_stays_uncounted() {
     let opts = |value| Opts::new().set("dna", true).set("dataToAddOrPatch", value).build();
     let fork = Opts::new().set("destIb", "doc").set("tjp", json!({"timestamp": true})).build();
     let now = bench.tick();
-    let tjp = transform(Kind::Fork, &IbGib::primitive("ib"), &fork, now).unwrap().into_all();
+    let tjp =
+        transform(Kind::Fork, &IbGib::primitive("ib"), &fork, &System::at(now)).unwrap().into_all();
     let base = bench.put(tjp);
     let kept = bench.edit(&base, Kind::Mut8, opts(json!({"a": 1})));
     let first = bench.edit(&base, Kind::Mut8, opts(json!({"b": 1})));

@@ -11,8 +11,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::ibgib::Moment;
 use crate::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform, transform_of_dna};
+use crate::ibgib::{Moment, System};
 
 /// A space in memory with a clock that ticks at every edit.
 #[derive(Default)]
@@ -47,13 +47,13 @@ impl Bench {
             each: Opts::next_frame().build(),
             tjp: Some(json!({"timestamp": true})),
         };
-        let made = first_gen(&opts, now).unwrap().into_all();
+        let made = first_gen(&opts, &System::at(now)).unwrap().into_all();
         self.put(made)
     }
 
     fn edit(&mut self, tip: &Addr, kind: Kind, opts: Map<String, Value>) -> Addr {
         let now = self.tick();
-        let made = transform(kind, &self.frames[tip], &opts, now).unwrap().into_all();
+        let made = transform(kind, &self.frames[tip], &opts, &System::at(now)).unwrap().into_all();
         self.put(made)
     }
 
@@ -115,7 +115,10 @@ impl Bench {
             let dna = known[&Addr::parse(newest(frame, "dna").unwrap()).unwrap()];
             let (kind, opts) = transform_of_dna(dna).unwrap();
             let moment = Moment::of_data(frame.data.as_ref().unwrap().as_object().unwrap());
-            assert_eq!(&transform(kind, prev, opts, moment.unwrap()).unwrap().new_ibgib, *frame);
+            assert_eq!(
+                &transform(kind, prev, opts, &System::at(moment.unwrap())).unwrap().new_ibgib,
+                *frame
+            );
             prev = frame;
         }
         assert_eq!(graft.addr().unwrap(), merged.tip);
