@@ -157,29 +157,29 @@ def establish(store, server, master):
     return step["session"], step is kept
 
 
-async def connected(store, server, master, run):
-    """Runs a saga: establishes, connects, and calls `run` with the open session."""
+async def connected(store, server, master, saga):
+    """Establishes, connects, and runs `saga` with the open session."""
     session, is_old = establish(store, server, master)
     no_proxy = {"proxy": None} if int(websockets.__version__.split(".")[0]) >= 15 else {}
     async with websockets.connect(server.ws_url(), max_size=8 << 20, compression=None,
                                   open_timeout=20, **no_proxy) as ws:
-        saga = Session(ws, session, master)
+        session = Session(ws, session, master)
         try:
-            store.state["token"] = await saga.connect(server.domain)
+            store.state["token"] = await session.connect(server.domain)
         except Refused as refusal:
             raise Again(str(refusal)) if is_old and refusal.code == "auth" else refusal
         finally:
             # A session is entered once: whatever came of it, the next one is new.
             store.state.pop("pending", None)
             store.save()
-        return await run(saga)
+        return await saga(session, store)
 
 
-async def with_retries(store, server, master, run):
+async def with_retries(store, server, master, saga):
     """Begins anew, with a session of its own, where another device was faster."""
     for tries_left in reversed(range(TRIES)):
         try:
-            return await connected(store, server, master, run)
+            return await connected(store, server, master, saga)
         except Again:
             continue
         except Refused as refusal:
@@ -191,7 +191,7 @@ async def with_retries(store, server, master, run):
 # The saga (section 6)
 
 
-async def negotiate(saga, store):
+async def negotiate(session, store):
     """States all that is here; returns the answers about timelines, the stones that the server
     lacks, and what it offers."""
     timelines, stones = store.timelines(), store.stones()
@@ -200,8 +200,8 @@ async def negotiate(saga, store):
         page = timelines[at:at + PAGE], stones[at:at + PAGE]
         at += PAGE
         more = at < max(len(timelines), len(stones))
-        ack = await saga.turn("init", {"scope": "all", "timelines": page[0], "stones": page[1],
-                                       "more": more}, "ack")
+        ack = await session.turn("init", {"scope": "all", "timelines": page[0], "stones": page[1],
+                                          "more": more}, "ack")
         expect([one["tjp"] for one in ack["timelines"]] == [one["tjp"] for one in page[0]],
                "other timelines are answered than were stated")
         expect(set(ack["lacks"]) <= set(page[1]), "a stone is lacking that was not stated")
@@ -232,14 +232,14 @@ def decide(store, answers):
     return pushes, pulls, diverged
 
 
-async def pull(saga, store, wants, stones):
+async def pull(session, store, wants, stones):
     """Fetches what is wanted; returns it, dependencies first."""
     found = {}
     while wants or stones:
         page = {"wants": wants[:PAGE], "wantStones": stones[:PAGE]}
         wants, stones = wants[PAGE:], stones[PAGE:]
         page = {key: value for key, value in page.items() if value}
-        got = {ibgib.addr_of(one): one for one in await saga.receive(
+        got = {ibgib.addr_of(one): one for one in await session.receive(
             page, lambda addr: addr in store.ibgibs or addr in found)}
         # What may arrive is what was asked for, and what that relates to.
         open_ = [want["tip"] for want in page.get("wants", [])] + page.get("wantStones", [])
@@ -254,19 +254,19 @@ async def pull(saga, store, wants, stones):
     return list(found.values())
 
 
-async def push(saga, store, pushes, stones):
+async def push(session, store, pushes, stones):
     certain, known = [], []
     for each in pushes:
         certain += store.line(each["to"], each.get("from"))
         known += [each["from"], each["tjp"]] if "from" in each else []
-    return await saga.send(certain, stones, known, store) if certain or stones else 0
+    return await session.send(certain, stones, known, store) if certain or stones else 0
 
 
 def sync(direction):
     """A saga that moves things one way and leaves alone what would go the other (section 6,
     "Directions")."""
-    async def run(saga, store):
-        answers, lacks, offers, offered_stones = await negotiate(saga, store)
+    async def saga(session, store):
+        answers, lacks, offers, offered_stones = await negotiate(session, store)
         pushes, pulls, diverged = decide(store, answers)
         pulls += [{"tjp": offer["tjp"], "tip": offer["tip"]} for offer in offers]
         if direction == "pull":
@@ -274,30 +274,30 @@ def sync(direction):
         else:
             pulls, offered_stones = [], []
         new_stones = [addr for addr in offered_stones if addr not in store.ibgibs]
-        got = await pull(saga, store, pulls, new_stones)
-        count = await push(saga, store, pushes, lacks)
-        await saga.commit(pushes)
-        store.put([*got, *saga.kept])
+        got = await pull(session, store, pulls, new_stones)
+        count = await push(session, store, pushes, lacks)
+        await session.commit(pushes)
+        store.put([*got, *session.kept])
         for each in pulls:
             tip, mine = store.tips[each["tjp"]], each.get("common", each["tjp"])
             expect(tip == each["tip"] and store.reaches(tip, mine), f"{tip} is another tip")
-        store.state.update(session=saga.tjp, turns=saga.turns)
+        store.state.update(session=session.tjp, turns=session.turns)
         store.save()
         for each in pulls:
             print(f"pulled {each['tip']}")
         for each in pushes:
             print(f"pushed {each['to']}")
-        print(f"turns {saga.turns}, sent {count}, received {len(got)}")
+        print(f"turns {session.turns}, sent {count}, received {len(got)}")
         for tjp in diverged:
             print(f"diverged {tjp}: both sides edited it, and this client does not merge",
                   file=sys.stderr)
         return 1 if diverged else 0
-    return run
+    return saga
 
 
-async def connect_only(saga, store):
+async def connect_only(session, store):
     """A session for a token alone."""
-    store.put(saga.kept)
+    store.put(session.kept)
     store.save()
 
 
@@ -314,8 +314,10 @@ def compare(store, server, token, tjp):
         one = ibgib.validate(one)
         theirs[ibgib.addr_of(one)] = one
     problems = [f"{addr} is on one side only" for addr in store.graph(here) ^ theirs.keys()]
-    return problems + [f"{addr} differs" for addr, one in theirs.items()
-                       if addr in store.ibgibs and ibgib.dumps(store.ibgibs[addr]) != ibgib.dumps(one)]
+    for addr in theirs.keys() & store.ibgibs.keys():
+        if ibgib.dumps(theirs[addr]) != ibgib.dumps(store.ibgibs[addr]):
+            problems.append(f"{addr} differs")
+    return problems
 
 
 def check_session(store, server, session):
@@ -411,10 +413,9 @@ def run(args):
     token = store.state.get("token") or {}
     if args.command == "check":
         if token.get("expiresMs", 0) < time.time() * 1000 + 60_000:
-            asyncio.run(with_retries(store, server, master, lambda saga: connect_only(saga, store)))
+            asyncio.run(with_retries(store, server, master, connect_only))
         return check(store, server, store.state["token"]["value"])
-    saga = sync(args.command)
-    return asyncio.run(with_retries(store, server, master, lambda session: saga(session, store)))
+    return asyncio.run(with_retries(store, server, master, sync(args.command)))
 
 
 def main():

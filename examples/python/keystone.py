@@ -152,7 +152,8 @@ def sign(before, master, pool_id, claim, required=()):
         value = stretch(config, key, secret)
         if stretch(config, key, value) != pool["challenges"][key]["hash"]:
             raise WrongSecret("the secret is not this identity's")
-        solutions.append({"type": HASH_REVEAL, "poolId": pool_id, "challengeId": key, "value": value})
+        solutions.append({"type": HASH_REVEAL, "poolId": pool_id, "challengeId": key,
+                          "value": value})
     proof = {"claim": claim, "solutions": solutions}
     if required:
         proof["requiredChallengeIds"] = list(required)

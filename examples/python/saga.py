@@ -113,8 +113,9 @@ class Session:
         data = {"sagaId": self.id, "stage": stage, "body": body}
         message = ibgib.make("sync_saga_msg", data, {"ancestor": ["sync_saga_msg^gib"]})
         frame = self._frame(role, stage, ibgib.addr_of(message), now)
-        context = self._context(role, len(self.frames), ibgib.addr_of(frame), ibgib.addr_of(message))
-        self.frames.append(ibgib.addr_of(frame))
+        frame_addr, message_addr = ibgib.addr_of(frame), ibgib.addr_of(message)
+        context = self._context(role, len(self.frames), frame_addr, message_addr)
+        self.frames.append(frame_addr)
         self.kept.extend([message, frame, context])
         return message, frame, context
 
