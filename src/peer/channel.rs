@@ -54,17 +54,6 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Sends a message; waits while the socket is full.
-    pub fn send(&self, msg: &Msg) -> Result<(), PeerError> {
-        self.out.blocking_send(wire::write(msg)).map_err(|_| self.closed())
-    }
-
-    /// The next message.
-    pub fn receive(&mut self) -> Result<Msg, PeerError> {
-        let text = self.inc.blocking_recv();
-        self.read(text)
-    }
-
     /// Once the proof was accepted the short time for it no longer runs.
     fn trust_after(&self, msg: &Msg) {
         if matches!(msg, Msg::AuthOk { .. }) {
@@ -90,15 +79,16 @@ impl Channel {
                     trace(Way::Out, &msg);
                 }
                 self.trust_after(&msg);
-                if let Err(closed) = self.send(&msg) {
-                    return Err(self.last_words(&mut trace).unwrap_or(closed));
+                if self.out.blocking_send(wire::write(&msg)).is_err() {
+                    return Err(self.last_words(&mut trace).unwrap_or_else(|| self.closed()));
                 }
                 after(machine);
             }
             if machine.is_done() {
                 return Ok(());
             }
-            let msg = self.receive()?;
+            let text = self.inc.blocking_recv();
+            let msg = self.read(text)?;
             if let Some(trace) = &mut trace {
                 trace(Way::In, &msg);
             }
@@ -159,7 +149,7 @@ impl Channel {
 
     fn read(&self, text: Option<Result<Text, Ended>>) -> Result<Msg, PeerError> {
         match text {
-            Some(Ok(text)) => Ok(text.read()?),
+            Some(Ok(text)) => Ok(wire::read(text.as_str())?),
             Some(Err(ended)) => Err(self.ended(ended)),
             None => Err(self.closed()),
         }
@@ -179,7 +169,7 @@ impl Channel {
     /// What the other side said before it closed, where that is a refusal.
     fn last_words(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
         while let Ok(Ok(text)) = self.inc.try_recv() {
-            if let Ok(msg) = text.read() {
+            if let Ok(msg) = wire::read(text.as_str()) {
                 if let Some(trace) = trace {
                     trace(Way::In, &msg);
                 }

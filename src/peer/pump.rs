@@ -9,9 +9,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
-use super::wire::{self, MAX_UNTRUSTED};
-use crate::sync::SyncError;
-use crate::sync::msg::Msg;
+use super::wire::MAX_UNTRUSTED;
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -73,9 +71,9 @@ impl Text {
         Text { text, _held: Some(Box::new(held)) }
     }
 
-    /// The message that it is; errors where it is none.
-    pub(crate) fn read(&self) -> Result<Msg, SyncError> {
-        wire::read(&self.text)
+    /// What came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// How many bytes it has.
@@ -175,9 +173,14 @@ async fn move_texts<S: Socket>(
                 None => return Ok(()),
             },
             // Only with room for it is the next text read: a slow reader slows its writer.
-            text = receive(socket, incoming) => {
+            (permit, text) = async {
+                match incoming.reserve().await {
+                    Ok(permit) => (permit, socket.receive().await),
+                    Err(_) => std::future::pending().await,
+                }
+            } => {
                 heard = Instant::now();
-                if let Some((permit, text)) = text? {
+                if let Some(text) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
                         return Err(format!("{len} bytes before an identity was proved").into());
@@ -201,16 +204,4 @@ async fn move_texts<S: Socket>(
             }
         }
     }
-}
-
-type Received<'a> = Option<(mpsc::Permit<'a, Result<Text, Ended>>, Text)>;
-
-async fn receive<'a, S: Socket>(
-    socket: &mut S,
-    incoming: &'a mpsc::Sender<Result<Text, Ended>>,
-) -> Result<Received<'a>, String> {
-    let Ok(permit) = incoming.reserve().await else {
-        return std::future::pending().await;
-    };
-    Ok(socket.receive().await?.map(|text| (permit, text)))
 }

@@ -191,7 +191,7 @@ impl Talk {
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
     fn step(&mut self, said: Option<Text>) -> Result<DriveStop, PeerError> {
-        let said = said.map(|text| text.read()).transpose()?;
+        let said = said.map(|text| wire::read(text.as_str())).transpose()?;
         if self.begun.is_none() {
             self.begun = Some(self.begin(said.as_ref())?);
         }

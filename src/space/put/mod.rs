@@ -46,7 +46,15 @@ pub(super) fn put(
     let room = Room::new(opts.bound, rows)?;
     let mut put = Put::new(rows, opts.reach.as_ref(), room)?;
     for item in batch {
-        put.take(item?)?;
+        // What waited for an item is stored after it.
+        let mut ready = vec![(0, item?)];
+        while let Some((from, item)) = ready.pop() {
+            match put.place(&item, from)? {
+                Placed::New => ready.extend(put.waiting.release(&item.key)),
+                Placed::Known => put.report.known += 1,
+                Placed::Waits(index) => put.waiting.hold(index, item)?,
+            }
+        }
     }
     let report = put.finish()?;
     for tip_move in &opts.moves {
@@ -113,19 +121,6 @@ impl<'a> Put<'a> {
             room,
             report: PutReport::default(),
         })
-    }
-
-    /// Stores an item and all that waited for it, or lets it wait.
-    fn take(&mut self, item: Prepared) -> Result<(), SpaceError> {
-        let mut ready = vec![(0, item)];
-        while let Some((from, item)) = ready.pop() {
-            match self.place(&item, from)? {
-                Placed::New => ready.extend(self.waiting.release(&item.key)),
-                Placed::Known => self.report.known += 1,
-                Placed::Waits(index) => self.waiting.hold(index, item)?,
-            }
-        }
-        Ok(())
     }
 
     /// Stores an item whose relations before the `from`-th are there. An item that waited is not

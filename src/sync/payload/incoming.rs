@@ -108,19 +108,18 @@ impl IncomingPayload {
             {
                 self.grafts.insert(orphan, prepared.key);
             }
-            self.push(prepared)?;
+            self.take_room_for(&prepared)?;
+            self.stage.push(prepared)?;
         }
         Ok(())
     }
 
-    fn push(&mut self, item: Prepared) -> Result<(), SyncError> {
-        if let Some(share) = &mut self.share
-            && !self.stage.contains(&item.key)
-        {
-            share.take(Stage::size_of(&item))?;
+    /// Takes the room that an ibGib needs of what all sagas share.
+    fn take_room_for(&mut self, item: &Prepared) -> Result<(), SyncError> {
+        match &mut self.share {
+            Some(share) if !self.stage.contains(&item.key) => share.take(Stage::size_of(item)),
+            _ => Ok(()),
         }
-        self.stage.push(item)?;
-        Ok(())
     }
 
     /// Stages the control ibGibs of a turn, one's own or a checked one, each after what it relates
@@ -133,7 +132,8 @@ impl IncomingPayload {
     pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
         let prepared = Prepared::new(ibgib)?;
         self.roots.insert(prepared.key);
-        self.push(prepared)?;
+        self.take_room_for(&prepared)?;
+        self.stage.push(prepared)?;
         let (count, bytes) = (self.stage.len() as u64, self.stage.bytes());
         if bytes > self.limits.bytes {
             return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
