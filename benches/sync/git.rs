@@ -76,6 +76,12 @@ impl Rival {
         process::run(&mut git(&self.dir, &["init", "--quiet", "--bare", name]), false).map(drop)
     }
 
+    /// Has the repository `name` sync to the disk whatever it is sent, loose objects and refs too.
+    pub fn sync_everything(&self, name: &str) -> Result<()> {
+        let mut set = git(&self.dir.join(name), &["config", "core.fsync", "all"]);
+        process::run(&mut set, false).map(drop)
+    }
+
     /// Pushes to the repository `name`, through `authority`.
     pub fn push(&self, authority: &str, name: &str) -> Result<Ran> {
         let url = format!("git://{authority}/{name}");
