@@ -8,12 +8,16 @@ mod frames;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod http;
+mod identity_pages;
 mod pages;
 mod payloads;
 mod proofs;
 mod quotas;
 mod races;
 mod reach;
+mod redirects;
+mod revocations;
 mod revoked;
 mod servers;
+mod silence;
 mod turns;

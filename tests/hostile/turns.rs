@@ -163,6 +163,38 @@ fn lists_are_bounded() {
 }
 
 #[test]
+fn the_addresses_that_a_saga_offers_are_counted() {
+    const MOST: usize = 10_000;
+    let host = Host::with(|opts| opts.limits.ibgibs = MOST as u64);
+    let person = Person::new(&host, "a");
+    let different = |from: usize, count: usize| {
+        (from..from + count).map(|at| addr(&format!("s{at}"))).collect::<Vec<_>>()
+    };
+    // Whether they are others each time or always the same.
+    for is_same in [false, true] {
+        let mut session = person.connected(&host);
+        session.state(&[]);
+        session.unchanged(|session| {
+            let (mut seq, mut offered) = (0, 0);
+            for count in [4096, 4096, MOST - 2 * 4096] {
+                let addrs = different(if is_same { 0 } else { offered }, count);
+                session.raw.send(&Msg::Offer { seq, addrs });
+                match session.raw.receive() {
+                    Some(Msg::Need { seq: of, lacks }) => {
+                        assert_eq!((of, lacks.len()), (seq, count))
+                    }
+                    other => panic!("{other:?} after {offered} addresses"),
+                }
+                (seq, offered) = (seq + 1, offered + count);
+            }
+            session.raw.send(&Msg::Offer { seq, addrs: different(offered, 1) });
+            let refusal = session.raw.sync_error(RefusalCode::Limit);
+            assert!(refusal.message.contains("10001 addresses"), "{}", refusal.message);
+        });
+    }
+}
+
+#[test]
 fn questions_about_what_is_not_here_are_refused() {
     connected(|session, _| {
         let probes = vec![Probe { tjp: addr("x"), tip: addr("x"), above: 0, below: 9 }];
