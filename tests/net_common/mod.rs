@@ -1,6 +1,7 @@
 //! Homes and servers as processes of their own, for the tests of the program over a network.
 #![allow(dead_code)]
 
+pub mod dice;
 pub mod relay;
 pub mod scene;
 
@@ -24,14 +25,14 @@ impl Serve {
     }
 
     pub fn start_logging(space: &Path, listen: &str, more: &[&str], log: Stdio) -> Serve {
-        let mut child = Command::new(BIN)
-            .args(["serve", "--listen", listen, "--space"])
-            .arg(space)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(BIN);
+        command.args(["serve", "--listen", listen, "--space"]).arg(space).args(more).stderr(log);
+        Serve::started_by(command)
+    }
+
+    /// The same, by a command that becomes it.
+    pub fn started_by(mut command: Command) -> Serve {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the URL").to_owned();

@@ -1,5 +1,6 @@
 //! What only a file can do.
 
+mod durable;
 mod format;
 
 use std::fs;
