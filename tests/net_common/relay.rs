@@ -25,17 +25,31 @@ pub enum Way {
 /// A whole message: of HTTP, or a text of the WebSocket.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The how manieth it is, from 1.
+    /// The how manieth it is of all, from 1.
     pub seq: usize,
     pub way: Way,
-    /// `POST evolution`, `200`, `auth_proof`, `sync_frame_request commit`.
+    /// `POST evolution`, `200 to POST evolution`, `auth_proof`, `sync_frame_request commit`.
     pub name: String,
+    /// The how manieth it is of this name, from 1.
+    pub nth: usize,
+}
+
+impl Event {
+    /// Whether it is the message of this name that comes as the how manieth of that name.
+    pub fn is(&self, (name, nth): (&str, usize)) -> bool {
+        self.name == name && self.nth == nth
+    }
+
+    /// What it is known by, whatever messages come before it.
+    pub fn named(&self) -> (&str, usize) {
+        (&self.name, self.nth)
+    }
 }
 
 impl std::fmt::Display for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let way = if self.way == Way::Up { "up" } else { "down" };
-        write!(f, "message {} ({way} {})", self.seq, self.name)
+        write!(f, "{} {} ({way})", self.name, self.nth)
     }
 }
 
@@ -150,6 +164,8 @@ struct Line {
     is_cut: AtomicBool,
     is_reset: AtomicBool,
     is_upgraded: AtomicBool,
+    /// The request that is to be answered.
+    asked: Mutex<String>,
 }
 
 impl Line {
@@ -175,7 +191,8 @@ fn join(client: TcpStream, server: TcpStream, state: &Arc<Mutex<State>>) {
     }
     let no = || AtomicBool::new(false);
     let (is_cut, is_reset, is_upgraded) = (no(), no(), no());
-    let line = Arc::new(Line { client, server, is_cut, is_reset, is_upgraded });
+    let asked = Mutex::default();
+    let line = Arc::new(Line { client, server, is_cut, is_reset, is_upgraded, asked });
     for way in [Way::Up, Way::Down] {
         let (line, state) = (Arc::clone(&line), Arc::clone(state));
         std::thread::spawn(move || carry(&line, way, &state));
@@ -225,7 +242,10 @@ fn pass(
 ) {
     let mut state = state.lock().unwrap();
     let mut act = Act::Pass;
-    let event = name.map(|name| Event { seq: state.events.len() + 1, way, name });
+    let event = name.map(|name| {
+        let nth = 1 + state.events.iter().filter(|event| event.name == name).count();
+        Event { seq: state.events.len() + 1, way, name, nth }
+    });
     if let Some(event) = event.as_ref().filter(|_| !line.is_cut.load(Ordering::SeqCst)) {
         state.note(event, bytes);
         act = (state.script)(event);
@@ -301,13 +321,17 @@ fn http(held: &[u8], way: Way, line: &Line) -> Option<(usize, Option<String>)> {
     let first = String::from_utf8_lossy(&held[..head]);
     let mut words = first.split_whitespace();
     let (one, two) = (words.next()?, words.next()?);
+    let mut asked = line.asked.lock().unwrap();
     let name = match way {
-        Way::Up => format!("{one} {}", two.split('?').next()?.rsplit('/').next()?),
-        Way::Down => two.to_owned(),
+        Way::Up => {
+            *asked = format!("{one} {}", two.split('?').next()?.rsplit('/').next()?);
+            asked.clone()
+        }
+        Way::Down => {
+            line.is_upgraded.fetch_or(two == "101", Ordering::SeqCst);
+            format!("{two} to {asked}")
+        }
     };
-    if name == "101" {
-        line.is_upgraded.store(true, Ordering::SeqCst);
-    }
     Some((head + body, Some(name)))
 }
 
