@@ -21,6 +21,9 @@ use crate::sync::payload::Limits;
 /// How many bytes an identity may hold where anybody may register and nothing else is asked for.
 const STRANGERS_QUOTA: u64 = 10 << 30;
 
+/// How long the file may take to be closed once all has stopped.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// Run the server that other spaces sync with.
 ///
 /// One port for HTTP and WebSocket, one SQLite file for all identities, each of which sees its own
@@ -143,7 +146,7 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         .max_blocking_threads(server::MAX_THREADS)
         .build()
         .map_err(|error| CliError::io("cannot start", &error))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let server = Server::start(opts).await?;
         // Taken over before anybody is told of the server, so that it ends in order from then on.
         let ended = interrupt::take_over();
@@ -155,7 +158,10 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         tracing::info!("stopping");
         server.stop().await?;
         Ok(())
-    })
+    });
+    // Dropped, it would wait without end for a commit that the stop has given up.
+    runtime.shutdown_timeout(CLOSING);
+    served
 }
 
 /// Has as many files be open as are needed, or says what is lacking.

@@ -48,9 +48,14 @@ impl Serve {
         self.child.id()
     }
 
-    pub fn signal(mut self, signal: &str) -> Option<i32> {
+    pub fn signal(self, signal: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
