@@ -138,14 +138,18 @@ impl<'h> Raw<'h> {
     /// The next message; none where the socket is closed.
     pub fn receive(&mut self) -> Option<Msg> {
         let text = self.runtime.block_on(async {
-            loop {
-                match timeout(LONG, self.ws.next()).await.expect("the socket stays open") {
-                    Some(Ok(Message::Text(text))) => return Some(text),
-                    // After the close of the other side its answer goes out with the next read.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
-                    _ => return None,
+            // Pings alone are no reason to wait longer.
+            let next = timeout(LONG, async {
+                loop {
+                    match self.ws.next().await {
+                        Some(Ok(Message::Text(text))) => return Some(text),
+                        // After the close of the other side its answer goes out with the next read.
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
+                        _ => return None,
+                    }
                 }
-            }
+            });
+            next.await.expect("something is said, or the socket closes")
         });
         text.map(|text| wire::read(text.as_str()).unwrap())
     }

@@ -72,15 +72,19 @@ pub enum Act {
     Swallow,
     /// Its first half passes; the other half vanishes, and so does all that follows it this way.
     Tear,
+    /// It passes but for so many of its last bytes, and the line is cut.
+    Shorten(usize, Cut),
 }
 
 type Script = Box<dyn FnMut(&Event) -> Act + Send>;
 type After = Box<dyn FnMut(&Event) + Send>;
+type Look = Box<dyn FnMut(&Event, &[u8]) + Send>;
 
 struct State {
     target: SocketAddr,
     script: Script,
     after: After,
+    look: Look,
     events: Vec<Event>,
     swallows: [bool; 2],
     /// The frames of identities that were posted, by the frame that each was signed on.
@@ -104,6 +108,7 @@ impl Relay {
             target,
             script: Box::new(|_| Act::Pass),
             after: Box::new(|_| {}),
+            look: Box::new(|_, _| {}),
             events: Vec::new(),
             swallows: [false; 2],
             proofs: HashMap::new(),
@@ -129,6 +134,7 @@ impl Relay {
         state.swallows = [false; 2];
         state.script = Box::new(|_| Act::Pass);
         state.after = Box::new(|_| {});
+        state.look = Box::new(|_, _| {});
         state.events.clear();
     }
 
@@ -140,6 +146,11 @@ impl Relay {
     /// Calls `after` once a message is through, or has vanished; nothing else passes meanwhile.
     pub fn after(&self, after: impl FnMut(&Event) + Send + 'static) {
         self.state.lock().unwrap().after = Box::new(after);
+    }
+
+    /// Shows each message to `look`, with its bytes, before it passes.
+    pub fn look(&self, look: impl FnMut(&Event, &[u8]) + Send + 'static) {
+        self.state.lock().unwrap().look = Box::new(look);
     }
 
     /// What has passed.
@@ -248,10 +259,15 @@ fn pass(
     });
     if let Some(event) = event.as_ref().filter(|_| !line.is_cut.load(Ordering::SeqCst)) {
         state.note(event, bytes);
+        (state.look)(event, bytes);
         act = (state.script)(event);
     }
-    if act == Act::Tear {
-        let _ = to.write_all(&bytes[..bytes.len() / 2]);
+    if let Act::Tear | Act::Shorten(..) = act {
+        let len = match act {
+            Act::Shorten(last, _) => bytes.len().checked_sub(last).unwrap(),
+            _ => bytes.len() / 2,
+        };
+        let _ = to.write_all(&bytes[..len]);
     }
     if matches!(act, Act::Swallow | Act::Tear) {
         state.swallows[way as usize] = true;
@@ -259,10 +275,10 @@ fn pass(
     if line.is_cut.load(Ordering::SeqCst) {
         return;
     }
-    if !state.swallows[way as usize] && !matches!(act, Act::Lose(_)) {
+    if !state.swallows[way as usize] && !matches!(act, Act::Lose(_) | Act::Shorten(..)) {
         let _ = to.write_all(bytes);
     }
-    if let Act::Cut(cut) | Act::Lose(cut) = act {
+    if let Act::Cut(cut) | Act::Lose(cut) | Act::Shorten(_, cut) = act {
         line.cut(cut);
     }
     if let Some(event) = event {
