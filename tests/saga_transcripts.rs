@@ -14,7 +14,7 @@ use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, Environment, IbGib, Moment, Seeded};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::wire;
-use sync_gib::space::{MemorySpace, Prepared, PutOpts, Space, SpaceExt};
+use sync_gib::space::{MemorySpace, Prepared, PutOpts, Space};
 use sync_gib::sync::msg::Msg;
 use sync_gib::sync::{
     AdmitAll, Machine, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError, domain, establish,
@@ -190,7 +190,7 @@ fn run(scene: &Scene, begun: &[Value]) -> Vec<String> {
     let env: Arc<Seeded> = Arc::new(Seeded::new(11, start));
     let made = establish(&i, &genesis, &secret(), &*env).unwrap();
     let (step, session) = (made.identity.clone(), made.session.clone());
-    domain::evolve(&there, &i, &[step.clone()], &session, &Default::default()).unwrap();
+    domain::evolve(&there, &i, std::slice::from_ref(&step), &session, &Default::default()).unwrap();
     put(&here, &[step.clone(), session.clone()]);
     let mut lines = vec![
         json!({ "evolution": { "frames": [step.to_value()], "session": session.to_value() } })

@@ -1,7 +1,7 @@
 //! An identity's frames as everybody may read them: page by page, from where the reader says.
 
 use serde_json::Value;
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, Behavior, Claim, Signing, VERB_SYNC, presets};
 use sync_gib::peer::{Link, client, wire};
 use sync_gib::space::{Space, SpaceExt};
@@ -14,7 +14,7 @@ const PAGE: usize = 1000;
 
 /// A person whose steps are small, and so many frames of their identity.
 fn with_frames(count: usize) -> (Person, Vec<IbGib>) {
-    let mut pools = presets::identity_pools().unwrap();
+    let mut pools = presets::identity_pools(&System::new()).unwrap();
     for pool in &mut pools {
         pool.behavior = Behavior {
             size: 2,
@@ -24,14 +24,14 @@ fn with_frames(count: usize) -> (Person, Vec<IbGib>) {
             ..pool.behavior
         };
     }
-    let genesis = keystone::genesis(&secret_of("a"), &pools, None, Moment::now()).unwrap();
+    let genesis = keystone::genesis(&secret_of("a"), &pools, None, &System::new()).unwrap();
     let person = Person::with(genesis.clone(), "a");
     let mut all = vec![genesis];
     while all.len() < count {
         let claim = Claim::new(VERB_SYNC, all.last().unwrap().addr().unwrap().as_str());
-        let now = Moment::now();
+        let now = System::new();
         let signing =
-            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
         all.push(keystone::sign(all.last().unwrap(), &secret_of("a"), &signing).unwrap());
     }
     (person, all)

@@ -1,6 +1,6 @@
 //! Servers that send a client elsewhere: it does not go there, whatever it was about to say.
 
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts};
 use sync_gib::sync::{Sender, SenderOpts, establish};
 
@@ -17,8 +17,8 @@ fn link<'r>(runtime: &'r tokio::runtime::Runtime, url: &str) -> Remote<'r> {
 /// Does all that a client does over HTTP, and opens a socket; what came of each.
 fn all_that_is_asked(person: &Person, link: &Remote<'_>) -> Vec<(&'static str, PeerError)> {
     let (domain, space) = (person.domain(), &person.space);
-    let made = establish(domain, &person.genesis, &secret_of("a"), Moment::now()).unwrap();
-    let end = sync_gib::keystone::revoke(&person.genesis, &secret_of("a"), "gone", Moment::now());
+    let made = establish(domain, &person.genesis, &secret_of("a"), &System::new()).unwrap();
+    let end = sync_gib::keystone::revoke(&person.genesis, &secret_of("a"), "gone", &System::new());
     let (genesis, end) = (&person.genesis, end.unwrap());
     let opts = SenderOpts::new(person.dir.path().to_owned());
     let mut sender = Sender::new(space, domain.clone(), made.saga_id, made.signer, opts).unwrap();

@@ -2,7 +2,7 @@
 //! it, and what is refused changes nothing.
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::{IbGib, Moment, json::stringify};
+use sync_gib::ibgib::{IbGib, System, json::stringify};
 use sync_gib::keystone::{self, Claim, Signing, VERB_REVOKE, VERB_SYNC};
 use sync_gib::peer::wire::{self, RevocationBody};
 use sync_gib::space::Space;
@@ -29,7 +29,7 @@ fn newest(host: &Host, person: &Person) -> IbGib {
 
 /// The frame that ends an identity on top of `tip`.
 fn ending(tip: &IbGib, secret: &str) -> IbGib {
-    keystone::revoke(tip, &secret_of(secret), "stolen", Moment::now()).unwrap()
+    keystone::revoke(tip, &secret_of(secret), "stolen", &System::new()).unwrap()
 }
 
 /// The same frame with changed data, and the gib that this has.
@@ -119,7 +119,7 @@ fn a_forged_revocation_is_refused() {
 fn what_revokes_nothing_is_no_revocation() {
     untouched(|host, ann| {
         let tip = newest(host, ann);
-        let made = establish(ann.domain(), &tip, &secret_of("a"), Moment::now()).unwrap();
+        let made = establish(ann.domain(), &tip, &secret_of("a"), &System::new()).unwrap();
         refused(host, ann, &[&made.identity], "a step that claims a session");
         refused(host, ann, &[&tip], "a frame that is there");
         refused(host, ann, &[], "nothing");
@@ -129,9 +129,9 @@ fn what_revokes_nothing_is_no_revocation() {
         refused(host, ann, &[&after], "the end of a frame that is lacking");
         // The pool that signs sessions revokes nothing.
         let claim = Claim::new(VERB_REVOKE, tip.addr().unwrap().as_str());
-        let now = Moment::now();
+        let now = System::new();
         let signing =
-            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, now };
+            Signing { claim: &claim, pool_id: None, required: &[], frame_details: None, env: &now };
         assert!(keystone::sign(&tip, &secret_of("a"), &signing).is_err());
     });
 }
