@@ -2,16 +2,16 @@
 //! by step.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
-use super::pump::{Ended, Text};
+use super::pump::{Ended, Text, Told};
 use super::{PeerError, wire};
-use crate::sync::Machine;
 use crate::sync::msg::Msg;
+use crate::sync::{Machine, SyncError};
 
 /// How many messages wait in either direction before the writer has to.
 pub(super) const QUEUE: usize = 8;
@@ -50,15 +50,20 @@ pub struct Channel {
     pub(super) url: String,
     pub(super) out: mpsc::Sender<String>,
     pub(super) inc: mpsc::Receiver<Result<Text, Ended>>,
-    pub(super) trusted: Arc<AtomicBool>,
+    pub(super) told: Arc<Told>,
 }
 
 impl Channel {
     /// Once the proof was accepted the short time for it no longer runs.
     fn trust_after(&self, msg: &Msg) {
         if matches!(msg, Msg::AuthOk { .. }) {
-            self.trusted.store(true, Ordering::Relaxed);
+            self.told.is_trusted.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The code of the closing frame that ends the channel.
+    pub(crate) fn close_with(&self, code: u16) {
+        self.told.close_code.store(code, Ordering::Relaxed);
     }
 
     fn stopped(&self, reason: String) -> PeerError {
@@ -158,6 +163,7 @@ impl Channel {
     fn ended(&self, ended: Ended) -> PeerError {
         match ended {
             Ended::Broken(reason) => self.stopped(reason),
+            Ended::TooMuch(reason) => SyncError::Limit(reason).into(),
             Ended::Late(reason) => PeerError::Late { url: self.url.clone(), reason },
         }
     }
@@ -174,7 +180,7 @@ impl Channel {
                     trace(Way::In, &msg);
                 }
                 if let Msg::AuthFail(refusal) | Msg::SyncError(refusal) = msg {
-                    return Some(crate::sync::SyncError::Refused(refusal).into());
+                    return Some(SyncError::Refused(refusal).into());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Moves texts between a socket and a [`Channel`], keeps the socket alive and closes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
-use super::wire::MAX_UNTRUSTED;
+use super::wire::{self, MAX_UNTRUSTED};
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -44,6 +44,8 @@ impl Default for Timeouts {
 pub(crate) enum Ended {
     /// A time ran out, which is no fault of what the other side said.
     Late(String),
+    /// More came than is taken.
+    TooMuch(String),
     /// The socket failed or was closed, or what came is no message.
     Broken(String),
 }
@@ -97,13 +99,13 @@ impl std::fmt::Debug for Text {
 /// What a pump needs of a socket.
 pub(crate) trait Socket: Send {
     /// The next text; none for a sign of life; an error, or the end, ends the session.
-    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, String>> + Send;
+    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, Ended>> + Send;
     /// Sends a text.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), String>> + Send;
     /// Sends a ping.
     fn ping(&mut self) -> impl Future<Output = Result<(), String>> + Send;
-    /// Says farewell and waits for the other side's, briefly.
-    fn close(&mut self) -> impl Future<Output = ()> + Send;
+    /// Says farewell with this code, and waits for the other side's, briefly.
+    fn close(&mut self, code: u16) -> impl Future<Output = ()> + Send;
 }
 
 /// Makes the channel of a socket, and the pump that must run for it.
@@ -114,19 +116,35 @@ pub(crate) fn connect<S: Socket>(
 ) -> (Channel, impl Future<Output = ()> + Send) {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
-    let trusted = Arc::new(AtomicBool::new(false));
-    let channel = Channel { url, out, inc, trusted: Arc::clone(&trusted) };
-    (channel, pump(socket, outgoing, incoming, trusted, timeouts))
+    let told = Arc::new(Told::default());
+    let channel = Channel { url, out, inc, told: Arc::clone(&told) };
+    (channel, pump(socket, outgoing, incoming, told, timeouts))
+}
+
+/// What the channel's owner tells its pump.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Whether the proof was accepted, after which the short time for it no longer runs.
+    pub(super) is_trusted: AtomicBool,
+    /// The code with which the socket is closed.
+    pub(super) close_code: AtomicU16,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { is_trusted: AtomicBool::new(false), close_code: AtomicU16::new(wire::CLOSE_DONE) }
+    }
 }
 
 async fn pump<S: Socket>(
     mut socket: S,
     mut outgoing: mpsc::Receiver<String>,
     incoming: mpsc::Sender<Result<Text, Ended>>,
-    trusted: Arc<AtomicBool>,
+    told: Arc<Told>,
     timeouts: Timeouts,
 ) {
-    let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, timeouts).await;
+    let trusted = &told.is_trusted;
+    let ended = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts).await;
     if let Err(reason) = ended {
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
@@ -135,7 +153,8 @@ async fn pump<S: Socket>(
         let _ = tokio::join!(learns, says);
     }
     drop(incoming);
-    let _ = timeout(FAREWELL, socket.close()).await;
+    let code = told.close_code.load(Ordering::Relaxed);
+    let _ = timeout(FAREWELL, socket.close(code)).await;
 }
 
 /// Sends what the channel's owner still says, until it drops the channel or the socket fails.
@@ -183,7 +202,7 @@ async fn move_texts<S: Socket>(
                 if let Some(text) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
-                        return Err(format!("{len} bytes before an identity was proved").into());
+                        return Err(Ended::TooMuch(format!("{len} bytes before an identity was proved")));
                     }
                     permit.send(Ok(text));
                 }

@@ -20,6 +20,20 @@ pub const MAX_BODY: usize = 8 << 20;
 /// How many JSON values it may hold: as many as frames that are full of challenges do.
 pub const MAX_BODY_VALUES: usize = 1 << 18;
 
+/// The code of a closing frame after which nothing is missing: all was said.
+pub const CLOSE_DONE: u16 = 1000;
+/// Of one after a failure here.
+pub const CLOSE_INTERNAL: u16 = 1011;
+
+/// The code of the closing frame that follows a refusal (docs/protocol.md, section 5, "Teardown").
+pub fn close_code(refusal: RefusalCode) -> u16 {
+    match refusal.general() {
+        RefusalCode::Internal => CLOSE_INTERNAL,
+        RefusalCode::Busy => 1013,
+        _ => 1008,
+    }
+}
+
 /// Where a genesis keystone is posted.
 pub const PATH_KEYSTONES: &str = "/v1/keystones";
 /// Where I′ and S's genesis are posted.
@@ -210,8 +224,10 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
     };
     if name == "payload" {
         let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| malformed("payload"))?;
-        if payload.ibgibs.is_empty() || payload.ibgibs.len() > MAX_BATCH {
-            return Err(malformed("payload"));
+        match payload.ibgibs.len() {
+            0 => return Err(malformed("payload")),
+            1..=MAX_BATCH => {}
+            count => return Err(SyncError::Limit(format!("a payload of {count} ibGibs"))),
         }
         let ibgibs = payload.ibgibs.into_iter().map(|raw| raw.get().into()).collect();
         return Ok(Msg::Payload { ibgibs });
@@ -267,7 +283,10 @@ fn context(map: &mut Map<String, Value>) -> Result<Context, SyncError> {
 
 fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
     let text: String = field(map, "lacks")?;
-    if text.len() > MAX_OFFER || !text.bytes().all(|c| c == b'0' || c == b'1') {
+    if text.len() > MAX_OFFER {
+        return Err(SyncError::Limit(format!("an answer about {} addresses", text.len())));
+    }
+    if !text.bytes().all(|c| c == b'0' || c == b'1') {
         return Err(malformed("need"));
     }
     Ok(text.bytes().map(|c| c == b'1').collect())

@@ -8,11 +8,11 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{
     self,
-    protocol::{Message, WebSocketConfig},
+    protocol::{CloseFrame, Message, WebSocketConfig},
 };
 
 use super::channel::Channel;
-use super::pump::{self, Socket, Text, Timeouts};
+use super::pump::{self, Ended, Socket, Text, Timeouts};
 use super::wire::{MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
 
@@ -101,13 +101,13 @@ fn config() -> WebSocketConfig {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
-    async fn receive(&mut self) -> Result<Option<Text>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
         match self.next().await {
             Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned().into())),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
-            Some(Ok(_)) => Err("it sent something that is no text".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
+            Some(Ok(_)) => Err("it sent something that is no text".to_owned().into()),
+            Some(Err(error)) => Err(error.to_string().into()),
         }
     }
 
@@ -119,8 +119,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
         SinkExt::send(self, Message::Ping(Vec::new().into())).await.map_err(|e| e.to_string())
     }
 
-    async fn close(&mut self) {
-        if WebSocketStream::close(self, None).await.is_ok() {
+    async fn close(&mut self, code: u16) {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        if WebSocketStream::close(self, Some(frame)).await.is_ok() {
             while let Some(Ok(_)) = self.next().await {}
         }
     }

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
 use tracing::info;
 
 use super::authority::LedgerAuthority;
@@ -23,7 +24,7 @@ use super::state::{LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::Addr;
 use crate::peer::channel::{Channel, DriveStop};
-use crate::peer::pump::{self, Socket, Text};
+use crate::peer::pump::{self, Ended, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
@@ -83,6 +84,8 @@ async fn session(
     seat: Arc<Mutex<Seat>>,
 ) {
     let mut talk = Talk { shared: Arc::clone(&shared), channel, seat, begun: None };
+    // Unless it ends otherwise.
+    talk.channel.close_with(wire::CLOSE_INTERNAL);
     let mut revoked = shared.revocations();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
@@ -243,7 +246,8 @@ impl Talk {
     async fn end(self, ended: Result<(), PeerError>) {
         match ended {
             Ok(()) => {
-                let domain = self.begun.map(|begun| begun.domain.to_string()).unwrap_or_default();
+                let domain = self.domain().map(|domain| domain.to_string()).unwrap_or_default();
+                self.channel.close_with(wire::CLOSE_DONE);
                 info!(domain, "saga committed");
             }
             Err(PeerError::Sync(error)) => {
@@ -280,9 +284,15 @@ impl Talk {
     async fn refuse(&self, refusal: Refusal) {
         let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
         let proved = receiver.is_some_and(Paused::is_authenticated);
+        self.channel.close_with(wire::close_code(refusal.code));
         let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
         let _ = self.channel.say(wire::write(&last)).await;
     }
+}
+
+/// Whether a socket failed since a message is longer than any may be.
+fn is_too_long(error: &axum::BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(tungstenite::Error::Capacity(_)))
 }
 
 fn silent() -> SyncError {
@@ -293,7 +303,7 @@ fn silent() -> SyncError {
 struct ServerSocket(WebSocket, Arc<Meter>);
 
 impl Socket for ServerSocket {
-    async fn receive(&mut self) -> Result<Option<Text>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
         match self.0.recv().await {
             Some(Ok(Message::Text(text))) => {
                 let text = text.as_str().to_owned();
@@ -303,9 +313,17 @@ impl Socket for ServerSocket {
                 }))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
-            Some(Ok(Message::Binary(_))) => Err("it sent something that is no text".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
+            Some(Ok(Message::Binary(_))) => {
+                Err("it sent something that is no text".to_owned().into())
+            }
+            Some(Err(error)) => {
+                let reason = error.to_string();
+                Err(match self.1.is_exceeded() || is_too_long(&error.into_inner()) {
+                    true => Ended::TooMuch(reason),
+                    false => Ended::Broken(reason),
+                })
+            }
         }
     }
 
@@ -317,8 +335,9 @@ impl Socket for ServerSocket {
         self.0.send(Message::Ping(Vec::new().into())).await.map_err(|error| error.to_string())
     }
 
-    async fn close(&mut self) {
-        if self.0.send(Message::Close(None)).await.is_ok() && self.0.flush().await.is_ok() {
+    async fn close(&mut self, code: u16) {
+        let frame = CloseFrame { code, reason: "".into() };
+        if self.0.send(Message::Close(Some(frame))).await.is_ok() && self.0.flush().await.is_ok() {
             while let Some(Ok(_)) = self.0.recv().await {}
         }
     }

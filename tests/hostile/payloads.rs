@@ -96,7 +96,7 @@ fn a_payload_is_bounded() {
             }
         }
     });
-    for texts in ["", &"0,".repeat(5000)] {
+    for (texts, code) in [("", RefusalCode::Protocol), (&*"0,".repeat(5000), RefusalCode::Limit)] {
         let texts = texts.trim_end_matches(',');
         let host = Host::new();
         let person = Person::new(&host, "a");
@@ -104,7 +104,7 @@ fn a_payload_is_bounded() {
             session.state(&[]);
             let text = format!("{{\"type\":\"payload\",\"ibGibs\":[{texts}]}}");
             session.raw.send_raw(Message::text(text));
-            session.raw.sync_error(RefusalCode::Protocol);
+            session.raw.sync_error(code);
         });
     }
 }

@@ -218,7 +218,6 @@ fn answers_that_do_not_answer() {
         ack(vec![Answer { relation: Relation::Ahead, ..about(victim.tjp()) }]),
         victim.open(n(9), vec![]),
         victim.open(n(9), vec![n(9), n(5), n(0)]),
-        victim.open(n(1 << 53), vec![n(1 << 53); SAMPLES + 1]),
         lacking,
     ] {
         victim.protocol(|fake: &mut Fake, msg| match msg {
@@ -226,6 +225,12 @@ fn answers_that_do_not_answer() {
             msg => fake.auth(&msg),
         });
     }
+    let too_many = victim.open(n(1 << 53), vec![n(1 << 53); SAMPLES + 1]);
+    let error = victim.sync(|fake: &mut Fake, msg| match msg {
+        Msg::Request(_) => fake.respond(&Body::Ack(too_many.clone())),
+        msg => fake.auth(&msg),
+    });
+    assert!(matches!(error, PeerError::Sync(SyncError::Limit(_))), "{error:?}");
     // Samples that lie about where they are end somewhere as well.
     for n in [0, 1, 7, 1 << 53] {
         let lie = Sample { n, ..here.clone() };

@@ -140,7 +140,12 @@ fn lists_are_bounded() {
     connected(|session, _| {
         let stones = (0..3000).map(|i| addr(&format!("s{i}"))).collect();
         session.send_turn(&Body::Init(sync_gib::sync::body::Init { stones, ..init() }));
-        session.raw.sync_error(RefusalCode::Protocol);
+        session.raw.sync_error(RefusalCode::Limit);
+    });
+    connected(|session, _| {
+        let scope = Scope::Roots((0..2001).map(|i| addr(&format!("s{i}"))).collect());
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { scope, ..init() }));
+        session.raw.sync_error(RefusalCode::Limit);
     });
     for addrs in [vec![addr("a"); 5000], vec![]] {
         connected(|session, _| {
@@ -158,7 +163,7 @@ fn lists_are_bounded() {
         session
             .raw
             .send_raw(Message::text(format!(r#"{{"type":"need","seq":0,"lacks":"{long}"}}"#)));
-        session.raw.sync_error(RefusalCode::Protocol);
+        session.raw.sync_error(RefusalCode::Limit);
     });
 }
 
@@ -295,6 +300,38 @@ fn a_connected_session_does_not_begin_again() {
         session.raw.send_raw(Message::text("x".repeat(9 << 20)));
         session.raw.closed();
     });
+}
+
+#[test]
+fn a_closing_frame_says_what_kind_of_end_it_is() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let mut done = person.connected(&host);
+    let commit = done.push(&timeline("x", serde_json::json!({})));
+    done.answer();
+    done.send_turn(&Body::Commit(commit));
+    done.answer();
+    assert_eq!(done.raw.close_code(), Some(1000), "all was said");
+
+    let mut unproved = Raw::open(&host);
+    unproved.send_raw(Message::text("garbage"));
+    assert_eq!(unproved.close_code(), Some(1008), "refused before the proof");
+    let mut proved = person.connected(&host);
+    proved.send_turn(&delta(PayloadDigest::default()));
+    assert_eq!(proved.raw.close_code(), Some(1008), "refused after it");
+
+    let bound = Host::with(|opts| opts.max_staged_bytes = Some(64 << 10));
+    let person = Person::new(&bound, "a");
+    // Two sessions of one identity, of which the first leaves too little for the other.
+    let (mut one, mut other) = (person.connected(&bound), person.connected(&bound));
+    one.state(&[]);
+    let stone = IbGib::new("s".into(), Some("x".repeat(18_000).into()), None).unwrap();
+    one.raw.send(&Msg::Payload { ibgibs: vec![stone.to_json().into()] });
+    let staged = || bound.server.staged_bytes().unwrap_or(0);
+    eventually("staging the first's", || staged() > 18_000);
+    other.send_turn(&nothing());
+    other.raw.send(&Msg::Payload { ibgibs: vec![stone.to_json().into()] });
+    assert_eq!(other.raw.close_code(), Some(1013), "busy");
 }
 
 /// A host that waits half a second for the proof, and as long between messages as said.

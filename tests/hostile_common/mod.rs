@@ -154,6 +154,20 @@ impl<'h> Raw<'h> {
         text.map(|text| wire::read(text.as_str()).unwrap())
     }
 
+    /// Reads to the end; the code with which the other side closes, none where it says none.
+    pub fn close_code(&mut self) -> Option<u16> {
+        self.runtime.block_on(async {
+            let mut code = None;
+            loop {
+                match timeout(LONG, self.ws.next()).await.expect("the socket stays open") {
+                    Some(Ok(Message::Close(frame))) => code = frame.map(|frame| frame.code.into()),
+                    Some(Ok(_)) => {}
+                    _ => return code,
+                }
+            }
+        })
+    }
+
     pub fn closed(&mut self) {
         while let Some(msg) = self.receive() {
             assert!(!matches!(msg, Msg::AuthOk { .. } | Msg::Response(_)), "it goes on: {msg:?}");

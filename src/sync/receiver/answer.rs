@@ -1,8 +1,10 @@
 //! Stage init: answering what the sender stated, and offering what it did not.
 
+use std::collections::{HashSet, VecDeque};
+
 use super::{Offering, Progress, Receiver};
 use crate::ibgib::Addr;
-use crate::space::{Id, Space, TimelineKind};
+use crate::space::TimelineKind;
 use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate;
@@ -17,13 +19,8 @@ impl Receiver<'_> {
         }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
-            if self.connected()?.named.contains(&stated.tjp.key()) {
-                return Err(SyncError::protocol(format!("{} was stated before", stated.tjp)));
-            }
+            self.note_stated(&stated.tjp)?;
             let answer = negotiate::answer(space, stated)?;
-            if answer.relation != Relation::Unknown {
-                self.connected()?.named.insert(stated.tjp.key());
-            }
             if matches!(answer.relation, Relation::Unknown | Relation::Open) {
                 self.connected()?.incoming.expect(&stated.tip)?;
             }
@@ -35,9 +32,8 @@ impl Receiver<'_> {
         let had = space.has_many(&init.stones)?;
         let mut lacks = Vec::new();
         for (addr, had) in init.stones.iter().zip(had) {
-            if had {
-                self.connected()?.named.insert(addr.key());
-            } else {
+            self.note_stated(addr)?;
+            if !had {
                 self.connected()?.incoming.expect(addr)?;
                 lacks.push(addr.clone());
             }
@@ -51,6 +47,15 @@ impl Receiver<'_> {
             }
         }
         self.respond(&Body::Ack(ack))
+    }
+
+    /// Notes that the sender names this itself, so that it is not offered; errors where it did so
+    /// before.
+    fn note_stated(&mut self, addr: &Addr) -> Result<(), SyncError> {
+        match self.connected()?.named.insert(addr.key()) {
+            true => Ok(()),
+            false => Err(SyncError::protocol(format!("{addr} was stated before"))),
+        }
     }
 
     /// Adds the next page of what is in scope here and was not named.
@@ -69,17 +74,22 @@ impl Receiver<'_> {
     }
 
     fn begin_offering(&mut self, scope: Scope) -> Result<Offering, SyncError> {
-        let mut roots = Vec::new();
+        let (mut roots, mut root_stones) = (Vec::new(), VecDeque::new());
         if let Scope::Roots(addrs) = &scope {
-            let mut ids = Vec::new();
+            let (mut ids, mut seen) = (Vec::new(), HashSet::new());
             for addr in addrs {
-                ids.extend(self.space.find(addr)?);
+                let Some(id) = self.space.find(addr)? else { continue };
+                ids.push(id);
+                if self.space.node(id)?.timeline.is_none() && seen.insert(id) {
+                    root_stones.push_back(addr.clone());
+                }
             }
             roots = self.space.live_timelines(&ids)?;
         }
         Ok(Offering {
             scope,
             roots: roots.into(),
+            root_stones,
             after_timeline: None,
             after_stone: None,
             timelines_done: false,
@@ -125,15 +135,14 @@ impl Receiver<'_> {
 
     fn offer_roots(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
         let space = self.space;
-        if !offering.timelines_done {
-            offering.timelines_done = true;
-            if let Scope::Roots(roots) = &offering.scope {
-                for root in roots {
-                    let named = self.connected()?.named.contains(&root.key());
-                    if !named && is_stone(space, root)? {
-                        ack.offered_stones.push(root.clone());
-                    }
-                }
+        while let Some(stone) = offering.root_stones.pop_front() {
+            if ack.offered_stones.len() >= PAGE {
+                offering.root_stones.push_front(stone);
+                ack.more = true;
+                break;
+            }
+            if !self.connected()?.named.contains(&stone.key()) {
+                ack.offered_stones.push(stone);
             }
         }
         while let Some(id) = offering.roots.pop_front() {
@@ -152,13 +161,4 @@ impl Receiver<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the space holds a stone under this address.
-fn is_stone(space: &dyn Space, addr: &Addr) -> Result<bool, SyncError> {
-    let id: Option<Id> = space.find(addr)?;
-    Ok(match id {
-        Some(id) => space.node(id)?.timeline.is_none(),
-        None => false,
-    })
 }

@@ -46,7 +46,11 @@ impl Receiver<'_> {
             chains.push(Chain { ids, common, tjp });
         }
         let mut stones = Vec::new();
+        let mut wanted = HashSet::new();
         for addr in &delta.want_stones {
+            if !wanted.insert(addr) {
+                return Err(SyncError::protocol(format!("{addr} is wanted twice")));
+            }
             let unknown = || SyncError::protocol(format!("{addr} is not here"));
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }

@@ -160,7 +160,7 @@ struct Connected {
     incoming: IncomingPayload,
     outgoing: Option<OutgoingPayload>,
     stage: Progress,
-    /// What is here and was named by the sender.
+    /// What the sender stated.
     named: HashSet<AddrKey>,
     offering: Option<Offering>,
 }
@@ -182,6 +182,7 @@ enum Progress {
 struct Offering {
     scope: Scope,
     roots: VecDeque<Id>,
+    root_stones: VecDeque<Addr>,
     after_timeline: Option<Id>,
     after_stone: Option<Id>,
     timelines_done: bool,

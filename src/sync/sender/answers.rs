@@ -8,7 +8,7 @@ use super::state::Stating;
 use super::{Direction, Sender};
 use crate::ibgib::Addr;
 use crate::space::{Id, Tip};
-use crate::sync::body::{Ack, Answer, PAGE};
+use crate::sync::body::{Ack, Answer};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
 
@@ -91,9 +91,6 @@ impl Sender<'_> {
     }
 
     fn plan_offers(&mut self, stating: &mut Stating, ack: Ack) -> Result<(), SyncError> {
-        if ack.offers.len() > PAGE || ack.offered_stones.len() > PAGE {
-            return Err(SyncError::protocol("too many offers in one answer"));
-        }
         stating.offers_done |= stating.is_all_stated() && !ack.more;
         let pulls = self.opts.direction != Direction::PushOnly;
         for addr in ack.offers.iter().map(|offer| &offer.tjp).chain(&ack.offered_stones) {

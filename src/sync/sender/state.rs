@@ -20,6 +20,8 @@ pub(super) struct Stating {
     timelines_done: bool,
     after_stone: Option<Id>,
     stones_done: bool,
+    /// Stones still to be stated, where they are listed and not paged.
+    listed_stones: VecDeque<(Id, Addr)>,
     /// Stones of the page that is to be answered.
     pub(super) stones: Vec<(Id, Addr)>,
     /// Timelines of the page that is to be answered.
@@ -44,6 +46,7 @@ impl Stating {
             timelines_done: false,
             after_stone: None,
             stones_done: false,
+            listed_stones: VecDeque::new(),
             stones: Vec::new(),
             stated: Vec::new(),
             probed: Vec::new(),
@@ -55,7 +58,8 @@ impl Stating {
 
     /// Whether everything that is in scope was stated.
     pub(super) fn is_all_stated(&self) -> bool {
-        self.listed.is_empty() && self.timelines_done && self.stones_done
+        let is_listed = !self.listed.is_empty() || !self.listed_stones.is_empty();
+        self.timelines_done && self.stones_done && !is_listed
     }
 
     /// A page that states nothing yet.
@@ -77,18 +81,20 @@ impl Sender<'_> {
         if self.opts.roots.is_empty() {
             return Ok(stating);
         }
-        let mut ids = Vec::new();
-        for root in &self.opts.roots {
+        let (mut ids, mut seen) = (Vec::new(), HashSet::new());
+        let mut roots = self.opts.roots.clone();
+        roots.retain(|root| seen.insert(root.key()));
+        for root in &roots {
             if let Some(id) = self.space.find(root)? {
                 ids.push(id);
                 if self.space.node(id)?.timeline.is_none() {
-                    stating.stones.push((id, root.clone()));
+                    stating.listed_stones.push_back((id, root.clone()));
                 }
             }
         }
         stating.timelines_done = true;
         stating.stones_done = true;
-        stating.scope = Scope::Roots(self.opts.roots.clone());
+        stating.scope = Scope::Roots(roots);
         self.list(&mut stating, ids)?;
         Ok(stating)
     }
@@ -146,9 +152,9 @@ impl Sender<'_> {
     }
 
     fn next_stones(&self, stating: &mut Stating) -> Result<Vec<(Id, Addr)>, SyncError> {
-        let listed = std::mem::take(&mut stating.stones);
-        if !listed.is_empty() || stating.stones_done {
-            return Ok(listed);
+        if stating.stones_done {
+            let page = stating.listed_stones.len().min(PAGE);
+            return Ok(stating.listed_stones.drain(..page).collect());
         }
         let found = self.space.unreferenced_stones(stating.after_stone, PAGE)?;
         stating.stones_done = found.len() < PAGE;
