@@ -72,8 +72,8 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep all state in DIR; else in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l pull-only -d 'Fetch only: send nothing'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l push-only -d 'Send only: change nothing here'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l dry-run -d 'Print what would move, and move nothing'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l push-only -d 'Send only: no data changes here; the record of the sync is kept'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l dry-run -d 'Print what would move, and move nothing; the session that asks for it is kept, on both sides'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l fail-on-conflict -d 'Exit with 1 where values gave way in a merge; all is stored all the same'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l json -d 'Print one JSON object, good or failed'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s q -l quiet -d 'Print results and errors only'

@@ -5,7 +5,7 @@ mod cli_common;
 
 use std::fs;
 
-use cli_common::{Home, error_of, json_of, text_of};
+use cli_common::{Home, bare, error_of, json_of, text_of};
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, System};
 
@@ -262,6 +262,10 @@ fn put_is_all_or_nothing_and_names_line_and_address() {
     assert_eq!(failed(graph.replace("\"title\":\"a\"", "\"title\":\"b\"").into()), 2);
     assert_eq!(failed(format!("{graph}\n{{").into()), 5);
     assert_eq!(failed([graph.as_bytes(), b"\n\xff"].concat()), 5);
+    // Where no line is to blame the field is there all the same.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let out = { bare(&["put", "--json", "--home"]) }.arg(file.path().join("x")).assert().code(4);
+    assert_eq!(json_of(&out).get("line"), Some(&Value::Null));
 
     let out = other.cmd(&["put"]).write_stdin(format!("{graph}\n{{")).assert().code(1);
     assert!(error_of(&out).contains("line 5: "), "{}", error_of(&out));

@@ -58,6 +58,14 @@ impl CliError {
         self
     }
 
+    /// The same failure with a field of its JSON object, unless it has that field already.
+    pub fn or_detail(self, key: &str, value: impl Into<Value>) -> CliError {
+        match self.details.as_ref().is_some_and(|details| details.contains_key(key)) {
+            true => self,
+            false => self.detail(key, value),
+        }
+    }
+
     /// The same failure, told of a place: `at` stands before the message.
     pub fn at(mut self, at: impl std::fmt::Display) -> CliError {
         self.message = format!("{at}: {}", self.message);

@@ -84,52 +84,62 @@ struct Broken {
 
 /// Validates what standard input holds.
 pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
-    let mut validator = TimelineValidator::new();
-    let (frames, tip, broken) = verify(stdin_texts(), &mut validator)?;
-    let Some(tip) = tip else {
-        return Err(CliError::new(ErrorCode::BadInput, "no keystone frame on standard input"));
-    };
-    if broken.is_empty() {
-        let shown = printable(&tip);
-        ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
-        return ctx.out.done(json!({"frames": frames, "tip": tip}));
-    }
+    let mut found = Verified::default();
+    let read = found.read(stdin_texts());
+    let Verified { frames, tip, broken } = found;
     for Broken { line, addr, rule } in &broken {
         ctx.out.line(format_args!("line {line}, {}: {rule}", printable(addr)))?;
     }
-    let count = broken.len();
+    let error = match (read, tip) {
+        (Err(error), _) => error,
+        (Ok(()), None) => CliError::new(ErrorCode::BadInput, "no keystone frame on standard input"),
+        (Ok(()), Some(tip)) if broken.is_empty() => {
+            let shown = printable(&tip);
+            ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
+            return ctx.out.done(json!({"frames": frames, "tip": tip}));
+        }
+        (Ok(()), Some(_)) => {
+            let count = broken.len();
+            let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
+            CliError::new(ErrorCode::Different, message)
+        }
+    };
     let rules: Vec<Value> = broken
         .into_iter()
         .map(|Broken { line, addr, rule }| json!({"line": line, "addr": addr, "rule": rule}))
         .collect();
-    let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
-    Err(CliError::new(ErrorCode::Different, message)
-        .detail("frames", frames)
-        .detail("broken", rules))
+    Err(error.detail("frames", frames).detail("broken", rules).or_detail("line", Value::Null))
 }
 
 fn plural(frames: u64) -> &'static str {
     if frames == 1 { "frame" } else { "frames" }
 }
 
-type Verified = (u64, Option<String>, Vec<Broken>);
+/// What was found in the frames that were read.
+#[derive(Default)]
+struct Verified {
+    frames: u64,
+    tip: Option<String>,
+    broken: Vec<Broken>,
+}
 
-fn verify(
-    texts: JsonTexts<impl BufRead>,
-    validator: &mut TimelineValidator,
-) -> Result<Verified, CliError> {
-    let (mut frames, mut tip, mut broken) = (0, None, Vec::new());
-    for text in texts {
-        let text = text?;
-        let frame = IbGib::from_json(&text.text)
-            .map_err(|error| CliError::from(error).at(at(text.line)))?;
-        let addr = format!("{}^{}", frame.ib, frame.gib);
-        for violation in validator.push(&frame) {
-            let rule = violation.to_string();
-            broken.push(Broken { line: text.line, addr: addr.clone(), rule });
+impl Verified {
+    /// Validates frames, genesis first. Errors at what is no ibGib; what was found before stays.
+    fn read(&mut self, texts: JsonTexts<impl BufRead>) -> Result<(), CliError> {
+        let mut validator = TimelineValidator::new();
+        for text in texts {
+            let text = text?;
+            let unreadable =
+                |error| CliError::from(error).at(at(text.line)).detail("line", text.line);
+            let frame = IbGib::from_json(&text.text).map_err(unreadable)?;
+            let addr = format!("{}^{}", frame.ib, frame.gib);
+            for violation in validator.push(&frame) {
+                let rule = violation.to_string();
+                self.broken.push(Broken { line: text.line, addr: addr.clone(), rule });
+            }
+            self.frames += 1;
+            self.tip = Some(addr);
         }
-        frames += 1;
-        tip = Some(addr);
+        Ok(())
     }
-    Ok((frames, tip, broken))
 }

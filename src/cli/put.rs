@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Ctx;
 use super::error::CliError;
@@ -24,8 +24,12 @@ use crate::space::{Prepared, PutOpts, Space, SpaceError};
     zcat backup.ndjson.gz | sync-gib put --json")]
 pub struct PutArgs {}
 
-/// Puts what standard input holds. Errors name the line and the address.
+/// Puts what standard input holds. Errors name the line and the address, where one is to blame.
 pub fn run(_: &PutArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    put(ctx).map_err(|error| error.or_detail("line", Value::Null))
+}
+
+fn put(ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.create_space(None)?;
     let progress = Progress::new(&ctx.out, "put", None);
     let mut reading = Reading::new(stdin_texts(), progress);

@@ -37,10 +37,10 @@ pub struct SyncArgs {
     /// Fetch only: send nothing
     #[arg(long, conflicts_with = "push_only")]
     pub pull_only: bool,
-    /// Send only: change nothing here
+    /// Send only: no data changes here; the record of the sync is kept
     #[arg(long)]
     pub push_only: bool,
-    /// Print what would move, and move nothing
+    /// Print what would move, and move nothing; the session that asks for it is kept, on both sides
     #[arg(long)]
     pub dry_run: bool,
     /// Exit with 1 where values gave way in a merge; all is stored all the same
