@@ -5,7 +5,7 @@ use std::time::Duration;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::space::Space;
 use sync_gib::sync::body::{
-    Ack, Body, Commit, Delta, Move, PayloadDigest, Probe, Scope, Stated, Want,
+    Ack, Body, Commit, Delta, Init, Move, PayloadDigest, Probe, Scope, Stated, Want,
 };
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
@@ -123,7 +123,7 @@ fn keystones_and_sagas_are_not_synced_as_data() {
     connected(|session, person| {
         let (tjp, tip) = (person.domain().clone(), person.domain().clone());
         let timelines = vec![Stated { tjp, tip, n: 0 }];
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { timelines, ..init() }));
+        session.send_turn(&Body::Init(Init { timelines, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, person| {
@@ -139,12 +139,12 @@ fn keystones_and_sagas_are_not_synced_as_data() {
 fn lists_are_bounded() {
     connected(|session, _| {
         let stones = (0..3000).map(|i| addr(&format!("s{i}"))).collect();
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { stones, ..init() }));
+        session.send_turn(&Body::Init(Init { stones, ..init() }));
         session.raw.sync_error(RefusalCode::Limit);
     });
     connected(|session, _| {
         let scope = Scope::Roots((0..2001).map(|i| addr(&format!("s{i}"))).collect());
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { scope, ..init() }));
+        session.send_turn(&Body::Init(Init { scope, ..init() }));
         session.raw.sync_error(RefusalCode::Limit);
     });
     for addrs in [vec![addr("a"); 5000], vec![]] {
@@ -203,7 +203,7 @@ fn the_addresses_that_a_saga_offers_are_counted() {
 fn questions_about_what_is_not_here_are_refused() {
     connected(|session, _| {
         let probes = vec![Probe { tjp: addr("x"), tip: addr("x"), above: 0, below: 9 }];
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { probes, ..init() }));
+        session.send_turn(&Body::Init(Init { probes, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
@@ -233,11 +233,21 @@ fn questions_about_what_is_not_here_are_refused() {
 
 #[test]
 fn the_scope_does_not_change() {
+    // Whether more is to be stated or not.
+    for more in [true, false] {
+        connected(|session, _| {
+            session.send_turn(&Body::Init(Init { more: true, ..init() }));
+            session.answer();
+            let scope = Scope::Roots(vec![addr("x")]);
+            session.send_turn(&Body::Init(Init { scope, more, ..init() }));
+            session.raw.sync_error(RefusalCode::Protocol);
+        });
+    }
     connected(|session, _| {
         session.send_turn(&nothing());
         session.answer();
         let scope = Scope::Roots(vec![addr("x")]);
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { scope, ..init() }));
+        session.send_turn(&Body::Init(Init { scope, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
 }

@@ -17,6 +17,9 @@ impl Receiver<'_> {
         if open.stage > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }
+        if *open.scope.get_or_insert_with(|| init.scope.clone()) != init.scope {
+            return Err(SyncError::protocol("the scope of a saga does not change"));
+        }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
             self.note_stated(&stated.tjp)?;
@@ -41,7 +44,7 @@ impl Receiver<'_> {
         let mut ack =
             Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
         if !init.more && init.probes.is_empty() {
-            self.offer(init.scope, &mut ack)?;
+            self.offer(&init.scope, &mut ack)?;
             if !ack.more {
                 self.connected()?.stage = Progress::Stated;
             }
@@ -59,13 +62,12 @@ impl Receiver<'_> {
     }
 
     /// Adds the next page of what is in scope here and was not named.
-    fn offer(&mut self, scope: Scope, ack: &mut Ack) -> Result<(), SyncError> {
+    fn offer(&mut self, scope: &Scope, ack: &mut Ack) -> Result<(), SyncError> {
         let mut offering = match self.connected()?.offering.take() {
-            Some(offering) if offering.scope == scope => offering,
-            Some(_) => return Err(SyncError::protocol("the scope of a saga does not change")),
+            Some(offering) => offering,
             None => self.begin_offering(scope)?,
         };
-        match offering.scope {
+        match scope {
             Scope::All => self.offer_all(&mut offering, ack)?,
             Scope::Roots(_) => self.offer_roots(&mut offering, ack)?,
         }
@@ -73,9 +75,9 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    fn begin_offering(&mut self, scope: Scope) -> Result<Offering, SyncError> {
+    fn begin_offering(&mut self, scope: &Scope) -> Result<Offering, SyncError> {
         let (mut roots, mut root_stones) = (Vec::new(), VecDeque::new());
-        if let Scope::Roots(addrs) = &scope {
+        if let Scope::Roots(addrs) = scope {
             let (mut ids, mut seen) = (Vec::new(), HashSet::new());
             for addr in addrs {
                 let Some(id) = self.space.find(addr)? else { continue };
@@ -87,7 +89,6 @@ impl Receiver<'_> {
             roots = self.space.live_timelines(&ids)?;
         }
         Ok(Offering {
-            scope,
             roots: roots.into(),
             root_stones,
             after_timeline: None,

@@ -162,6 +162,8 @@ struct Connected {
     stage: Progress,
     /// What the sender stated.
     named: HashSet<AddrKey>,
+    /// What the saga is about, as its first page says.
+    scope: Option<Scope>,
     offering: Option<Offering>,
 }
 
@@ -180,7 +182,6 @@ enum Progress {
 
 /// Where the offers of what the sender did not name stand.
 struct Offering {
-    scope: Scope,
     roots: VecDeque<Id>,
     root_stones: VecDeque<Addr>,
     after_timeline: Option<Id>,
@@ -271,6 +272,7 @@ impl<'a> Receiver<'a> {
             outgoing: None,
             stage: Progress::Stating,
             named: HashSet::new(),
+            scope: None,
             offering: None,
         }));
         Ok(())
