@@ -102,7 +102,7 @@ fn posts_of_8_mib_at_once_take_little_memory() {
         // One after another they are all read.
         for _ in 0..4 {
             let (status, answer) = post(addr, loopback(2), &nobody, &body).await;
-            assert_eq!(status, 400, "{answer}");
+            assert_eq!(status, 413, "{answer}");
         }
     });
 }

@@ -43,6 +43,18 @@ pub enum IbGibError {
     },
 }
 
+impl IbGibError {
+    /// Whether there is only too much of it: nothing else is known to be wrong.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            IbGibError::TooLarge(_)
+                | IbGibError::TooLargeFrame(_)
+                | IbGibError::Json(JsonError::TooManyValues(_))
+        )
+    }
+}
+
 /// The relations of an ibGib: a list of addresses by relation name, in the order of arrival.
 pub type Rel8ns = Map<String, Value>;
 

@@ -315,6 +315,7 @@ fn as_object(parsed: Result<Value, js::JsonError>) -> Result<Map<String, Value>,
     match parsed {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(malformed("message")),
+        Err(error @ js::JsonError::TooManyValues(_)) => Err(SyncError::Limit(error.to_string())),
         Err(error) => Err(SyncError::Protocol(error.to_string())),
     }
 }
@@ -332,7 +333,7 @@ fn field<T: for<'de> Deserialize<'de>>(
 }
 
 fn ibgib(value: Value) -> Result<IbGib, SyncError> {
-    IbGib::from_value(value).map_err(|error| SyncError::Content(error.to_string()))
+    IbGib::from_value(value).map_err(|error| SyncError::content(&error))
 }
 
 fn malformed(what: &str) -> SyncError {

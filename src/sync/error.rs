@@ -74,6 +74,14 @@ impl SyncError {
         SyncError::Protocol(message.into())
     }
 
+    /// What arrived is no ibGib, not the one that it says it is, or larger than any may be.
+    pub(crate) fn content(error: &IbGibError) -> SyncError {
+        match error.is_limit() {
+            true => SyncError::Limit(error.to_string()),
+            false => SyncError::Content(error.to_string()),
+        }
+    }
+
     /// Whether this side's disk has no room left.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, SyncError::Space(SpaceError::Full(_)))
@@ -88,6 +96,7 @@ impl SyncError {
             SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,
             SyncError::Staged { .. } => RefusalCode::Staged,
             SyncError::Refused(refusal) => refusal.code,
+            SyncError::IbGib(error) if error.is_limit() => RefusalCode::Limit,
             SyncError::Content(_) | SyncError::IbGib(_) => RefusalCode::Content,
             SyncError::Space(error) => space_code(error),
             SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
@@ -110,6 +119,7 @@ fn space_code(error: &SpaceError) -> RefusalCode {
     match error {
         SpaceError::Diverged { .. } | SpaceError::TipMoved { .. } => RefusalCode::Conflict,
         SpaceError::Busy(_) => RefusalCode::Busy,
+        SpaceError::IbGib(error) if error.is_limit() => RefusalCode::Limit,
         SpaceError::Missing { .. }
         | SpaceError::KeystoneFork { .. }
         | SpaceError::KeystoneInvalid { .. }

@@ -111,6 +111,12 @@ fn what_is_no_request_is_refused() {
         assert_eq!(ask(&host, "POST", &path, None, body).0, 400, "{body}");
         assert_eq!(ask(&host, "POST", wire::PATH_KEYSTONES, None, body).0, 400, "{body}");
     }
+    // More values than are read of a body; the bytes would do.
+    let many = |count: usize| format!("{{\"frames\":[{}0]}}", "0,".repeat(count));
+    for (path, count) in [(path.as_str(), 1 << 18), (wire::PATH_KEYSTONES, 1 << 16)] {
+        let (status, body) = ask(&host, "POST", path, None, &many(count));
+        assert_eq!((status, body.contains("\"limit\"")), (413, true), "{body}");
+    }
     assert_eq!(read(&host, ann.domain(), "addr=nothing", Some(&token)).0, 400);
     assert_eq!(read(&host, ann.domain(), "", Some(&token)).0, 400);
     assert_eq!(ask(&host, "GET", "/v1/domains/..%2F..%2Fx/identity", None, "").0, 400);

@@ -63,7 +63,7 @@ fn what_is_no_ibgib_is_refused() {
         refused_at_once(vec![text.into()], RefusalCode::Content);
     }
     let large = format!("{{\"ib\":\"x\",\"data\":\"{}\"}}", "x".repeat(5 << 20));
-    refused_at_once(vec![large.into()], RefusalCode::Content);
+    refused_at_once(vec![large.into()], RefusalCode::Limit);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl IncomingPayload {
             if count > self.limits.ibgibs || bytes > self.limits.bytes {
                 return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
             }
-            let refused = |error: IbGibError| SyncError::Content(error.to_string());
+            let refused = |error: IbGibError| SyncError::content(&error);
             let mut prepared = Prepared::from_json(text).map_err(refused)?;
             if prepared.is_keystone() {
                 self.sessions.check(space, &self.stage, text)?;
