@@ -64,13 +64,13 @@ impl IncomingPayload {
         IncomingPayload { share, ..self }
     }
 
-    /// Notes what may arrive, with all that it relates to.
-    pub fn expect(&mut self, addr: &Addr) -> Result<(), SyncError> {
-        self.roots.insert(addr.key());
+    /// Notes what may arrive, with all that it relates to. Returns whether it was not noted before.
+    pub fn expect(&mut self, addr: &Addr) -> Result<bool, SyncError> {
+        let is_new = self.roots.insert(addr.key());
         if self.roots.len() as u64 > self.limits.ibgibs {
             return Err(SyncError::Limit(format!("{} roots in one saga", self.roots.len())));
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// For each address offered whether it is lacking.

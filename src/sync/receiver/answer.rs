@@ -35,10 +35,12 @@ impl Receiver<'_> {
         let had = space.has_many(&init.stones)?;
         let mut lacks = Vec::new();
         for (addr, had) in init.stones.iter().zip(had) {
-            self.note_stated(addr)?;
-            if !had {
-                self.connected()?.incoming.expect(addr)?;
+            if had {
+                self.note_stated(addr)?;
+            } else if self.connected()?.incoming.expect(addr)? {
                 lacks.push(addr.clone());
+            } else {
+                return Err(twice(addr));
             }
         }
         let mut ack =
@@ -57,7 +59,7 @@ impl Receiver<'_> {
     fn note_stated(&mut self, addr: &Addr) -> Result<(), SyncError> {
         match self.connected()?.named.insert(addr.key()) {
             true => Ok(()),
-            false => Err(SyncError::protocol(format!("{addr} was stated before"))),
+            false => Err(twice(addr)),
         }
     }
 
@@ -162,4 +164,8 @@ impl Receiver<'_> {
         }
         Ok(())
     }
+}
+
+fn twice(addr: &Addr) -> SyncError {
+    SyncError::protocol(format!("{addr} was stated before"))
 }

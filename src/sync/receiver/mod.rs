@@ -160,7 +160,7 @@ struct Connected {
     incoming: IncomingPayload,
     outgoing: Option<OutgoingPayload>,
     stage: Progress,
-    /// What the sender stated.
+    /// What the sender stated, but for stones that are lacking here: those are expected.
     named: HashSet<AddrKey>,
     /// What the saga is about, as its first page says.
     scope: Option<Scope>,
