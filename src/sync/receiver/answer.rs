@@ -22,7 +22,9 @@ impl Receiver<'_> {
         }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
-            self.note_stated(&stated.tjp)?;
+            if !self.connected()?.named.insert(stated.tjp.key()) {
+                return Err(twice(&stated.tjp));
+            }
             let answer = negotiate::answer(space, stated)?;
             if matches!(answer.relation, Relation::Unknown | Relation::Open) {
                 self.connected()?.incoming.expect(&stated.tip)?;
@@ -36,7 +38,8 @@ impl Receiver<'_> {
         let mut lacks = Vec::new();
         for (addr, had) in init.stones.iter().zip(had) {
             if had {
-                self.note_stated(addr)?;
+                // 0.1.0 states a stone twice that is named twice, where it may have to send it.
+                self.connected()?.named.insert(addr.key());
             } else if self.connected()?.incoming.expect(addr)? {
                 lacks.push(addr.clone());
             } else {
@@ -52,15 +55,6 @@ impl Receiver<'_> {
             }
         }
         self.respond(&Body::Ack(ack))
-    }
-
-    /// Notes that the sender names this itself, so that it is not offered; errors where it did so
-    /// before.
-    fn note_stated(&mut self, addr: &Addr) -> Result<(), SyncError> {
-        match self.connected()?.named.insert(addr.key()) {
-            true => Ok(()),
-            false => Err(twice(addr)),
-        }
     }
 
     /// Adds the next page of what is in scope here and was not named.
