@@ -94,6 +94,41 @@ fn data_is_read_with_its_own_domains_token() {
 }
 
 #[test]
+fn a_read_is_asked_for_to_the_letter() {
+    let host = Host::new();
+    let (ann, anns, token) = with_data(&host, "a");
+    let lines = |query: &str| {
+        let (status, body) =
+            read(&host, ann.domain(), &format!("addr={anns}{query}"), Some(&token));
+        assert_eq!(status, 200, "{body}");
+        body.lines().count()
+    };
+    assert!(lines("&getGraph=true") > 1);
+    for off in ["", "&getGraph", "&getGraph=TRUE", "&getGraph=1", "&getGraph=false", "&live=true"] {
+        assert_eq!(lines(off), 1, "{off}");
+    }
+    let path = wire::domain_path(wire::PATH_IBGIBS, ann.domain());
+    let path = format!("{path}?addr={}", anns.as_str().replace('^', "%5E"));
+    let with = |method: &str, scheme: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        parts(&talk(&host, format!("{head}authorization: {scheme} {token}\r\n\r\n").as_bytes()))
+    };
+    assert_eq!(with("GET", "bearer").0, 401);
+    assert_eq!(with("GET", "Bearer ").0, 401);
+    assert_eq!(with("HEAD", "Bearer"), (200, String::new()));
+    // What is no HTTP has no error in JSON.
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400),
+        (
+            format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(70_000)),
+            431,
+        ),
+    ] {
+        assert_eq!(parts(&talk(&host, request.as_bytes())), (status, String::new()));
+    }
+}
+
+#[test]
 fn a_token_expires() {
     let host = Host::with(|opts| opts.token_time = Duration::from_millis(1));
     let (ann, anns, token) = with_data(&host, "a");
