@@ -108,17 +108,19 @@ pub(crate) trait Socket: Send {
     fn close(&mut self, code: u16) -> impl Future<Output = ()> + Send;
 }
 
-/// Makes the channel of a socket, and the pump that must run for it.
+/// Makes the channel of a socket, and the pump that must run for it. Where `stops` ends, the pump
+/// says so to the other side and ends, whatever the channel's owner is doing.
 pub(crate) fn connect<S: Socket>(
     socket: S,
     url: String,
     timeouts: Timeouts,
+    stops: impl Future<Output = ()> + Send,
 ) -> (Channel, impl Future<Output = ()> + Send) {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
     let told = Arc::new(Told::default());
     let channel = Channel { url, out, inc, told: Arc::clone(&told) };
-    (channel, pump(socket, outgoing, incoming, told, timeouts))
+    (channel, pump(socket, outgoing, incoming, told, timeouts, stops))
 }
 
 /// What the channel's owner tells its pump.
@@ -142,9 +144,18 @@ async fn pump<S: Socket>(
     incoming: mpsc::Sender<Result<Text, Ended>>,
     told: Arc<Told>,
     timeouts: Timeouts,
+    stops: impl Future<Output = ()> + Send,
 ) {
     let trusted = &told.is_trusted;
-    let ended = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts).await;
+    let moving = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts);
+    let ended = tokio::select! {
+        ended = moving => ended,
+        () = stops => {
+            told.close_code.store(wire::CLOSE_STOPS, Ordering::Relaxed);
+            outgoing.close();
+            Ok(())
+        }
+    };
     if let Err(reason) = ended {
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
@@ -152,8 +163,9 @@ async fn pump<S: Socket>(
         let says = timeout(FAREWELL, last_words(&mut socket, &mut outgoing));
         let _ = tokio::join!(learns, says);
     }
-    drop(incoming);
+    // The owner has said what it will; once it sees the end it may say more, which is too late.
     let code = told.close_code.load(Ordering::Relaxed);
+    drop(incoming);
     let _ = timeout(FAREWELL, socket.close(code)).await;
 }
 

@@ -22,6 +22,8 @@ pub const MAX_BODY_VALUES: usize = 1 << 18;
 
 /// The code of a closing frame after which nothing is missing: all was said.
 pub const CLOSE_DONE: u16 = 1000;
+/// Of one of a server that stops.
+pub const CLOSE_STOPS: u16 = 1001;
 /// Of one after a failure here.
 pub const CLOSE_INTERNAL: u16 = 1011;
 

@@ -1,5 +1,7 @@
 //! The sender's end of the WebSocket.
 
+use std::future::pending;
+
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,11 +44,11 @@ impl Opened {
     ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         match self {
             Opened::Plain(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
             Opened::Tls(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
         }

@@ -61,16 +61,11 @@ pub(super) async fn upgrade(
 async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr, seat: Seat) {
     let seat = Arc::new(Mutex::new(seat));
     let timeouts: Timeouts = shared.opts.timeouts;
-    let (channel, pump) = pump::connect(socket, "the client".into(), timeouts);
     let stopping = Arc::clone(&shared);
-    // When the server stops, the pump is dropped and with it the socket; a commit that is being
-    // made is not interrupted, since it does not run in the pump.
-    let pump = async move {
-        tokio::select! {
-            () = pump => {}
-            () = stopping.stopped() => {}
-        }
-    };
+    // When the server stops, the pump ends and with it the socket; a commit that is being made is
+    // not interrupted, since it does not run in the pump.
+    let stops = async move { stopping.stopped().await };
+    let (channel, pump) = pump::connect(socket, "the client".into(), timeouts, stops);
     tokio::join!(pump, session(shared, channel, client, Arc::clone(&seat)));
     drop(seat);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::peer::wire;
 use sync_gib::space::Space;
 use sync_gib::sync::body::{
     Ack, Body, Commit, Delta, Init, Move, PayloadDigest, Probe, Scope, Stated, Want,
@@ -10,6 +12,7 @@ use sync_gib::sync::body::{
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::session::Signer;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::hostile_common::*;
@@ -342,6 +345,27 @@ fn a_closing_frame_says_what_kind_of_end_it_is() {
     other.send_turn(&nothing());
     other.raw.send(&Msg::Payload { ibgibs: vec![stone.to_json().into()] });
     assert_eq!(other.raw.close_code(), Some(1013), "busy");
+}
+
+#[test]
+fn a_server_that_stops_says_so() {
+    let Host { runtime, server, dir: _dir } = Host::new();
+    let url = format!("ws://{}{}", server.addr(), wire::PATH_WS);
+    let code = runtime.block_on(async {
+        let (mut ws, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let stopping = tokio::spawn(server.stop());
+        let code = loop {
+            match timeout(LONG, ws.next()).await.expect("the socket stays open") {
+                Some(Ok(Message::Close(frame))) => break frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?} instead of a closing frame"),
+            }
+        };
+        drop(ws);
+        stopping.await.unwrap().unwrap();
+        code
+    });
+    assert_eq!(code, Some(1001));
 }
 
 /// A host that waits half a second for the proof, and as long between messages as said.
