@@ -134,7 +134,9 @@ impl From<SyncError> for Failure {
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            RefusalCode::Protocol | RefusalCode::Content => StatusCode::BAD_REQUEST,
+            RefusalCode::Protocol | RefusalCode::Content | RefusalCode::Other(_) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         if refusal.code == RefusalCode::Internal {
             tracing::error!(%error, "a request failed");

@@ -21,3 +21,4 @@ mod revoked;
 mod servers;
 mod silence;
 mod turns;
+mod versions;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
-use sync_gib::peer::{Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client};
+use sync_gib::peer::{
+    Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client, wire,
+};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::body::{
     Ack, Answer, Body, Commit, Delta, Move, PayloadDigest, Relation, SAMPLES, Sample, Stated,
@@ -61,6 +63,18 @@ impl Victim {
         let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
         let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
         self.talk(made, |text| fake.hear(text, &mut says))
+    }
+
+    /// The same, where the answers are whole texts.
+    pub fn sync_texts(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Message>) -> PeerError {
+        let made = client::open_session(&self.person.space, &self.link, &self.person.identity);
+        let made = made.unwrap();
+        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
+        let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
+        self.talk(made, |text| {
+            let msg = wire::read(text).unwrap();
+            says(&mut fake, msg)
+        })
     }
 
     fn talk(&self, made: Established, answers: impl FnMut(&str) -> Vec<Message>) -> PeerError {

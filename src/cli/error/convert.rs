@@ -63,8 +63,11 @@ impl From<PeerError> for CliError {
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> CliError {
         let message = printable(&error.to_string());
-        let limit = match &error {
-            SyncError::Refused(refusal) => refusal.code.limit(),
+        let detail = match &error {
+            SyncError::Refused(refusal) => match &refusal.code {
+                RefusalCode::Other(code) => Some(("refusal", code.as_str().to_owned())),
+                code => code.limit().map(|limit| ("limit", limit.to_owned())),
+            },
             _ => None,
         };
         let code = match error {
@@ -89,7 +92,8 @@ impl From<SyncError> for CliError {
                 | RefusalCode::Protocol
                 | RefusalCode::Quota
                 | RefusalCode::File
-                | RefusalCode::Identities => ErrorCode::Refused,
+                | RefusalCode::Identities
+                | RefusalCode::Other(_) => ErrorCode::Refused,
             },
             SyncError::Auth(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
@@ -102,8 +106,8 @@ impl From<SyncError> for CliError {
             SyncError::Random(_) => ErrorCode::Io,
         };
         let error = CliError::new(code, message);
-        let error = match limit {
-            Some(limit) => error.detail("limit", limit),
+        let error = match detail {
+            Some((key, value)) => error.detail(key, value),
             None => error,
         };
         match code {
