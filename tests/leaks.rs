@@ -20,7 +20,7 @@ use sync_gib::sync::establish::Established;
 use sync_gib::sync::frame::Saga;
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::session::Signer;
-use sync_gib::sync::{Sender, SenderOpts};
+use sync_gib::sync::{Capabilities, Sender, SenderOpts};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Runs `act`, after which both ends must have closed every socket that it opened.
@@ -187,6 +187,7 @@ fn bad_messages<'h>(host: &'h Host, person: &Person) -> Vec<Raw<'h>> {
         protocol: PROTOCOL + 1,
         domain: person.domain().clone(),
         session: person.domain().clone(),
+        features: Default::default(),
     };
     let mut before = Raw::open(host);
     before.send(&hello);
@@ -272,8 +273,9 @@ fn closing_twice_is_harmless() {
         |host| {
             nothing_stays_open(host, || {
                 let endpoint = host.endpoint();
-                let opened = host.runtime.block_on(ws::open(&endpoint, Timeouts::default()));
-                let (channel, pump) = opened.unwrap();
+                let speaks = Capabilities::default();
+                let opening = ws::open(&endpoint, &speaks, Timeouts::default());
+                let (channel, pump, _) = host.runtime.block_on(opening).unwrap();
                 drop(channel);
                 host.runtime.block_on(pump).unwrap();
                 let mut raw = Raw::open(host);

@@ -1,8 +1,10 @@
 //! The HTTP client: registering, evolving, and reading a domain's data.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -11,8 +13,8 @@ use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError, Timeouts};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
-use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
+use crate::sync::{Capabilities, SyncError};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
@@ -23,14 +25,25 @@ pub struct HttpClient {
     endpoint: Endpoint,
     client: reqwest::Client,
     answer_time: Duration,
+    speaks: Capabilities,
+    /// What both sides speak, as the newest answer told.
+    common: Arc<Mutex<Option<Capabilities>>>,
 }
 
 impl HttpClient {
-    /// A client for a server: `timeouts.idle` is how long its answers may be silent,
-    /// `timeouts.answer` how long one that is no stream, or a line of one that is, may take.
-    pub fn new(endpoint: Endpoint, timeouts: Timeouts) -> Result<HttpClient, PeerError> {
+    /// A client for a server, which speaks what `speaks` says: `timeouts.idle` is how long its
+    /// answers may be silent, `timeouts.answer` how long one that is no stream, or a line of one that
+    /// is, may take.
+    pub fn new(
+        endpoint: Endpoint,
+        speaks: Capabilities,
+        timeouts: Timeouts,
+    ) -> Result<HttpClient, PeerError> {
+        let mut named = HeaderMap::new();
+        wire::name_capabilities(&mut named, &speaks);
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            .default_headers(named)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
             .read_timeout(timeouts.idle);
@@ -41,12 +54,39 @@ impl HttpClient {
         };
         builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
-        Ok(HttpClient { endpoint, client, answer_time: timeouts.answer })
+        let (answer_time, common) = (timeouts.answer, Arc::default());
+        Ok(HttpClient { endpoint, client, answer_time, speaks, common })
     }
 
     /// The server.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What this client speaks.
+    pub fn speaks(&self) -> &Capabilities {
+        &self.speaks
+    }
+
+    /// What both sides speak: as the newest answer told, or else as the server tells when asked.
+    pub async fn common(&self) -> Result<Capabilities, PeerError> {
+        let told = || self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(common) = told() {
+            return Ok(common);
+        }
+        let asked = self.health().await;
+        // Also an answer that is an error tells.
+        match told() {
+            Some(common) => Ok(common),
+            None => asked.and_then(|()| self.agree(&HeaderMap::new())),
+        }
+    }
+
+    /// Notes what both sides speak, as the headers of an answer tell.
+    fn agree(&self, headers: &HeaderMap) -> Result<Capabilities, PeerError> {
+        let common = super::common(&self.speaks, headers, self.endpoint.url())?;
+        *self.common.lock().unwrap_or_else(PoisonError::into_inner) = Some(common.clone());
+        Ok(common)
     }
 
     /// Posts a genesis keystone; one that is registered already is fine.
@@ -186,6 +226,7 @@ impl HttpClient {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
+        self.agree(response.headers())?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

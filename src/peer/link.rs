@@ -6,8 +6,8 @@ use super::PeerError;
 use super::channel::Way;
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
-use crate::sync::Sender;
 use crate::sync::msg::Msg;
+use crate::sync::{Capabilities, Sender};
 
 /// Sees what passes in a session.
 pub trait Observer {
@@ -31,6 +31,11 @@ pub type EachFrame<'a> = dyn FnMut(IbGib) -> Result<ControlFlow<()>, PeerError> 
 
 /// A way to a receiver. Every call waits for its answer.
 pub trait Link {
+    /// What both sides speak. An answer that came before tells; where none did, it is asked for.
+    ///
+    /// Errors with [`PeerError::Version`] where that is no version of the protocol.
+    fn common(&self) -> Result<Capabilities, PeerError>;
+
     /// Registers a domain keystone's genesis; one that is registered already is fine.
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;
 

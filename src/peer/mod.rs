@@ -27,6 +27,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::ibgib::Addr;
+use crate::sync::capabilities::{Capabilities, Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,14 @@ pub enum PeerError {
         /// What it answered.
         what: String,
     },
+    /// The server speaks no version of the protocol that is spoken here.
+    #[error("{url} speaks {}, and this program {}", Protocols(&.versions.there), Protocols(&.versions.here))]
+    Version {
+        /// Where.
+        url: String,
+        /// What both speak.
+        versions: Incompatible,
+    },
     /// The server has too much to do at the moment.
     #[error("{url} is busy: {reason}")]
     Busy {
@@ -100,6 +109,15 @@ const MAX_RETRY_AFTER: u64 = 24 * 3600;
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
+}
+
+/// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
+fn common(here: &Capabilities, headers: &HeaderMap, url: &str) -> Result<Capabilities, PeerError> {
+    let there = wire::named_capabilities(headers).map_err(|error| {
+        PeerError::UnexpectedResponse { url: url.to_owned(), what: error.to_string() }
+    })?;
+    let url = || url.to_owned();
+    here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
 }
 
 /// The reason that a library gives, with what a person can do about it.

@@ -11,7 +11,7 @@ use super::wire::Latest;
 use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
-use crate::sync::{Sender, SyncError};
+use crate::sync::{Capabilities, Sender, SyncError};
 
 /// How long a socket that was closed may take to be gone.
 const GONE: Duration = Duration::from_secs(4);
@@ -31,7 +31,17 @@ impl<'r> Remote<'r> {
         endpoint: Endpoint,
         timeouts: Timeouts,
     ) -> Result<Remote<'r>, PeerError> {
-        let http = HttpClient::new(endpoint, timeouts)?;
+        Remote::speaking(Capabilities::default(), runtime, endpoint, timeouts)
+    }
+
+    /// A link of a client that speaks this.
+    pub fn speaking(
+        speaks: Capabilities,
+        runtime: &'r Runtime,
+        endpoint: Endpoint,
+        timeouts: Timeouts,
+    ) -> Result<Remote<'r>, PeerError> {
+        let http = HttpClient::new(endpoint, speaks, timeouts)?;
         Ok(Remote { runtime, http, timeouts })
     }
 
@@ -52,6 +62,10 @@ impl<'r> Remote<'r> {
 }
 
 impl Link for Remote<'_> {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        self.runtime.block_on(self.http.common())
+    }
+
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         self.runtime.block_on(self.http.register(genesis))
     }
@@ -78,8 +92,10 @@ impl Link for Remote<'_> {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.timeouts));
-        let (mut channel, pump) = opened?;
+        let (endpoint, speaks) = (self.http.endpoint(), self.http.speaks());
+        let opened = self.runtime.block_on(ws::open(endpoint, speaks, self.timeouts));
+        let (mut channel, pump, common) = opened?;
+        sender.keep_features(&common.features);
         let observer = std::cell::RefCell::new(observer);
         let mut trace = |way: Way, msg: &Msg| observer.borrow_mut().message(way, msg);
         let ended = channel.run(sender, Some(&mut trace), |sender| {

@@ -8,7 +8,7 @@ use super::retries::Retries;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
-use crate::sync::{Established, SyncError, establish};
+use crate::sync::{Established, Features, SyncError, establish};
 
 /// A session that the receiver has accepted.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Opened {
     /// Whether it was made by an earlier run or by another process of this home, which may have
     /// connected it.
     pub(super) is_resumed: bool,
+    /// What both sides speak beyond the protocol.
+    pub(super) features: Features,
 }
 
 /// Makes a session, has the receiver accept it, and stores I′ and S here.
@@ -40,8 +42,10 @@ pub(super) fn open_session<L: Link>(
             }
             other => other?,
         };
+        // Known by the answer that just came, and before anything is signed.
+        let features = link.common()?.features;
         if let Some(made) = taken_unheard(space, identity)? {
-            return Ok(Opened { made, is_resumed: true });
+            return Ok(Opened { made, is_resumed: true, features });
         }
         let tip = signable_tip(space, identity)?;
         let on = tip.addr().map_err(SyncError::from)?;
@@ -62,7 +66,7 @@ pub(super) fn open_session<L: Link>(
                 // Another process may have heard of it first, and have stored and connected S.
                 let is_resumed = store(space, &[&step, &session])?.new == 0 || is_resumed;
                 let made = Established::resume(step, session, secret)?;
-                return Ok(Opened { made, is_resumed });
+                return Ok(Opened { made, is_resumed, features });
             }
             Err(error) if is_conflict(&error) => {
                 newer_since(&mut refused_on, on, &error)?;
@@ -103,6 +107,7 @@ pub(super) fn revoke<L: Link>(
             }
             other => other?,
         };
+        link.common()?;
         let tip = signable_tip(space, identity)?;
         let on = tip.addr().map_err(SyncError::from)?;
         if tried_on.as_ref() != Some(&on)

@@ -1,13 +1,21 @@
 //! Everything that depends on the wire's form: message and field names, JSON text to and from
 //! [`Msg`], endpoint paths (docs/protocol.md, section 5).
 
+mod capabilities;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::ibgib::{Addr, IbGib, json as js};
 use crate::sync::SyncError;
+use crate::sync::capabilities::{Feature, Features};
 use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
+
+pub use capabilities::{
+    HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
+    named_capabilities, read_capabilities, write_capabilities,
+};
 
 /// How many bytes one WebSocket message may be.
 pub const MAX_MESSAGE: usize = 8 << 20;
@@ -146,10 +154,14 @@ pub fn write(msg: &Msg) -> String {
     let mut map = Map::new();
     map.insert("type".into(), msg.name().into());
     match msg {
-        Msg::Hello { protocol, domain, session } => {
+        Msg::Hello { protocol, domain, session, features } => {
             map.insert("protocol".into(), (*protocol).into());
             map.insert("domain".into(), json!(domain));
             map.insert("session".into(), json!(session));
+            // Where there are none it is the message of 0.1.0.
+            if !features.is_empty() {
+                map.insert("features".into(), json!(features));
+            }
         }
         Msg::AuthChallenge { challenge_uuid, demanded_ids } => {
             map.insert("challengeUuid".into(), json!(challenge_uuid));
@@ -240,6 +252,7 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
             protocol: field(&mut map, "protocol")?,
             domain: field(&mut map, "domain")?,
             session: field(&mut map, "session")?,
+            features: features(take(&mut map, "features"))?,
         },
         "auth_challenge" => Msg::AuthChallenge {
             challenge_uuid: field(&mut map, "challengeUuid")?,
@@ -292,6 +305,16 @@ fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
         return Err(malformed("need"));
     }
     Ok(text.bytes().map(|c| c == b'1').collect())
+}
+
+fn features(value: Value) -> Result<Features, SyncError> {
+    let names = match value {
+        Value::Null => Vec::new(),
+        Value::Array(names) if names.len() <= MAX_FEATURES => names,
+        _ => return Err(malformed("hello")),
+    };
+    let features = names.iter().map(|name| name.as_str().and_then(Feature::new));
+    features.collect::<Option<_>>().ok_or_else(|| malformed("hello"))
 }
 
 fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {

@@ -3,6 +3,7 @@
 use std::future::pending;
 
 use futures_util::{SinkExt, StreamExt};
+use reqwest::header::HeaderMap;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -10,25 +11,31 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{
     self,
+    client::IntoClientRequest,
     protocol::{CloseFrame, Message, WebSocketConfig},
 };
 
 use super::channel::Channel;
 use super::pump::{self, Ended, Socket, Text, Timeouts};
-use super::wire::{MAX_MESSAGE, PATH_WS};
+use super::wire::{self, ErrorBody, MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
+use crate::sync::msg::Refusal;
+use crate::sync::{Capabilities, SyncError};
 
 /// Opens a WebSocket to a server, which may take twice the time that it has to prove itself. The
 /// pump that serves the channel runs on the current runtime
-/// and ends, with the socket, when the channel is dropped; its handle tells when.
+/// and ends, with the socket, when the channel is dropped; its handle tells when. Returns besides
+/// what both sides speak, where this one speaks what `speaks` says.
 pub async fn open(
     endpoint: &Endpoint,
+    speaks: &Capabilities,
     timeouts: Timeouts,
-) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
-    let opening = timeout(timeouts.untrusted * 2, connect(endpoint)).await;
-    let socket = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
+    let opening = timeout(timeouts.untrusted * 2, connect(endpoint, speaks)).await;
+    let (socket, headers) = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+    let common = super::common(speaks, &headers, endpoint.url())?;
     let (channel, pump) = socket.pumped(endpoint.url(), timeouts);
-    Ok((channel, tokio::spawn(pump)))
+    Ok((channel, tokio::spawn(pump), common))
 }
 
 enum Opened {
@@ -55,7 +62,10 @@ impl Opened {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Opened, PeerError> {
+async fn connect(
+    endpoint: &Endpoint,
+    speaks: &Capabilities,
+) -> Result<(Opened, HeaderMap), PeerError> {
     let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
@@ -63,18 +73,23 @@ async fn connect(endpoint: &Endpoint) -> Result<Opened, PeerError> {
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     let at = endpoint.at(PATH_WS);
     let url = format!("{scheme}{}", at.trim_start_matches("https").trim_start_matches("http"));
+    let mut request = url.into_client_request().map_err(|e| failed(&e))?;
+    wire::name_capabilities(request.headers_mut(), speaks);
     let config = Some(config());
+    let refused = |error| refused(endpoint, speaks, &error);
     match tls {
         None => {
-            let opened = tokio_tungstenite::client_async_with_config(url, tcp, config).await;
-            Ok(Opened::Plain(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            let opened = tokio_tungstenite::client_async_with_config(request, tcp, config).await;
+            let (socket, answer) = opened.map_err(refused)?;
+            Ok((Opened::Plain(Box::new(socket)), answer.into_parts().0.headers))
         }
         Some(tls) => {
             let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
             let connector = tokio_rustls::TlsConnector::from(tls);
             let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
-            let opened = tokio_tungstenite::client_async_with_config(url, stream, config).await;
-            Ok(Opened::Tls(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            let opened = tokio_tungstenite::client_async_with_config(request, stream, config).await;
+            let (socket, answer) = opened.map_err(refused)?;
+            Ok((Opened::Tls(Box::new(socket)), answer.into_parts().0.headers))
         }
     }
 }
@@ -84,15 +99,27 @@ fn unreachable(endpoint: &Endpoint, reason: &str) -> PeerError {
     PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
 }
 
-/// A handshake that failed: a server that has no place left says when to come back.
-fn refused(endpoint: &Endpoint, error: &tungstenite::Error) -> PeerError {
-    if let tungstenite::Error::Http(response) = error
-        && let Some(after) = super::retry_after(response.headers())
-    {
+/// A handshake that failed: a server that has no place left says when to come back, others why they
+/// refuse.
+fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: &tungstenite::Error) -> PeerError {
+    let tungstenite::Error::Http(response) = error else {
+        return unreachable(endpoint, &error.to_string());
+    };
+    if let Err(error) = super::common(speaks, response.headers(), endpoint.url()) {
+        return error;
+    }
+    if let Some(after) = super::retry_after(response.headers()) {
         let (url, reason) = (endpoint.url().to_owned(), "all its sockets are taken".into());
         return PeerError::Busy { url, reason, after };
     }
-    unreachable(endpoint, &error.to_string())
+    let body = response.body().as_deref().unwrap_or_default();
+    match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(body) if response.status().is_client_error() => {
+            let (code, message) = (body.error.exact_code(), wire::printable(&body.error.message));
+            SyncError::Refused(Refusal { code, message }).into()
+        }
+        _ => unreachable(endpoint, &error.to_string()),
+    }
 }
 
 fn config() -> WebSocketConfig {

@@ -18,6 +18,7 @@ mod sockets;
 mod state;
 mod stream;
 mod tls;
+mod versions;
 mod workers;
 
 use std::collections::HashSet;
@@ -33,8 +34,8 @@ use tokio::time::Instant;
 use crate::ibgib::Addr;
 use crate::peer::Timeouts;
 use crate::space::SpaceError;
-use crate::sync::Quota;
 use crate::sync::payload::{Limits, Staging};
+use crate::sync::{Capabilities, Features, Quota};
 pub use client_addr::TrustedProxy;
 use connection::Door;
 pub use files::{files_needed, raise_file_limit};
@@ -109,6 +110,8 @@ pub struct ServerOpts {
     /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
     pub timeouts: Timeouts,
+    /// What it speaks beyond the protocol.
+    pub features: Features,
 }
 
 impl ServerOpts {
@@ -136,6 +139,7 @@ impl ServerOpts {
             turn_time: Duration::from_secs(600),
             stop_time: Duration::from_secs(30),
             timeouts: Timeouts::default(),
+            features: Capabilities::default().features,
         }
     }
 }

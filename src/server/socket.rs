@@ -230,6 +230,7 @@ impl Talk {
             staging: self.shared.staging.clone(),
             quota: self.shared.opts.quota,
             max_turns: self.shared.opts.max_turns,
+            features: self.shared.opts.features.clone(),
             ..ReceiverOpts::new(self.shared.stage_dir())
         };
         let receiver = Some(Paused::new(domain.clone(), opts));

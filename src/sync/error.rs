@@ -1,5 +1,6 @@
 //! What can go wrong in a saga, and what the other side is told of it.
 
+use super::capabilities::Incompatible;
 use super::msg::{Refusal, RefusalCode};
 use crate::ibgib::{AddrError, IbGibError, RandomError};
 use crate::keystone::KeystoneError;
@@ -18,6 +19,12 @@ pub enum SyncError {
     /// The other side broke the protocol.
     #[error("the other side broke the protocol: {0}")]
     Protocol(String),
+    /// The other side speaks no version of the protocol that is spoken here.
+    #[error(transparent)]
+    Version(#[from] Incompatible),
+    /// The other side uses a feature that is not spoken here.
+    #[error("the feature {0} is not spoken here")]
+    Feature(String),
     /// Content that arrived was not what it says it is, or not acceptable.
     #[error("refused: {0}")]
     Content(String),
@@ -91,6 +98,7 @@ impl SyncError {
     pub fn refusal(&self) -> Refusal {
         let code = match self {
             SyncError::Protocol(_) => RefusalCode::Protocol,
+            SyncError::Version(_) | SyncError::Feature(_) => RefusalCode::Version,
             SyncError::Auth(_) | SyncError::Keystone(_) => RefusalCode::Auth,
             SyncError::Conflict(_) => RefusalCode::Conflict,
             SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,

@@ -2,6 +2,7 @@
 //! machines that know no transport.
 
 pub mod body;
+pub mod capabilities;
 pub mod domain;
 pub mod error;
 pub mod establish;
@@ -17,6 +18,7 @@ pub mod receiver;
 pub mod sender;
 pub mod session;
 
+pub use capabilities::{Capabilities, Feature, Features};
 pub use error::{DISK_FULL, SyncError};
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use arrayvec::ArrayString;
 
+use super::capabilities::Features;
 use crate::ibgib::{Addr, IbGib};
 
 /// The version of the session protocol that this program speaks.
@@ -59,6 +60,8 @@ pub enum RefusalCode {
     Staged,
     /// As many identities are new from this address as may be in a day.
     Identities,
+    /// The two sides speak no version of the protocol in common.
+    Version,
     /// What a later version refuses for; the text says what.
     #[serde(untagged)]
     Other(OtherCode),
@@ -167,6 +170,9 @@ pub enum Msg {
         domain: Addr,
         /// The tjp address of the session keystone S.
         session: Addr,
+        /// What the session uses beyond the protocol: of what the receiver named, what the sender
+        /// speaks too.
+        features: Features,
     },
     /// The receiver asks for a proof.
     AuthChallenge {

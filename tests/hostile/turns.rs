@@ -296,7 +296,12 @@ fn a_session_takes_so_many_turns() {
 fn a_connected_session_does_not_begin_again() {
     connected(|session, _| {
         let (domain, of) = (session.domain.clone(), session.session.clone());
-        session.raw.send(&Msg::Hello { protocol: PROTOCOL, domain, session: of });
+        session.raw.send(&Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session: of,
+            features: Default::default(),
+        });
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {

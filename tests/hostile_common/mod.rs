@@ -204,7 +204,12 @@ impl<'h> Raw<'h> {
 
     pub fn hello(&mut self, domain: &Addr, session: &Addr) -> (String, Vec<String>) {
         let (domain, session) = (domain.clone(), session.clone());
-        self.send(&Msg::Hello { protocol: PROTOCOL, domain, session });
+        self.send(&Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session,
+            features: Default::default(),
+        });
         match self.receive() {
             Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) => {
                 (challenge_uuid, demanded_ids)

@@ -44,6 +44,8 @@ impl From<PeerError> for CliError {
                 .hint("nothing is lost: run the command again in a while"),
             PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost, and nothing more was signed: the server needs mending"),
+            PeerError::Version { .. } => CliError::new(ErrorCode::Version, message)
+                .hint("the older of the two needs an update: this program, or the server"),
             PeerError::UnexpectedResponse { .. } => CliError::new(ErrorCode::Unreachable, message),
             PeerError::Forked(domain) => {
                 let domain = printable(domain.as_str());
@@ -83,6 +85,7 @@ impl From<SyncError> for CliError {
                 RefusalCode::Auth => ErrorCode::IdentityRefused,
                 RefusalCode::Conflict => ErrorCode::Conflict,
                 RefusalCode::NotFound => ErrorCode::NotFound,
+                RefusalCode::Version => ErrorCode::Version,
                 RefusalCode::Internal
                 | RefusalCode::Busy
                 | RefusalCode::Staged
@@ -97,6 +100,7 @@ impl From<SyncError> for CliError {
             },
             SyncError::Auth(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
+            SyncError::Version(_) | SyncError::Feature(_) => ErrorCode::Version,
             SyncError::Protocol(_)
             | SyncError::Content(_)
             | SyncError::Limit(_)

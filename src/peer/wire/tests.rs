@@ -11,6 +11,25 @@ fn round(msg: &Msg) -> String {
     text
 }
 
+fn hello(names: &[&str]) -> Msg {
+    let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
+    let features = names.iter().map(|name| Feature::new(name).unwrap()).collect();
+    Msg::Hello { protocol: 1, domain: addr.clone(), session: addr, features }
+}
+
+#[test]
+fn a_hello_without_features_is_that_of_protocol_1() {
+    let text = write(&hello(&[]));
+    let said: Map<String, Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(said.keys().collect::<Vec<_>>(), ["type", "protocol", "domain", "session"]);
+    let many = (0..=MAX_FEATURES).map(|n| json!(format!("f{n}"))).collect::<Vec<_>>();
+    for features in [json!("a"), json!(["A"]), json!([1]), json!({}), json!(many)] {
+        let mut said = said.clone();
+        said.insert("features".into(), features);
+        assert!(read(&serde_json::to_string(&said).unwrap()).is_err());
+    }
+}
+
 #[test]
 fn messages_read_back() {
     let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
@@ -25,7 +44,8 @@ fn messages_read_back() {
     let quota = Refusal { code: RefusalCode::Quota, message: "m".into() };
     let token = Some(Token { value: "v".into(), expires_ms: 5 });
     for msg in [
-        Msg::Hello { protocol: 1, domain: addr.clone(), session: addr.clone() },
+        hello(&[]),
+        hello(&["a", "zstd"]),
         Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec!["i".into()] },
         Msg::AuthProof { keystone: ibgib.clone() },
         Msg::AuthOk { token },

@@ -3,18 +3,19 @@
 mod answer;
 pub(crate) mod deliver;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Scope};
+use super::capabilities::{Capabilities, Features};
 use super::domain::{self, RevocationCheck};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
-use super::msg::{Context, Msg, PROTOCOL, Token};
+use super::msg::{Context, Msg, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, Staging};
 use super::quota::Quota;
 use super::session::SessionVerifier;
@@ -42,6 +43,8 @@ pub struct ReceiverOpts {
     pub max_turns: u64,
     /// Where time and random bytes come from.
     pub env: Arc<dyn Environment>,
+    /// What it speaks beyond the protocol. A session uses those of them that its sender names.
+    pub features: Features,
 }
 
 impl ReceiverOpts {
@@ -55,6 +58,7 @@ impl ReceiverOpts {
             challenge_time: Duration::from_secs(30),
             max_turns: 10_000,
             env: Arc::new(System::new()),
+            features: Features::new(),
         }
     }
 }
@@ -97,14 +101,15 @@ pub struct Paused {
     turns: u64,
     committed: bool,
     live: RevocationCheck,
+    features: Features,
 }
 
 impl Paused {
     /// A receiver for the domain `domain` that has not begun.
     pub fn new(domain: Addr, opts: ReceiverOpts) -> Paused {
         let (state, out) = (State::Silent, VecDeque::new());
-        let live = RevocationCheck::default();
-        Paused { domain, opts, state, out, turns: 0, committed: false, live }
+        let (live, features) = (RevocationCheck::default(), Features::new());
+        Paused { domain, opts, state, out, turns: 0, committed: false, live, features }
     }
 
     /// Whose domain it is.
@@ -120,6 +125,11 @@ impl Paused {
     /// How many turns the sender took.
     pub fn turns(&self) -> u64 {
         self.turns
+    }
+
+    /// What the session uses beyond the protocol, once its sender said hello.
+    pub fn features(&self) -> &Features {
+        &self.features
     }
 
     /// Goes on, with the domain's space and an authority.
@@ -215,10 +225,16 @@ impl<'a> Receiver<'a> {
         self.at.committed
     }
 
-    fn hello(&mut self, protocol: u32, domain: &Addr, session: &Addr) -> Result<(), SyncError> {
-        if protocol != PROTOCOL {
-            let message = format!("protocol {protocol} is not spoken here, but {PROTOCOL}");
-            return Err(SyncError::protocol(message));
+    fn hello(
+        &mut self,
+        there: &Capabilities,
+        domain: &Addr,
+        session: &Addr,
+    ) -> Result<(), SyncError> {
+        let common = Capabilities::with(self.at.opts.features.clone()).common(there)?;
+        // The sender names what it uses, not what it knows: all of it must be understood.
+        if let Some(feature) = there.features.difference(&common.features).next() {
+            return Err(SyncError::Feature(feature.as_str().to_owned()));
         }
         if *domain != self.at.domain {
             return Err(SyncError::Auth("another identity's domain".into()));
@@ -236,6 +252,7 @@ impl<'a> Receiver<'a> {
         let (verifier, session) = (SessionVerifier::new(genesis), session.clone());
         let challenged = Challenged { verifier, session, uuid, ids, at: env.monotonic() };
         self.at.state = State::Challenged(Box::new(challenged));
+        self.at.features = common.features;
         Ok(())
     }
 
@@ -352,8 +369,11 @@ impl<'a> Receiver<'a> {
 impl Machine for Receiver<'_> {
     fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
         match msg {
-            Msg::Hello { protocol, domain, session } if matches!(self.at.state, State::Silent) => {
-                self.hello(protocol, &domain, &session)
+            Msg::Hello { protocol, domain, session, features }
+                if matches!(self.at.state, State::Silent) =>
+            {
+                let there = Capabilities { protocols: BTreeSet::from([protocol]), features };
+                self.hello(&there, &domain, &session)
             }
             Msg::AuthProof { keystone } => self.prove(&keystone),
             Msg::Request(turn) => self.request(&turn),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
+use super::capabilities::Features;
 use super::domain;
 use super::error::SyncError;
 use super::frame::{Role, Saga};
@@ -69,6 +70,8 @@ pub struct SenderOpts {
     pub retry_for: Duration,
     /// Where time and random bytes come from.
     pub env: Arc<dyn Environment>,
+    /// What both sides speak beyond the protocol; a client's sync sets it to what its link tells.
+    pub features: Features,
 }
 
 impl SenderOpts {
@@ -84,6 +87,7 @@ impl SenderOpts {
             max_turns: 10_000,
             retry_for: RETRY_FOR,
             env: Arc::new(System::new()),
+            features: Features::new(),
         }
     }
 }
@@ -157,6 +161,17 @@ impl<'a> Sender<'a> {
     /// Whether the receiver has accepted the session's proof.
     pub fn is_connected(&self) -> bool {
         !matches!(self.state, State::Start | State::Hello | State::Proof)
+    }
+
+    /// What the session uses beyond the protocol.
+    pub fn features(&self) -> &Features {
+        &self.opts.features
+    }
+
+    /// Leaves out what the receiver does not speak after all. To be called before the first
+    /// message, which tells the receiver what is used.
+    pub(crate) fn keep_features(&mut self, spoken: &Features) {
+        self.opts.features.retain(|feature| spoken.contains(feature));
     }
 
     /// What was done so far.
@@ -303,7 +318,8 @@ impl Machine for Sender<'_> {
             State::Start => {
                 self.state = State::Hello;
                 let (domain, session) = (self.domain.clone(), self.signer.tjp().clone());
-                Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session }))
+                let features = self.opts.features.clone();
+                Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session, features }))
             }
             State::Push(outgoing) => {
                 if let Some(msg) = outgoing.next_msg(self.space)? {
