@@ -1,7 +1,6 @@
 //! The program beside servers of other versions: what it speaks is told before anything is signed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)]
 mod hostile_common;
 mod net_common;
 
