@@ -7,6 +7,7 @@ use std::fs;
 
 use cli_common::{Home, bare, error_of, json_of, text_of};
 use serde_json::{Value, json};
+use sync_gib::ibgib::transform::timeline;
 use sync_gib::ibgib::{IbGib, System};
 
 /// A home with one timeline of data; the address of its tip.
@@ -161,7 +162,8 @@ fn log_lists_frames_newest_first_and_timelines() {
 fn log_lists_sagas_with_their_frames() {
     let home = Home::new();
     let data = json!({"sagaId": "abc", "stage": "init"}).as_object().unwrap().clone();
-    let made = sync_gib::cli::new::timeline("sync_saga", Some(data), Default::default()).unwrap();
+    let now = sync_gib::ibgib::Moment::now();
+    let made = timeline("sync_saga", Some(data), Default::default(), now).unwrap();
     let lines: Vec<String> = made.iter().map(|ibgib| ibgib.to_json()).collect();
     home.cmd(&["put"]).write_stdin(lines.join("\n")).assert().success();
     let addr = made.last().unwrap().addr().unwrap().to_string();

@@ -103,8 +103,7 @@ impl Ctx {
     }
 }
 
-/// The one domain of a client's own space.
-pub const DOMAIN: &str = "";
+pub use crate::space::CLIENT_DOMAIN as DOMAIN;
 
 fn open(path: &Path) -> Result<SqliteSpace, CliError> {
     SqliteSpace::open(path, DOMAIN).map_err(|error| match error {

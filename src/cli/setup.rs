@@ -13,9 +13,9 @@ use super::edit::read_object;
 use super::error::{CliError, ErrorCode};
 use super::home::{Config, Home};
 use super::input::is_stdin;
-use super::new::timeline;
 use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
+use crate::ibgib::transform::timeline;
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, client, identity};
@@ -259,7 +259,7 @@ fn first_timeline(
         Some(data) => data,
         None => test_data()?,
     };
-    let made = timeline("x", Some(data), Map::new())?;
+    let made = timeline("x", Some(data), Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr);
     let tjp = Addr::parse(&tjp.unwrap_or_default())?;
     let prepared: Vec<_> = made.iter().map(Prepared::new).collect::<Result<_, _>>()?;

@@ -55,6 +55,9 @@ pub const KEYSTONE_IB: &str = "keystone";
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
 
+/// The one domain of a client's own space.
+pub const CLIENT_DOMAIN: &str = "";
+
 /// The name under which a client's space keeps its identity.
 pub const NAME_IDENTITY: &str = "I";
 

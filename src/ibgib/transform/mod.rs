@@ -12,7 +12,7 @@ mod patch;
 mod rel8;
 
 pub use dna::{is_dna, transform_of_dna};
-pub use first_gen::{FirstGen, first_gen};
+pub use first_gen::{FirstGen, first_gen, parent, timeline};
 pub use opts::{Kind, Opts};
 
 use serde_json::{Map, Value};

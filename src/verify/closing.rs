@@ -222,9 +222,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::verify::checks::{Assertion, Checks};
-    use crate::cli::verify::world::Place;
     use crate::peer::InProcess;
+    use crate::verify::checks::{Assertion, Checks};
+    use crate::verify::world::Place;
 
     /// What fails after a sync of one timeline and `spoil`.
     fn failed_after(

@@ -1,36 +1,16 @@
-//! `verify`: the phase table of docs/protocol.md, section 9, run against this build.
-//!
-//! A row is one phase run one way. The rows are written once, over any link; what they find is
-//! held against the receiver's own file, and over a WebSocket also against what the receiver
-//! serves.
+//! `verify`: runs the phase table and prints what each row asserts.
 
-mod checks;
-mod closing;
-mod device;
-mod error;
-mod evidence;
-mod host;
-mod phase;
 mod print;
-mod row;
-mod rows;
-mod world;
+mod program;
 
-pub use checks::{Assertion, Checks};
-pub use device::Device;
-pub use error::VerifyError;
-pub use phase::Phase;
-pub use row::{Outcome, Setting, Transport, run_row};
-pub use world::{Place, World};
+pub use program::ServeProgram;
 
 use std::path::{Path, PathBuf};
 
 use super::Ctx;
 use super::error::{CliError, ErrorCode};
-
-/// The phases, as typed; `4` stands for all of 4.1 to 4.10.
-pub const PHASES: [&str; 14] =
-    ["1", "2", "3", "4", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "4.7", "4.8", "4.9", "4.10"];
+use super::home::{Config, Home};
+use crate::verify::{Outcome, PHASES, Phase, Setting, Transport, name_of_row, run_row};
 
 /// Run the phases of the protocol against this build and show what holds.
 ///
@@ -79,6 +59,7 @@ impl Way {
 pub fn run(args: &VerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let program = std::env::current_exe()
         .map_err(|error| CliError::io("cannot tell where this program is", &error))?;
+    let launcher = ServeProgram::new(program);
     let phases = Phase::chosen(&args.phases);
     let rows: Vec<(Phase, Transport)> = phases
         .iter()
@@ -87,11 +68,23 @@ pub fn run(args: &VerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let base = Base::make(args.keep.as_deref(), &rows)?;
     let mut table = print::Table::begin(&mut ctx.out)?;
     for (phase, transport) in rows {
-        let dir = base.path().join(row::name(phase, transport));
-        let outcome = run_row(phase, transport, &Setting { dir: &dir, program: &program });
+        let dir = base.path().join(name_of_row(phase, transport));
+        let outcome = run_row(phase, transport, &Setting { dir: &dir, launcher: &launcher });
+        if args.keep.is_some() {
+            configure(&outcome)?;
+        }
         table.row(outcome, args.keep.is_some())?;
     }
     table.end()
+}
+
+/// Makes the folders of a row's devices homes that every command can work in: without a
+/// configuration a home that synced is taken for one that lost it.
+fn configure(outcome: &Outcome) -> Result<(), CliError> {
+    for dir in outcome.homes() {
+        Home::resolve(Some(&dir))?.save_config(&Config::default())?;
+    }
+    Ok(())
 }
 
 /// The folder that the rows' folders are made in.
@@ -113,7 +106,7 @@ impl Base {
         std::fs::create_dir_all(keep)
             .map_err(|error| CliError::io(format!("cannot make {}", keep.display()), &error))?;
         for (phase, transport) in rows {
-            let dir = keep.join(row::name(*phase, *transport));
+            let dir = keep.join(name_of_row(*phase, *transport));
             if dir.exists() {
                 let message = format!("{} is there already", dir.display());
                 let error = CliError::new(ErrorCode::Refused, message);

@@ -1,100 +1,53 @@
-//! The receiver of a row over a WebSocket: in this process, or in one of its own.
+//! Receivers of `verify` that run in `serve` processes of their own.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::runtime::Runtime;
-
-use super::super::interrupt::{self, AtEnd};
-use super::checks::{Checks, shown};
-use super::error::VerifyError;
-use super::phase::Phase;
-use super::world::Place;
-use crate::server::{Server, ServerOpts};
+use crate::cli::interrupt::{self, AtEnd};
+use crate::verify::{Launcher, ReceiverProcess, VerifyError};
 
 /// How `serve` begins the line that tells its URL.
 const LISTENING: &str = "listening on ";
 /// How long a process may take to listen.
 const STARTING: Duration = Duration::from_secs(60);
-/// How long a closed socket may take to be gone.
-const CLOSING: Duration = Duration::from_secs(10);
 
-/// A receiver that listens on loopback.
-pub(super) enum Host {
-    /// In this process.
-    Embedded(Server),
-    /// A `serve` process.
-    Process(ServeProcess),
+/// Starts receivers as `serve` processes.
+#[derive(Debug, Clone)]
+pub struct ServeProgram(PathBuf);
+
+impl ServeProgram {
+    /// Receivers that are run by `program`, which is this one.
+    pub fn new(program: PathBuf) -> ServeProgram {
+        ServeProgram(program)
+    }
 }
 
-impl Host {
-    /// Starts the receiver that the phase asks for.
-    pub fn start(
-        phase: Phase,
-        runtime: &Runtime,
-        place: &Place,
-        program: &Path,
-    ) -> Result<Host, VerifyError> {
-        if phase.is_embedded() {
-            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let opts = ServerOpts::new(listen, place.receiver_path());
-            return Ok(Host::Embedded(runtime.block_on(Server::start(opts))?));
-        }
-        Ok(Host::Process(ServeProcess::start(program, place)?))
-    }
-
-    /// Where it listens.
-    pub fn url(&self) -> String {
-        match self {
-            Host::Embedded(server) => server.url(),
-            Host::Process(process) => process.url.clone(),
-        }
-    }
-
-    /// Asserts that the row left it well, and stops it.
-    pub fn stop(self, runtime: &Runtime, checks: &mut Checks) -> Result<(), VerifyError> {
-        match self {
-            Host::Embedded(server) => {
-                let until = Instant::now() + CLOSING;
-                while server.open_sockets() > 0 && Instant::now() < until {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                checks.equal("sockets left open on the receiver", 0, server.open_sockets());
-                Ok(runtime.block_on(server.stop())?)
-            }
-            Host::Process(process) => {
-                let ended = process.child().try_wait();
-                let ended = ended.map_err(VerifyError::io("ask for serve"))?;
-                let ended = ended.map(|status| status.to_string());
-                let what = "the serve process has ended by itself with";
-                checks.equal(what, "absent", shown(ended));
-                Ok(())
-            }
-        }
+impl Launcher for ServeProgram {
+    fn launch(&self, dir: &Path, space: &Path) -> Result<Box<dyn ReceiverProcess>, VerifyError> {
+        Ok(Box::new(ServeProcess::start(&self.0, dir, space)?))
     }
 }
 
 /// A `serve` process, ended when dropped, and where a signal ends this one.
-pub(super) struct ServeProcess {
+struct ServeProcess {
     child: Arc<Mutex<Child>>,
     url: String,
     _at_end: AtEnd,
 }
 
 impl ServeProcess {
-    fn start(program: &Path, place: &Place) -> Result<ServeProcess, VerifyError> {
+    fn start(program: &Path, dir: &Path, space: &Path) -> Result<ServeProcess, VerifyError> {
         let doing = || format!("start {} serve", program.display());
-        let log = place.dir().join("serve.log");
+        let log = dir.join("serve.log");
         let stderr = std::fs::File::create(&log).map_err(VerifyError::io("write serve.log"))?;
         let mut child = Command::new(program)
             .arg("--home")
-            .arg(place.dir().join("serve"))
+            .arg(dir.join("serve"))
             .args(["serve", "--listen", "127.0.0.1:0", "--space"])
-            .arg(place.receiver_path())
+            .arg(space)
             .env_remove("SYNC_GIB_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -122,6 +75,17 @@ impl ServeProcess {
 impl ServeProcess {
     fn child(&self) -> MutexGuard<'_, Child> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReceiverProcess for ServeProcess {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn ended(&self) -> Result<Option<String>, VerifyError> {
+        let ended = self.child().try_wait().map_err(VerifyError::io("ask for serve"))?;
+        Ok(ended.map(|status| status.to_string()))
     }
 }
 

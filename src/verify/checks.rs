@@ -2,8 +2,6 @@
 
 use std::fmt::Display;
 
-use serde_json::{Value, json};
-
 use super::error::VerifyError;
 
 /// What was asserted, and how it came out.
@@ -17,15 +15,6 @@ pub struct Assertion {
     pub found: String,
     /// Whether it holds.
     pub ok: bool,
-}
-
-impl Assertion {
-    /// The assertion as `--json` prints it.
-    pub fn to_value(&self) -> Value {
-        json!({
-            "what": self.what, "ok": self.ok, "expected": self.expected, "found": self.found,
-        })
-    }
 }
 
 /// The assertions of one row. One that fails does not end the row.

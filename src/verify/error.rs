@@ -38,9 +38,6 @@ pub enum VerifyError {
     /// The embedded receiver did not run.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// A home could not be made.
-    #[error(transparent)]
-    Home(#[from] super::super::error::CliError),
     /// The receiver's process did not run.
     #[error("the receiver's process did not start: {0}")]
     Serve(String),
@@ -59,7 +56,7 @@ pub enum VerifyError {
 
 impl VerifyError {
     /// For `map_err`: what was tried when the system refused.
-    pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> VerifyError {
+    pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> VerifyError {
         let doing = doing.into();
         |source| VerifyError::Io { doing, source }
     }

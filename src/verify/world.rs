@@ -1,13 +1,12 @@
 //! What a row works in: an identity, its devices, a receiver, and the assertions so far.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::super::home::{Config, Home};
 use super::checks::Checks;
 use super::device::Device;
 use super::error::VerifyError;
@@ -15,7 +14,7 @@ use super::evidence;
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
 use crate::peer::{Identity, Link, NoObserver, client, identity};
-use crate::space::{SpaceExt, SqliteSpace};
+use crate::space::{CLIENT_DOMAIN, SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
 use crate::sync::{Summary, SyncError};
@@ -38,7 +37,7 @@ impl Place {
     /// identity's genesis.
     pub fn make(dir: &Path) -> Result<Place, VerifyError> {
         let doing = || format!("make {}", dir.display());
-        std::fs::create_dir_all(dir).map_err(VerifyError::io(doing()))?;
+        fs::create_dir_all(dir).map_err(VerifyError::io(doing()))?;
         let secret = SecretString::from(random_id(&System::new())?);
         write_secret(&dir.join("secret"), &secret)?;
         let secret = MasterSecret::from_raw(secret)?;
@@ -47,7 +46,7 @@ impl Place {
         let genesis = keystone::genesis(&secret, &pools, Some(details), &System::new())?;
         let domain = genesis.addr()?;
         let place = Place { dir: dir.to_owned(), secret, genesis, domain };
-        place.home(SENDER)?.create()?;
+        place.device_dir(SENDER)?;
         Ok(place)
     }
 
@@ -56,7 +55,8 @@ impl Place {
         &self.domain
     }
 
-    /// The file of the receiver's space: where the embedded receiver of the sender's home looks.
+    /// The file of the receiver's space: where the receiver embedded in the program looks for it in
+    /// the sender's home.
     pub(super) fn receiver_path(&self) -> PathBuf {
         self.dir.join(SENDER).join("receiver.db")
     }
@@ -65,8 +65,16 @@ impl Place {
         &self.dir
     }
 
-    fn home(&self, label: &str) -> Result<Home, VerifyError> {
-        Ok(Home::resolve(Some(&self.dir.join(label)))?)
+    /// Makes the folder of a device, for its owner alone.
+    fn device_dir(&self, label: &str) -> Result<PathBuf, VerifyError> {
+        let dir = self.dir.join(label);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let doing = || format!("make the home folder {}", dir.display());
+        builder.create(&dir).map_err(VerifyError::io(doing()))?;
+        Ok(dir)
     }
 
     fn identity(&self) -> Identity {
@@ -74,11 +82,9 @@ impl Place {
     }
 
     fn device(&self, label: &'static str, frames: &[IbGib]) -> Result<Device, VerifyError> {
-        let home = self.home(label)?;
-        home.save_config(&Config::default())?;
-        let space = SqliteSpace::create_if_missing(&home.space_path(), super::super::DOMAIN)?;
+        let dir = self.device_dir(label)?;
+        let space = SqliteSpace::create_if_missing(&dir.join("space.db"), CLIENT_DOMAIN)?;
         space.put_all(frames)?;
-        let dir = home.dir().to_owned();
         let device = Device { label, dir, space, identity: self.identity() };
         device.name("I", &self.domain)?;
         Ok(device)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::checks::{Assertion, Checks};
 use super::error::VerifyError;
-use super::host::Host;
+use super::host::{Host, Launcher};
 use super::phase::Phase;
 use super::world::{Place, SECOND, SENDER, World};
 use crate::peer::{Endpoint, InProcess, Remote, Timeouts};
@@ -30,12 +30,12 @@ impl Transport {
 }
 
 /// Where a row runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Setting<'s> {
     /// The row's folder, made where it is absent.
     pub dir: &'s Path,
-    /// This program, which a receiver's own process is started from.
-    pub program: &'s Path,
+    /// Starts the receivers that have a process of their own.
+    pub launcher: &'s dyn Launcher,
 }
 
 /// What a row came to.
@@ -70,7 +70,7 @@ impl Outcome {
 }
 
 /// The name of a row's folder, such as `4.7-a`.
-pub(super) fn name(phase: Phase, transport: Transport) -> String {
+pub fn name_of_row(phase: Phase, transport: Transport) -> String {
     format!("{}-{}", phase.number(), transport.letter().to_lowercase())
 }
 
@@ -103,7 +103,7 @@ fn over_websocket(
         .enable_all()
         .build()
         .map_err(VerifyError::io("start the network's threads"))?;
-    let host = Host::start(phase, &runtime, &place, setting.program)?;
+    let host = Host::start(phase, &runtime, &place, setting.launcher)?;
     let endpoint = Endpoint::new(&host.url(), None, false)?;
     let link = Remote::new(&runtime, endpoint, Timeouts::default())?;
     let played = phase.play(&mut World::new(&place, &link, checks, true));

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::super::new::timeline;
 use super::error::VerifyError;
-use crate::ibgib::transform::{Kind, Opts, transform};
+use crate::ibgib::transform::{Kind, Opts, timeline, transform};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::peer::Identity;
 use crate::space::{Space, SpaceExt, SqliteSpace};
@@ -30,7 +29,7 @@ impl Device {
     /// A new timeline with this data, an object: two frames and their dna. Returns its tjp.
     pub(super) fn new_timeline(&self, ib: &str, data: Value) -> Result<Addr, VerifyError> {
         let Value::Object(data) = data else { return Err(VerifyError::Absent("data".into())) };
-        let made = timeline(ib, Some(data), Map::new())?;
+        let made = timeline(ib, Some(data), Map::new(), &System::new())?;
         let tjp = made.last().and_then(IbGib::tjp_addr);
         self.space.put_all(&made)?;
         Ok(Addr::parse(&tjp.ok_or_else(|| VerifyError::Absent("the tjp".into()))?)?)

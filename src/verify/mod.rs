@@ -1,0 +1,25 @@
+//! The phase table of docs/protocol.md, section 9, run against this build, and the assertions
+//! about two sides of a sync that `check` makes as well (section 8).
+//!
+//! A row is one phase run one way. The rows are written once, over any link; what they find is
+//! held against the receiver's own file, and over a WebSocket also against what the receiver
+//! serves. Nothing is printed here: what was asserted is an [`Outcome`].
+
+mod checks;
+mod closing;
+mod device;
+mod error;
+mod evidence;
+mod host;
+mod phase;
+mod row;
+mod rows;
+mod world;
+
+pub use checks::{Assertion, Checks};
+pub use device::Device;
+pub use error::VerifyError;
+pub use host::{Launcher, ReceiverProcess};
+pub use phase::{PHASES, Phase};
+pub use row::{Outcome, Setting, Transport, name_of_row, run_row};
+pub use world::{Place, World};
