@@ -5,12 +5,12 @@
 use super::checks::{listed, shown};
 use super::device::Device;
 use super::error::VerifyError;
-use super::evidence::{Graph, fetch_graph, frames, read_graph, replay, same, told};
-use super::world::{Run, World};
-use crate::ibgib::{Addr, IbGib};
-use crate::keystone::{self, VERB_SYNC};
+use super::side::{Held, Served, Side};
+use super::sides::{claims_differ, closed_graph, compare, latest_differs, none_of, replay, told};
+use super::world::World;
+use crate::ibgib::Addr;
 use crate::peer::Link;
-use crate::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
+use crate::space::{Space, SqliteSpace, compare_graphs};
 use crate::sync::sender::NAME_SAGA;
 
 impl<L: Link> World<'_, L> {
@@ -51,14 +51,14 @@ impl<L: Link> World<'_, L> {
         let latest = what("the latest frame is the same on both sides");
         self.checks.equal(latest, shown(tip_here.as_ref()), shown(tip_there.as_ref()));
         let (Some(tip_here), Some(tip_there)) = (tip_here, tip_there) else { return Ok(()) };
-        let graph_here = read_graph(&device.space, &tip_here);
-        let graph_there = read_graph(there, &tip_there);
+        let graph_here = closed_graph(&Held(&device.space), &tip_here);
+        let graph_there = closed_graph(&Held(there), &tip_there);
         let closed = "closed, every gib right";
         self.checks.holds(what("the graph here"), closed, as_ref(&graph_here));
         self.checks.holds(what("the graph there"), closed, as_ref(&graph_there));
         let (Ok(graph_here), Ok(graph_there)) = (graph_here, graph_there) else { return Ok(()) };
         self.checks.equal(what("as many ibGibs"), graph_here.len(), graph_there.len());
-        let found = same(&graph_here, &graph_there)
+        let found = same(&device.space, &tip_here, &Held(there), &tip_there)
             .and_then(|()| compared(&device.space, &tip_here, there, &tip_there))
             .and_then(|()| compared(there, &tip_there, &device.space, &tip_here));
         self.checks.holds(what("all keys and values"), "equal, both directions", found);
@@ -77,8 +77,8 @@ impl<L: Link> World<'_, L> {
             let here = &device.space;
             n_here.push(shown(here.tip(&run.session)?.map(|tip| tip.n)));
             n_there.push(shown(there.tip(&run.session)?.map(|tip| tip.n)));
-            valid_here = valid_here.and(replayed(here, &run.session));
-            valid_there = valid_there.and(replayed(there, &run.session));
+            valid_here = valid_here.and(none_of(replay(here, &run.session)));
+            valid_there = valid_there.and(none_of(replay(there, &run.session)));
             equal = equal.and(graphs_equal(here, there, &run.session));
         }
         let many = if self.runs.len() > 1 { " (each session)" } else { "" };
@@ -94,20 +94,22 @@ impl<L: Link> World<'_, L> {
     /// I replays as valid everywhere, and each session's claim is on both sides.
     fn identity(&mut self, devices: &[&Device], there: &SqliteSpace) -> Result<(), VerifyError> {
         let domain = self.place.domain();
-        let evolved = frames(there, domain);
-        let valid = evolved.as_ref().map_err(Clone::clone).and_then(|frames| replay(frames));
+        let valid = none_of(replay(there, domain));
         self.checks.holds("I: replays there, from genesis", "valid", valid);
         for device in devices {
-            let valid = frames(&device.space, domain).and_then(|frames| replay(&frames));
+            let valid = none_of(replay(&device.space, domain));
             let what = format!("I: replays here, from genesis ({})", device.label);
             self.checks.holds(what, "valid", valid);
         }
-        let evolved = evolved.unwrap_or_default();
-        let mut claimed = Ok(());
-        for run in &self.runs {
-            let device = devices.iter().find(|device| device.label == run.label);
-            claimed = claimed.and(claim_on_both(&evolved, run, device.map(|d| &d.space)));
-        }
+        let sessions: Vec<(&Addr, Option<&dyn Space>)> = self
+            .runs
+            .iter()
+            .map(|run| {
+                let device = devices.iter().find(|device| device.label == run.label);
+                (&run.session, device.map(|device| &device.space as &dyn Space))
+            })
+            .collect();
+        let claimed = none_of(claims_differ(domain, &Held(there), &sessions));
         let expected = "in both spaces, verb sync, target S's tjp";
         self.checks.holds("I: the frame that claims S (I1)", expected, claimed);
         Ok(())
@@ -140,18 +142,16 @@ impl<L: Link> World<'_, L> {
         let Some(token) = token else { return Ok(()) };
         let (session, domain) = (run.session.clone(), self.place.domain().clone());
         let all = [("S", &session), ("I", &domain)];
+        let far = Served { link: self.link, domain: &domain, token: &token };
         for (name, root) in roots.iter().chain(&all) {
             let here = latest(&last.space, root)?;
             if last.space.tip(root)?.is_some() {
-                let tip = self.link.latest(&domain, root, &token)?.map(|latest| latest.tip);
+                let tip = far.latest(root)?;
                 let what = format!("{name}: the latest address that the server tells");
                 self.checks.equal(what, shown(here.as_ref()), shown(tip));
             }
             let Some(here) = here else { continue };
-            let served = fetch_graph(self.link, &domain, &here, &token).and_then(|served| {
-                let held = read_graph(&last.space, &here)?;
-                same(&held, &served)
-            });
+            let served = same(&last.space, &here, &far, &here);
             let what = format!("{name}: the graph that the server sends, hashed here");
             self.checks.holds(what, "closed and equal", served);
         }
@@ -172,8 +172,15 @@ pub(super) fn latest(space: &dyn Space, root: &Addr) -> Result<Option<Addr>, Ver
     }
 }
 
-fn as_ref(graph: &Result<Graph, String>) -> Result<(), &String> {
+fn as_ref<T>(graph: &Result<T, String>) -> Result<(), &String> {
     graph.as_ref().map(|_| ())
+}
+
+/// Whether two graphs are the same and closed: the near one is, and the far one has no other ibGib
+/// and none less.
+fn same(near: &dyn Space, here: &Addr, far: &dyn Side, there: &Addr) -> Result<(), String> {
+    closed_graph(&Held(near), here)?;
+    none_of(compare(near, here, far, Some(there), false).map(|found| found.problems))
 }
 
 /// The spaces' own comparison, which works from their index.
@@ -185,10 +192,6 @@ fn compared(a: &dyn Space, tip_a: &Addr, b: &dyn Space, tip_b: &Addr) -> Result<
     if diff.is_same() { Ok(()) } else { Err(format!("{diff:?}")) }
 }
 
-fn replayed(space: &dyn Space, tjp: &Addr) -> Result<(), String> {
-    frames(space, tjp).and_then(|frames| replay(&frames))
-}
-
 /// Whether both sides hold one timeline with the same latest frame and the same closed graph.
 fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), String> {
     let tip = |space: &dyn Space| {
@@ -196,25 +199,10 @@ fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), S
         tip.map(|tip| tip.addr).ok_or_else(|| format!("{tjp} is missing"))
     };
     let (tip_here, tip_there) = (tip(here)?, tip(there)?);
-    if tip_here != tip_there {
-        return Err(format!("here {tip_here}, there {tip_there}"));
+    match latest_differs(tjp, &tip_here, Some(&tip_there), &Held(there)) {
+        Some(problem) => Err(problem),
+        None => same(here, &tip_here, &Held(there), &tip_there),
     }
-    same(&read_graph(here, &tip_here)?, &read_graph(there, &tip_there)?)
-}
-
-/// Whether I has one frame that claims a session, in both spaces.
-fn claim_on_both(evolved: &[IbGib], run: &Run, here: Option<&SqliteSpace>) -> Result<(), String> {
-    let claims = |frame: &&IbGib| {
-        let claim = keystone::proof_of(frame).ok().flatten().map(|proof| proof.claim);
-        claim.is_some_and(|c| c.verb == VERB_SYNC && c.target == run.session.as_str())
-    };
-    let frame = evolved.iter().find(claims);
-    let frame = frame.ok_or_else(|| format!("no frame there claims {}", run.session))?;
-    let addr = frame.addr().map_err(told)?;
-    let here = here.ok_or_else(|| format!("{} is not looked at", run.label))?;
-    let held = here.get(&addr).map_err(told)?;
-    let held = held.ok_or_else(|| format!("{addr} is missing on {}", run.label))?;
-    if held == *frame { Ok(()) } else { Err(format!("{addr} differs on {}", run.label)) }
 }
 
 #[cfg(test)]
@@ -223,8 +211,9 @@ mod tests {
 
     use super::*;
     use crate::peer::InProcess;
+    use crate::space::SpaceExt;
     use crate::verify::checks::{Assertion, Checks};
-    use crate::verify::world::Place;
+    use crate::verify::world::{Place, Run};
 
     /// What fails after a sync of one timeline and `spoil`.
     fn failed_after(

@@ -5,17 +5,20 @@
 //! held against the receiver's own file, and over a WebSocket also against what the receiver
 //! serves. Nothing is printed here: what was asserted is an [`Outcome`].
 
+mod check;
 mod checks;
 mod closing;
 mod device;
 mod error;
-mod evidence;
 mod host;
 mod phase;
 mod row;
 mod rows;
+mod side;
+mod sides;
 mod world;
 
+pub use check::{CheckError, Checked, Timelines, check};
 pub use checks::{Assertion, Checks};
 pub use device::Device;
 pub use error::VerifyError;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::checks::Checks;
 use super::device::Device;
 use super::error::VerifyError;
-use super::evidence;
+use super::sides::{none_of, replay};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
 use crate::peer::{Identity, Link, NoObserver, client, identity};
@@ -148,9 +148,9 @@ impl<'w, L: Link> World<'w, L> {
             frames.push(frame.clone());
             Ok(())
         })?;
-        let valid = evidence::replay(&frames);
-        self.checks.holds("the second device replays the I it takes over", "valid", valid);
         let device = self.place.device(SECOND, &frames)?;
+        let valid = none_of(self::replay(&device.space, self.place.domain()));
+        self.checks.holds("the second device replays the I it takes over", "valid", valid);
         let knows = frames.last().is_some_and(|tip| keystone::knows(&self.place.secret, tip));
         self.checks.is_true("the same secret solves it", "solved", knows, "not solved");
         Ok(device)

@@ -10,6 +10,7 @@ use crate::server::ServerError;
 use crate::space::SpaceError;
 use crate::sync::SyncError;
 use crate::sync::msg::RefusalCode;
+use crate::verify::CheckError;
 
 impl From<IbGibError> for CliError {
     fn from(error: IbGibError) -> CliError {
@@ -134,6 +135,15 @@ impl From<ServerError> for CliError {
             ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
                 .hint("another process may listen there; give another --listen"),
             ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
+        }
+    }
+}
+
+impl From<CheckError> for CliError {
+    fn from(error: CheckError) -> CliError {
+        match error {
+            CheckError::Peer(error) => error.into(),
+            CheckError::NoTimeline(_) => CliError::new(ErrorCode::Damaged, error.to_string()),
         }
     }
 }

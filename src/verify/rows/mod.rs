@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use super::closing::latest;
 use super::error::VerifyError;
-use super::evidence::read_graph;
+use super::side::Held;
+use super::sides::closed_graph;
 use crate::ibgib::Addr;
 use crate::space::Space;
 
@@ -21,7 +22,7 @@ fn held(space: &dyn Space, roots: &[&Addr]) -> Result<BTreeSet<Addr>, VerifyErro
     let mut held = BTreeSet::new();
     for root in roots {
         if let Some(tip) = latest(space, root)? {
-            held.extend(read_graph(space, &tip).map_err(VerifyError::Absent)?.into_keys());
+            held.extend(closed_graph(&Held(space), &tip).map_err(VerifyError::Absent)?);
         }
     }
     Ok(held)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::checks::{listed, shown};
 use super::super::error::VerifyError;
-use super::super::evidence::frames;
+use super::super::sides::frames;
 use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::transform::{Kind, Opts};

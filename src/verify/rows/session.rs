@@ -3,7 +3,7 @@
 use super::super::checks::{listed, shown};
 use super::super::device::Device;
 use super::super::error::VerifyError;
-use super::super::evidence::told;
+use super::super::sides::told;
 use super::super::world::{Run, World};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{
