@@ -1,4 +1,5 @@
 //! What the program keeps and reads on its own machine: traces, modes, weak secrets.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

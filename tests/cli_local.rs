@@ -1,4 +1,5 @@
 //! The commands that work on the local space: new, mut8, rel8, get, put, log, graph.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,4 +1,5 @@
 //! Setup, sync, check and serve as a person and a script run them.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod net_common;

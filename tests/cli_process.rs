@@ -1,4 +1,5 @@
 //! How the program behaves as a process: exit codes, pipes, signals, help, generated files.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,4 +1,5 @@
 //! What the reference implementation answers, asked of the program itself through its pipes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

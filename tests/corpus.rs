@@ -1,4 +1,5 @@
 //! The corpora of the fuzz targets, replayed by the functions that the targets call.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Many clients at once, of a real server process: what each may take, and that others are served
 //! meanwhile.
+#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

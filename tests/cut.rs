@@ -1,5 +1,6 @@
 //! Lines that are cut after each message, and lines that let nothing through one way: the client
 //! says so by its exit code, each side holds the old state or the new one, and a rerun finishes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 

@@ -1,6 +1,7 @@
 //! No path leaves a socket open, on either end: the four cases in which they once stayed.
 //!
 //! Server and client are in this process, so its sockets are those of both ends.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod hostile_common;

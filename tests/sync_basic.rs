@@ -1,4 +1,5 @@
 //! Whole syncs between two spaces in one process.
+#![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

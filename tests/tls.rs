@@ -1,5 +1,6 @@
 //! A server behind TLS with a private authority. The certificates in `certificates/` were made for
 //! these tests; the authority's key was thrown away.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod hostile_common;

@@ -1,12 +1,16 @@
 //! A session's channel as a state machine's driver sees it, whatever carries it: blocking, or step
 //! by step.
 
+#[cfg(feature = "server")]
+mod steps;
+
+#[cfg(feature = "server")]
+pub(crate) use steps::DriveStop;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::pump::{Ended, Text, Told};
 use super::{PeerError, wire};
@@ -15,22 +19,6 @@ use crate::sync::{Machine, SyncError};
 
 /// How many messages wait in either direction before the writer has to.
 pub(super) const QUEUE: usize = 8;
-
-/// How long a state machine is driven on while there is always a next message.
-const SLICE: Duration = Duration::from_millis(100);
-
-/// Why a state machine went no further.
-#[derive(Debug)]
-pub(crate) enum DriveStop {
-    /// It is through.
-    Done,
-    /// It wants the next message.
-    Idle,
-    /// The channel is full; this text is next.
-    Full(String),
-    /// This came next, and is large.
-    Large(Text),
-}
 
 /// Which way a traced message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +47,6 @@ impl Channel {
         if matches!(msg, Msg::AuthOk { .. }) {
             self.told.is_trusted.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// The code of the closing frame that ends the channel.
-    pub(crate) fn close_with(&self, code: u16) {
-        self.told.close_code.store(code, Ordering::Relaxed);
     }
 
     fn stopped(&self, reason: String) -> PeerError {
@@ -101,55 +84,6 @@ impl Channel {
             machine.handle(msg)?;
             after(machine);
         }
-    }
-
-    /// Drives a state machine, which `said` is for, as far as it goes without waiting for the
-    /// other side, and without reading a message of `large` bytes.
-    pub(crate) fn drive<M: Machine>(
-        &mut self,
-        machine: &mut M,
-        mut said: Option<Msg>,
-        large: usize,
-    ) -> Result<DriveStop, PeerError> {
-        let began = Instant::now();
-        loop {
-            if let Some(msg) = said.take() {
-                machine.handle(msg)?;
-            }
-            while let Some(msg) = machine.next()? {
-                self.trust_after(&msg);
-                match self.out.try_send(wire::write(&msg)) {
-                    Ok(()) => {}
-                    Err(TrySendError::Full(text)) => return Ok(DriveStop::Full(text)),
-                    Err(TrySendError::Closed(_)) => return Err(self.closed()),
-                }
-            }
-            if machine.is_done() {
-                return Ok(DriveStop::Done);
-            }
-            if began.elapsed() > SLICE {
-                return Ok(DriveStop::Idle);
-            }
-            said = match self.inc.try_recv() {
-                Ok(Ok(text)) if text.len() >= large => return Ok(DriveStop::Large(text)),
-                Ok(text) => Some(self.read(Some(text))?),
-                Err(TryRecvError::Empty) => return Ok(DriveStop::Idle),
-                Err(TryRecvError::Disconnected) => return Err(self.closed()),
-            };
-        }
-    }
-
-    /// The next message's text, without holding a thread until it comes.
-    pub(crate) async fn listen(&mut self) -> Result<Text, PeerError> {
-        match self.inc.recv().await {
-            Some(text) => text.map_err(|ended| self.ended(ended)),
-            None => Err(self.closed()),
-        }
-    }
-
-    /// Sends a text, without holding a thread while the socket is full.
-    pub(crate) async fn say(&self, text: String) -> Result<(), PeerError> {
-        self.out.send(text).await.map_err(|_| self.closed())
     }
 
     fn read(&self, text: Option<Result<Text, Ended>>) -> Result<Msg, PeerError> {

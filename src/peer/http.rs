@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,6 +18,9 @@ use crate::sync::{Capabilities, SyncError};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
+
+/// How long a server is believed to want to be left alone, in seconds: a day.
+const MAX_RETRY_AFTER: u64 = 24 * 3600;
 
 /// Speaks HTTP to one server.
 #[derive(Debug, Clone)]
@@ -84,7 +87,7 @@ impl HttpClient {
 
     /// Notes what both sides speak, as the headers of an answer tell.
     fn agree(&self, headers: &HeaderMap) -> Result<Capabilities, PeerError> {
-        let common = super::common(&self.speaks, headers, self.endpoint.url())?;
+        let common = common(&self.speaks, headers, self.endpoint.url())?;
         *self.common.lock().unwrap_or_else(PoisonError::into_inner) = Some(common.clone());
         Ok(common)
     }
@@ -231,7 +234,7 @@ impl HttpClient {
         if status.is_success() {
             return Ok(response);
         }
-        let after = super::retry_after(response.headers());
+        let after = retry_after(response.headers());
         let text = self.body(response, MAX_SHORT_BODY).await?;
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -341,7 +344,7 @@ fn failed(url: &str, error: &reqwest::Error) -> PeerError {
     while let Some(source) = reason.source() {
         reason = source;
     }
-    let (url, reason) = (url.to_owned(), super::explained(reason.to_string()));
+    let (url, reason) = (url.to_owned(), explained(reason.to_string()));
     match error.is_connect() || error.is_timeout() || error.is_builder() {
         true => PeerError::Unreachable { url, reason },
         false => PeerError::Stopped { url, reason },
@@ -367,4 +370,38 @@ fn empty_tls() -> Result<rustls::ClientConfig, PeerError> {
         .map_err(|error| PeerError::Tls(error.to_string()))?;
     let roots = rustls::RootCertStore::empty();
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// How long the server asks to be left alone, where its answer says so in seconds; a day at most.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
+}
+
+/// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
+pub(super) fn common(
+    here: &Capabilities,
+    headers: &HeaderMap,
+    url: &str,
+) -> Result<Capabilities, PeerError> {
+    let there = wire::named_capabilities(headers).map_err(|error| {
+        PeerError::UnexpectedResponse { url: url.to_owned(), what: error.to_string() }
+    })?;
+    let url = || url.to_owned();
+    here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
+}
+
+/// The reason that a library gives, with what a person can do about it.
+pub(super) fn explained(reason: String) -> String {
+    let hints = [
+        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
+        ("NotValidForName", "the certificate is for another host"),
+        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
+        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
+        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
+    ];
+    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
+        Some((_, hint)) => format!("{reason} ({hint})"),
+        None => reason,
+    }
 }

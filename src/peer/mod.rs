@@ -2,32 +2,36 @@
 
 pub mod channel;
 pub mod client;
+#[cfg(feature = "client")]
 pub mod endpoint;
+#[cfg(feature = "client")]
 pub mod http;
 pub mod identity;
 pub mod inprocess;
 pub mod link;
 pub(crate) mod pump;
+#[cfg(feature = "client")]
 pub mod remote;
 mod retries;
 mod signing;
 pub mod wire;
+#[cfg(feature = "client")]
 pub mod ws;
 
 pub use channel::Channel;
 pub use client::{Identity, Synced};
+#[cfg(feature = "client")]
 pub use endpoint::Endpoint;
 pub use inprocess::InProcess;
 pub use link::{Link, NoObserver, Observer};
 pub use pump::Timeouts;
+#[cfg(feature = "client")]
 pub use remote::Remote;
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-
 use crate::ibgib::Addr;
-use crate::sync::capabilities::{Capabilities, Incompatible, Protocols};
+use crate::sync::capabilities::{Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
@@ -100,37 +104,4 @@ pub enum PeerError {
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),
-}
-
-/// How long a server is believed to want to be left alone, in seconds: a day.
-const MAX_RETRY_AFTER: u64 = 24 * 3600;
-
-/// How long the server asks to be left alone, where its answer says so in seconds; a day at most.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
-}
-
-/// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
-fn common(here: &Capabilities, headers: &HeaderMap, url: &str) -> Result<Capabilities, PeerError> {
-    let there = wire::named_capabilities(headers).map_err(|error| {
-        PeerError::UnexpectedResponse { url: url.to_owned(), what: error.to_string() }
-    })?;
-    let url = || url.to_owned();
-    here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
-}
-
-/// The reason that a library gives, with what a person can do about it.
-fn explained(reason: String) -> String {
-    let hints = [
-        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
-        ("NotValidForName", "the certificate is for another host"),
-        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
-        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
-        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
-    ];
-    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
-        Some((_, hint)) => format!("{reason} ({hint})"),
-        None => reason,
-    }
 }

@@ -69,6 +69,7 @@ pub(crate) struct Text {
 
 impl Text {
     /// A text for which something is held.
+    #[cfg(feature = "server")]
     pub(crate) fn holding(text: String, held: impl Send + Sync + 'static) -> Text {
         Text { text, _held: Some(Box::new(held)) }
     }

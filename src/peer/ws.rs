@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::channel::Channel;
+use super::http::{common, explained, retry_after};
 use super::pump::{self, Ended, Socket, Text, Timeouts};
 use super::wire::{self, ErrorBody, MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
@@ -33,7 +34,7 @@ pub async fn open(
 ) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
     let opening = timeout(timeouts.untrusted * 2, connect(endpoint, speaks)).await;
     let (socket, headers) = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
-    let common = super::common(speaks, &headers, endpoint.url())?;
+    let common = common(speaks, &headers, endpoint.url())?;
     let (channel, pump) = socket.pumped(endpoint.url(), timeouts);
     Ok((channel, tokio::spawn(pump), common))
 }
@@ -95,7 +96,7 @@ async fn connect(
 }
 
 fn unreachable(endpoint: &Endpoint, reason: &str) -> PeerError {
-    let reason = super::explained(reason.to_owned());
+    let reason = explained(reason.to_owned());
     PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
 }
 
@@ -105,10 +106,10 @@ fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: &tungstenite::Erro
     let tungstenite::Error::Http(response) = error else {
         return unreachable(endpoint, &error.to_string());
     };
-    if let Err(error) = super::common(speaks, response.headers(), endpoint.url()) {
+    if let Err(error) = common(speaks, response.headers(), endpoint.url()) {
         return error;
     }
-    if let Some(after) = super::retry_after(response.headers()) {
+    if let Some(after) = retry_after(response.headers()) {
         let (url, reason) = (endpoint.url().to_owned(), "all its sockets are taken".into());
         return PeerError::Busy { url, reason, after };
     }

@@ -1,4 +1,5 @@
 //! Peers that break the protocol: each is refused, closed and leaves nothing behind.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;

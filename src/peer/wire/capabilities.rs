@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Capabilities, Feature, Features};

@@ -170,7 +170,7 @@ impl<'a> Sender<'a> {
 
     /// Leaves out what the receiver does not speak after all. To be called before the first
     /// message, which tells the receiver what is used.
-    pub(crate) fn keep_features(&mut self, spoken: &Features) {
+    pub fn keep_features(&mut self, spoken: &Features) {
         self.opts.features.retain(|feature| spoken.contains(feature));
     }
 
