@@ -215,6 +215,9 @@ pub enum SpaceError {
         /// How many bytes may be in use.
         most: u64,
     },
+    /// A batch uses the space that it is put into.
+    #[error("the space is in use by the put that asks for this")]
+    InUse,
     /// A text is no ibGib, or not the one that it says it is.
     #[error(transparent)]
     IbGib(#[from] IbGibError),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ibgib::{Addr, AddrKey};
 
+use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
 use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
 use super::{Id, SpaceCount, SpaceError, TimelineKind};
@@ -13,7 +13,7 @@ use super::{Id, SpaceCount, SpaceError, TimelineKind};
 /// A space that lives as long as the value.
 #[derive(Default)]
 pub struct MemorySpace {
-    state: Mutex<State>,
+    state: Exclusive<State>,
 }
 
 impl MemorySpace {
@@ -21,22 +21,18 @@ impl MemorySpace {
     pub fn new() -> MemorySpace {
         MemorySpace::default()
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Backend for MemorySpace {
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {
-        f(&*self.lock())
+        f(&*self.state.lock()?)
     }
 
     fn write<R>(
         &self,
         f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
-        let mut state = self.lock();
+        let mut state = self.state.lock()?;
         let undoing = Undoing(&mut state);
         let result = f(&mut *undoing.0)?;
         undoing.0.undo.clear();

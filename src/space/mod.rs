@@ -14,6 +14,7 @@
 mod bound;
 mod check;
 mod error;
+mod exclusive;
 mod graph;
 mod head;
 mod memory;
@@ -293,7 +294,8 @@ pub trait Space: Send + Sync {
     /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
     /// a count does not grow or jumps too far, a keystone frame is not valid or follows a frame that has a
     /// successor, what comes is not what `opts` expects, or there would be more than it allows
-    /// ([`SpaceError::OverQuota`], [`SpaceError::FileBound`]). `batch` must not use this space.
+    /// ([`SpaceError::OverQuota`], [`SpaceError::FileBound`]). A `batch` that uses this space itself gets
+    /// [`SpaceError::InUse`] from it; one that waits for another thread to use it waits forever.
     fn put(
         &self,
         batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,

@@ -178,6 +178,7 @@ impl From<SpaceError> for CliError {
             | SpaceError::NotATjp { .. }
             | SpaceError::NoPast { .. }
             | SpaceError::TooManyWaiting { .. }
+            | SpaceError::InUse
             | SpaceError::OverQuota { .. }
             | SpaceError::FileBound { .. } => ErrorCode::Refused,
             SpaceError::TipMoved { .. } => ErrorCode::Conflict,
