@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 use super::pump::{Ended, Text, Told};
+use super::wait::wait;
 use super::{PeerError, wire};
 use crate::sync::msg::Msg;
 use crate::sync::{Machine, SyncError};
@@ -67,7 +68,7 @@ impl Channel {
                     trace(Way::Out, &msg);
                 }
                 self.trust_after(&msg);
-                if self.out.blocking_send(wire::write(&msg)).is_err() {
+                if wait(self.out.send(wire::write(&msg))).is_err() {
                     return Err(self.last_words(&mut trace).unwrap_or_else(|| self.closed()));
                 }
                 after(machine);
@@ -75,7 +76,7 @@ impl Channel {
             if machine.is_done() {
                 return Ok(());
             }
-            let text = self.inc.blocking_recv();
+            let text = wait(self.inc.recv());
             let msg = self.read(text)?;
             if let Some(trace) = &mut trace {
                 trace(Way::In, &msg);

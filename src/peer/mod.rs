@@ -3,6 +3,8 @@
 pub mod channel;
 pub mod client;
 #[cfg(feature = "client")]
+mod device;
+#[cfg(feature = "client")]
 pub mod endpoint;
 #[cfg(feature = "client")]
 pub mod http;
@@ -14,12 +16,15 @@ pub(crate) mod pump;
 pub mod remote;
 mod retries;
 mod signing;
+mod wait;
 pub mod wire;
 #[cfg(feature = "client")]
 pub mod ws;
 
 pub use channel::Channel;
 pub use client::{Identity, Synced};
+#[cfg(feature = "client")]
+pub use device::Device;
 #[cfg(feature = "client")]
 pub use endpoint::Endpoint;
 pub use inprocess::InProcess;
@@ -92,6 +97,12 @@ pub enum PeerError {
         /// How long it asks to be left alone.
         after: Duration,
     },
+    /// The runtime of a link has no threads of its own that could do its work while the caller waits.
+    #[error("the runtime has no worker threads, so nobody could wait for it")]
+    NoWorkers,
+    /// This machine gave no thread for a link's work, or the thread ended too early.
+    #[error("the work did not run: {0}")]
+    NoThread(String),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]
     Fault(String),

@@ -47,6 +47,7 @@ impl From<PeerError> for CliError {
                 .hint("nothing is lost, and nothing more was signed: the server needs mending"),
             PeerError::Version { .. } => CliError::new(ErrorCode::Version, message)
                 .hint("the older of the two needs an update: this program, or the server"),
+            PeerError::NoWorkers | PeerError::NoThread(_) => CliError::new(ErrorCode::Io, message),
             PeerError::UnexpectedResponse { .. } => CliError::new(ErrorCode::Unreachable, message),
             PeerError::Forked(domain) => {
                 let domain = printable(domain.as_str());
