@@ -60,7 +60,6 @@ pub struct Global {
 
 /// A command and its arguments.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "the help is each argument struct's own documentation")]
 pub enum Command {
     Setup(setup::SetupArgs),
     Sync(sync::SyncArgs),

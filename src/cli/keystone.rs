@@ -17,7 +17,6 @@ use crate::peer::client;
 /// Work on keystones.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "Example:\n  sync-gib keystone verify < frames.ndjson")]
-#[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
 pub enum KeystoneCommand {
     Verify(KeystoneVerifyArgs),
     Revoke(KeystoneRevokeArgs),

@@ -1,34 +1,39 @@
 //! Transports: the WebSocket's two ends, and the HTTP client. Wire types stand in one file.
 
+#[doc(hidden)]
 pub mod channel;
 pub mod client;
 #[cfg(feature = "client")]
 mod device;
 #[cfg(feature = "client")]
-pub mod endpoint;
+mod endpoint;
 #[cfg(feature = "client")]
-pub mod http;
+mod http;
 pub mod identity;
-pub mod inprocess;
+mod inprocess;
+#[doc(hidden)]
 pub mod link;
 pub(crate) mod pump;
 #[cfg(feature = "client")]
-pub mod remote;
+mod remote;
 mod retries;
 mod signing;
 mod wait;
 pub mod wire;
 #[cfg(feature = "client")]
+#[doc(hidden)]
 pub mod ws;
 
-pub use channel::Channel;
+pub use channel::{Channel, Way};
 pub use client::{Identity, Synced};
 #[cfg(feature = "client")]
 pub use device::Device;
 #[cfg(feature = "client")]
 pub use endpoint::Endpoint;
+#[cfg(feature = "client")]
+pub use http::HttpClient;
 pub use inprocess::InProcess;
-pub use link::{Link, NoObserver, Observer};
+pub use link::{EachFrame, Link, NoObserver, Observer};
 pub use pump::Timeouts;
 #[cfg(feature = "client")]
 pub use remote::Remote;
