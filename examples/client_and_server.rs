@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use sync_gib::ibgib::transform::timeline;
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Device, Endpoint, Identity};
 use sync_gib::server::{Server, ServerOpts};
@@ -20,11 +20,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A space with an identity and a note.
     let secret = MasterSecret::from_raw(SecretString::from("an example, not a secret"))?;
-    let genesis = keystone::genesis(&secret, &presets::identity_pools()?, None, Moment::now())?;
+    let genesis = keystone::genesis(
+        &secret,
+        &presets::identity_pools(&System::new())?,
+        None,
+        &System::new(),
+    )?;
     let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), CLIENT_DOMAIN)?;
     space.put_all(std::slice::from_ref(&genesis))?;
     let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
-    let note: Vec<IbGib> = timeline("note", data, serde_json::Map::new(), Moment::now())?;
+    let note: Vec<IbGib> = timeline("note", data, serde_json::Map::new(), &System::new())?;
     space.put_all(&note)?;
 
     let identity = Identity { domain: genesis.addr()?, secret };

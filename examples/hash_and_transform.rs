@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{Mut8, Rel8, timeline};
-use sync_gib::ibgib::{IbGib, Moment};
+use sync_gib::ibgib::{IbGib, System};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // A stone is its content and never changes: who makes it again has the same address.
@@ -13,17 +13,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A timeline begins with a frame that is unique; each change is one more frame, and its dna.
     let data = json!({"title": "Groceries", "draft": true}).as_object().cloned();
-    let mut all = timeline("note", data, serde_json::Map::new(), Moment::now())?;
+    let mut all = timeline("note", data, serde_json::Map::new(), &System::new())?;
     let Some(tip) = all.last().cloned() else { return Err("a timeline has frames".into()) };
     println!("n {}    {}", tip.n().unwrap_or(0), tip.addr()?);
 
     let edit = Mut8::next_frame_on(&tip).set("title", "Shopping").remove("draft");
-    let made = edit.of(&tip, Moment::now())?;
+    let made = edit.of(&tip, &System::new())?;
     let tip = made.new_ibgib.clone();
     all.extend(made.into_all());
     println!("n {}    {}", tip.n().unwrap_or(0), tip.addr()?);
 
-    let related = Rel8::next_frame_on(&tip).add("tag", &stone.addr()?).of(&tip, Moment::now())?;
+    let related = Rel8::next_frame_on(&tip).add("tag", &stone.addr()?).of(&tip, &System::new())?;
     let tip = related.new_ibgib.clone();
     all.extend(related.into_all());
     println!("n {}    {}", tip.n().unwrap_or(0), tip.addr()?);

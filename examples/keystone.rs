@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use sync_gib::ibgib::Moment;
+use sync_gib::ibgib::System;
 use sync_gib::keystone::{
     self, Claim, MasterSecret, SecretString, Signing, TimelineValidator, VERB_MANAGE, presets,
 };
@@ -10,7 +10,12 @@ use sync_gib::keystone::{
 fn main() -> Result<(), Box<dyn Error>> {
     // Of a passphrase `MasterSecret::from_passphrase` makes one, by Argon2id.
     let secret = MasterSecret::from_raw(SecretString::from("an example, not a secret"))?;
-    let genesis = keystone::genesis(&secret, &presets::identity_pools()?, None, Moment::now())?;
+    let genesis = keystone::genesis(
+        &secret,
+        &presets::identity_pools(&System::new())?,
+        None,
+        &System::new(),
+    )?;
     println!("identity {}", genesis.addr()?);
 
     // A claim about something; its proof is the solutions of challenges that the genesis published.
@@ -23,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 pool_id: None,
                 required: &[],
                 frame_details: None,
-                now: Moment::now(),
+                env: &System::new(),
             };
             keystone::sign(&genesis, &secret, &signing).ok()
         })

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use sync_gib::ibgib::transform::{Mut8, timeline};
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Identity, InProcess, Link, NoObserver, client};
 use sync_gib::space::{CLIENT_DOMAIN, Space, SpaceExt, SqliteSpace};
@@ -13,7 +13,12 @@ use sync_gib::sync::SenderOpts;
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let secret = MasterSecret::from_raw(SecretString::from("an example, not a secret"))?;
-    let genesis = keystone::genesis(&secret, &presets::identity_pools()?, None, Moment::now())?;
+    let genesis = keystone::genesis(
+        &secret,
+        &presets::identity_pools(&System::new())?,
+        None,
+        &System::new(),
+    )?;
     let identity = Identity { domain: genesis.addr()?, secret };
 
     // The receiver keeps the identity's domain; each device has a space of its own.
@@ -25,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let phone = device(&dir.path().join("phone.db"), &genesis)?;
 
     let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
-    let made = timeline("note", data, serde_json::Map::new(), Moment::now())?;
+    let made = timeline("note", data, serde_json::Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr).ok_or("a timeline has a tjp")?;
     let tjp = Addr::parse(&tjp)?;
     laptop.put_all(&made)?;
@@ -64,7 +69,7 @@ fn tip(space: &SqliteSpace, tjp: &Addr) -> Result<IbGib, Box<dyn Error>> {
 
 fn edit(space: &SqliteSpace, tjp: &Addr, field: &str, value: &str) -> Result<(), Box<dyn Error>> {
     let tip = tip(space, tjp)?;
-    let made = Mut8::next_frame_on(&tip).set(field, value).of(&tip, Moment::now())?;
+    let made = Mut8::next_frame_on(&tip).set(field, value).of(&tip, &System::new())?;
     space.put_all(&made.into_all())?;
     Ok(())
 }

@@ -164,7 +164,7 @@ fn log_lists_sagas_with_their_frames() {
     let home = Home::new();
     let data = json!({"sagaId": "abc", "stage": "init"}).as_object().unwrap().clone();
     let now = sync_gib::ibgib::Moment::now();
-    let made = timeline("sync_saga", Some(data), Default::default(), now).unwrap();
+    let made = timeline("sync_saga", Some(data), Default::default(), &System::at(now)).unwrap();
     let lines: Vec<String> = made.iter().map(|ibgib| ibgib.to_json()).collect();
     home.cmd(&["put"]).write_stdin(lines.join("\n")).assert().success();
     let addr = made.last().unwrap().addr().unwrap().to_string();

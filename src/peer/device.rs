@@ -111,8 +111,8 @@ impl Device {
         work: impl FnOnce(&Device, &Remote<'_>) -> Result<T, PeerError> + Send + 'static,
     ) -> Result<T, PeerError> {
         let (device, runtime) = (self.clone(), Handle::current());
-        let (runtime, endpoint) = (runtime.clone(), self.endpoint.clone());
-        let link = Remote::on(Capabilities::default(), runtime, endpoint, self.timeouts)?;
+        let (speaks, endpoint) = (Capabilities::default(), self.endpoint.clone());
+        let link = Remote::on(speaks, runtime.clone(), endpoint, self.timeouts)?;
         let done = runtime.spawn_blocking(move || work(&device, &link)).await;
         done.map_err(|error| PeerError::NoThread(error.to_string()))?
     }

@@ -96,6 +96,7 @@ impl From<Map<String, Value>> for Opts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ibgib::System;
 
     #[test]
     fn a_timeline_counts_and_keeps_only_the_newest_past_and_dna() {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Kind, Opts, TransformError, Transformed, transform};
+use crate::ibgib::environment::Environment;
 use crate::ibgib::json as js;
-use crate::ibgib::timestamp::Moment;
 use crate::ibgib::{Addr, IbGib};
 
 /// A new timeline from a source, with dna and a count; see [`timeline`](super::timeline) for one from
@@ -38,9 +38,9 @@ impl Fork {
         self.0.build()
     }
 
-    /// Forks `src` at the moment `now`. Errors where an option or the source does not allow it.
-    pub fn of(self, src: &IbGib, now: Moment) -> Result<Transformed, TransformError> {
-        transform(Kind::Fork, src, &self.opts(), now)
+    /// Forks `src` with the time and random bytes of `env`. Errors where an option or the source does not allow it.
+    pub fn of(self, src: &IbGib, env: &dyn Environment) -> Result<Transformed, TransformError> {
+        transform(Kind::Fork, src, &self.opts(), env)
     }
 }
 
@@ -95,10 +95,10 @@ impl Mut8 {
         given.fold(self.opts, |opts, (name, change)| opts.set(name, change)).build()
     }
 
-    /// Makes the next frame of `src` at the moment `now`. Errors where nothing is changed, or the
+    /// Makes the next frame of `src` with the time and random bytes of `env`. Errors where nothing is changed, or the
     /// source's data takes no fields.
-    pub fn of(self, src: &IbGib, now: Moment) -> Result<Transformed, TransformError> {
-        transform(Kind::Mut8, src, &self.opts(), now)
+    pub fn of(self, src: &IbGib, env: &dyn Environment) -> Result<Transformed, TransformError> {
+        transform(Kind::Mut8, src, &self.opts(), env)
     }
 }
 
@@ -135,10 +135,10 @@ impl Rel8 {
         given.fold(self.opts, |opts, (name, change)| opts.set(name, change)).build()
     }
 
-    /// Makes the next frame of `src` at the moment `now`. Errors where nothing is related, or with
+    /// Makes the next frame of `src` with the time and random bytes of `env`. Errors where nothing is related, or with
     /// [`TransformError::Reserved`] for a relation that the transforms keep themselves.
-    pub fn of(self, src: &IbGib, now: Moment) -> Result<Transformed, TransformError> {
-        transform(Kind::Rel8, src, &self.opts(), now)
+    pub fn of(self, src: &IbGib, env: &dyn Environment) -> Result<Transformed, TransformError> {
+        transform(Kind::Rel8, src, &self.opts(), env)
     }
 }
 
@@ -153,10 +153,11 @@ fn append(relations: &mut Map<String, Value>, name: &str, addr: &Addr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ibgib::System;
 
     fn tip() -> IbGib {
         let root = IbGib::primitive("x");
-        Fork::to("x").unique().of(&root, Moment::now()).unwrap().new_ibgib
+        Fork::to("x").unique().of(&root, &System::new()).unwrap().new_ibgib
     }
 
     #[test]
@@ -182,18 +183,18 @@ mod tests {
     #[test]
     fn frames_made_by_typed_options_count_and_relate() {
         let first = tip();
-        let now = Moment::now();
-        let second = Mut8::next_frame_on(&first).set("a", 1).of(&first, now).unwrap().new_ibgib;
+        let env = System::new();
+        let second = Mut8::next_frame_on(&first).set("a", 1).of(&first, &env).unwrap().new_ibgib;
         assert_eq!((second.n(), second.datum("a")), (Some(1), Some(&json!(1))));
         let stone = Addr::parse("red^gib").unwrap();
         let rel8 = Rel8::next_frame_on(&second).add("tag", &stone);
-        let third = rel8.of(&second, now).unwrap().new_ibgib;
+        let third = rel8.of(&second, &env).unwrap().new_ibgib;
         assert_eq!((third.n(), third.rel8d("tag").next()), (Some(2), Some("red^gib")));
-        let gone = Rel8::next_frame_on(&third).remove("tag", &stone).of(&third, now).unwrap();
+        let gone = Rel8::next_frame_on(&third).remove("tag", &stone).of(&third, &env).unwrap();
         assert_eq!(gone.new_ibgib.rel8d("tag").next(), None);
-        let fork = Fork::to("copy").with_data().of(&second, now).unwrap().new_ibgib;
+        let fork = Fork::to("copy").with_data().of(&second, &env).unwrap().new_ibgib;
         assert_eq!((fork.n(), fork.datum("a")), (Some(0), Some(&json!(1))));
-        assert!(Mut8::next_frame_on(&first).of(&first, now).is_err());
-        assert!(Rel8::next_frame_on(&first).add("past", &stone).of(&first, now).is_err());
+        assert!(Mut8::next_frame_on(&first).of(&first, &env).is_err());
+        assert!(Rel8::next_frame_on(&first).add("past", &stone).of(&first, &env).is_err());
     }
 }

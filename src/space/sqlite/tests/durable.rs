@@ -8,7 +8,7 @@ use super::*;
 const FULL: i64 = 2;
 
 fn expect_durable(space: &SqliteSpace) {
-    let connection = space.file.lock();
+    let connection = space.file.lock().unwrap();
     let synchronous = connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0));
     let journal = connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     assert_eq!((synchronous, journal), (Ok(FULL), Ok("wal".to_owned())));
@@ -58,7 +58,7 @@ fn a_ledger_that_fails_to_write_leaves_its_connection_waiting_for_the_disk() {
     let (_dir, path) = dir();
     let pool = Pool::create_if_missing(&path, 1).unwrap();
     let space = pool.space("i").unwrap();
-    space.file.lock().busy_timeout(Duration::ZERO).unwrap();
+    space.file.lock().unwrap().busy_timeout(Duration::ZERO).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let failed = space.ledger().add_token(&[1; 32], "i", 1);
