@@ -1,12 +1,13 @@
 //! The rules of a put, told once for every implementation of a space.
 
 mod reached;
-mod recent;
 mod standing;
 mod touched;
 mod waiting;
 
 use std::collections::BTreeMap;
+
+use hashlink::LruCache;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
@@ -19,12 +20,13 @@ use super::rows::{NewRow, Row, RowsMut};
 use super::verified::{addr_of, verified};
 use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
 use reached::Reached;
-use recent::Recent;
 use standing::Standing;
 pub(super) use standing::{is_loose, is_related, link};
 use touched::Touched;
 use waiting::Waiting;
 
+/// How many rows that a put met last are remembered, so that most lookups ask the space nothing.
+const RECENT: usize = 65_536;
 /// How high the count of a tjp may be: a fork may take its source's over.
 const MAX_FIRST_N: u64 = 1 << 32;
 /// How far a frame's count may be above those of the frames that it follows. Doubles count to 2^53,
@@ -94,7 +96,7 @@ enum Placed {
 struct Put<'a> {
     rows: &'a mut dyn RowsMut,
     next_id: Id,
-    recent: Recent,
+    recent: LruCache<AddrKey, Row>,
     waiting: Waiting,
     touched: BTreeMap<Id, Touched>,
     standing: Standing,
@@ -113,7 +115,7 @@ impl<'a> Put<'a> {
         Ok(Put {
             rows,
             next_id,
-            recent: Recent::default(),
+            recent: LruCache::new(RECENT),
             waiting: Waiting::default(),
             touched: BTreeMap::new(),
             standing: Standing::new(next_id),
@@ -149,7 +151,7 @@ impl<'a> Put<'a> {
         let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id += 1;
-        self.recent.add(item.key, row);
+        self.recent.insert(item.key, row);
         self.standing.stored(self.rows, &row, &deps, item.kind())?;
         if let Some(reached) = &mut self.reached {
             reached.stored(row.id, &item.key, &ids);
@@ -249,11 +251,11 @@ impl<'a> Put<'a> {
 
     fn lookup(&mut self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
         if let Some(row) = self.recent.get(key) {
-            return Ok(Some(row));
+            return Ok(Some(*row));
         }
         let found = self.rows.find(key)?;
         if let Some(row) = found {
-            self.recent.add(*key, row);
+            self.recent.insert(*key, row);
         }
         Ok(found)
     }

@@ -1,7 +1,9 @@
 //! How new rows stand to others: which timeline or stone relates to which, and which stones
 //! nothing relates to.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use hashlink::LruCache;
 
 use super::{Id, Row, RowsMut, SpaceError};
 use crate::space::TimelineKind;
@@ -32,8 +34,8 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 pub(super) struct Standing {
     first_new: Id,
     unreferenced: BTreeSet<Id>,
-    no_longer_loose: HashSet<Id>,
-    linked: HashSet<(Id, Id)>,
+    no_longer_loose: LruCache<Id, ()>,
+    linked: LruCache<(Id, Id), ()>,
 }
 
 impl Standing {
@@ -42,8 +44,8 @@ impl Standing {
         Standing {
             first_new,
             unreferenced: BTreeSet::new(),
-            no_longer_loose: HashSet::new(),
-            linked: HashSet::new(),
+            no_longer_loose: LruCache::new(REMEMBERED),
+            linked: LruCache::new(REMEMBERED),
         }
     }
 
@@ -73,20 +75,14 @@ impl Standing {
         if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
-        if self.no_longer_loose.len() >= REMEMBERED {
-            self.no_longer_loose.clear();
-        }
-        if self.no_longer_loose.insert(stone) {
+        if self.no_longer_loose.insert(stone, ()).is_none() {
             rows.remove_unreferenced(stone)?;
         }
         Ok(())
     }
 
     fn link(&mut self, rows: &mut dyn RowsMut, owner: Id, target: Id) -> Result<(), SpaceError> {
-        if self.linked.len() >= REMEMBERED {
-            self.linked.clear();
-        }
-        if self.linked.insert((owner, target)) {
+        if self.linked.insert((owner, target), ()).is_none() {
             rows.add_link(owner, target)?;
         }
         Ok(())
