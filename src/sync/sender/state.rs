@@ -1,6 +1,6 @@
 //! Stage init: stating what is here, page by page.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use indexmap::IndexSet;
 
