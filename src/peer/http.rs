@@ -14,7 +14,7 @@ use tokio_util::io::StreamReader;
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
-use super::{Endpoint, PeerError, Timeouts};
+use super::{Endpoint, PeerError, Timeouts, TlsError, fault};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::msg::{Refusal, RefusalCode};
@@ -60,7 +60,7 @@ impl HttpClient {
             None => empty_tls()?,
         };
         builder = builder.tls_backend_preconfigured(tls);
-        let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
+        let client = builder.build().map_err(|error| TlsError::Setup(error.into()))?;
         let (answer_time, common) = (timeouts.answer, Arc::default());
         Ok(HttpClient { endpoint, client, answer_time, speaks, common })
     }
@@ -232,7 +232,7 @@ impl HttpClient {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
-        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let response = request.send().await.map_err(|error| self.failed(error))?;
         self.agree(response.headers())?;
         let status = response.status();
         if status.is_success() {
@@ -246,7 +246,7 @@ impl HttpClient {
                 let reason = wire::printable(&body.error.message);
                 Err(match after {
                     Some(after) => PeerError::Busy { url, reason, after },
-                    None => PeerError::Unreachable { url, reason },
+                    None => PeerError::Unreachable { url, reason, source: None },
                 })
             }
             Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
@@ -263,7 +263,7 @@ impl HttpClient {
     /// A body of at most `most` bytes; a longer one is not what was asked for.
     async fn body(&self, mut response: Response, most: usize) -> Result<String, PeerError> {
         let mut held: Vec<u8> = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             held.extend_from_slice(&chunk);
             if held.len() > most {
                 return Err(self.unexpected("a body that does not end"));
@@ -282,7 +282,7 @@ impl HttpClient {
         PeerError::UnexpectedResponse { url: self.endpoint.url().to_owned(), what: what.to_owned() }
     }
 
-    fn failed(&self, error: &reqwest::Error) -> PeerError {
+    fn failed(&self, error: reqwest::Error) -> PeerError {
         failed(self.endpoint.url(), error)
     }
 }
@@ -305,8 +305,8 @@ async fn read_lines(
     let Lines { response, url, line_time } = lines;
     let unexpected =
         |what: &str| PeerError::UnexpectedResponse { url: url.clone(), what: what.to_owned() };
-    let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason };
-    let failed = |error| io::Error::other(failed(&url, &error));
+    let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason, source: None };
+    let failed = |error| io::Error::other(failed(&url, error));
     let mut body = StreamReader::new(response.bytes_stream().map_err(failed));
     let mut held: Vec<u8> = Vec::new();
     loop {
@@ -335,15 +335,11 @@ fn late(url: &str, what: &str, time: Duration) -> PeerError {
     PeerError::Late { url: url.to_owned(), reason }
 }
 
-fn failed(url: &str, error: &reqwest::Error) -> PeerError {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    let (url, reason) = (url.to_owned(), explained(reason.to_string()));
+fn failed(url: &str, error: reqwest::Error) -> PeerError {
+    let (url, reason) = (url.to_owned(), fault::explained(fault::innermost(&error), &error));
     match error.is_connect() || error.is_timeout() || error.is_builder() {
-        true => PeerError::Unreachable { url, reason },
-        false => PeerError::Stopped { url, reason },
+        true => PeerError::Unreachable { url, reason, source: Some(error.into()) },
+        false => PeerError::Stopped { url, reason, source: Some(error.into()) },
     }
 }
 
@@ -359,11 +355,11 @@ fn content(error: IbGibError) -> PeerError {
     SyncError::Content(error.to_string()).into()
 }
 
-fn empty_tls() -> Result<rustls::ClientConfig, PeerError> {
+fn empty_tls() -> Result<rustls::ClientConfig, TlsError> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| PeerError::Tls(error.to_string()))?;
+        .map_err(|error| TlsError::Setup(error.into()))?;
     let roots = rustls::RootCertStore::empty();
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
@@ -385,21 +381,6 @@ pub(super) fn common(
     })?;
     let url = || url.to_owned();
     here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
-}
-
-/// The reason that a library gives, with what a person can do about it.
-pub(super) fn explained(reason: String) -> String {
-    let hints = [
-        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
-        ("NotValidForName", "the certificate is for another host"),
-        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
-        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
-        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
-    ];
-    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
-        Some((_, hint)) => format!("{reason} ({hint})"),
-        None => reason,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod client;
 mod device;
 #[cfg(feature = "client")]
 mod endpoint;
+mod fault;
 #[cfg(feature = "client")]
 mod http;
 pub mod identity;
@@ -30,6 +31,7 @@ pub use client::{Identity, Synced};
 pub use device::Device;
 #[cfg(feature = "client")]
 pub use endpoint::Endpoint;
+pub use fault::{BoxError, ConnectFault, TlsError, TlsFile};
 #[cfg(feature = "client")]
 pub use http::HttpClient;
 pub use inprocess::InProcess;
@@ -45,13 +47,20 @@ use crate::sync::capabilities::{Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeerError {
     /// The address of the server is none, or one that may not be used.
     #[error("{0}")]
     Url(String),
-    /// A certificate or key was not usable.
-    #[error("{0}")]
-    Tls(String),
+    /// Plain HTTP to another machine, which nobody allowed.
+    #[error(
+        "{0}: plain http is for loopback only, since whoever listens could spend what an identity \
+         reveals; use https"
+    )]
+    Plaintext(String),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server was not reached.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
@@ -59,6 +68,8 @@ pub enum PeerError {
         url: String,
         /// Why.
         reason: String,
+        /// What a library said, where one did.
+        source: Option<BoxError>,
     },
     /// The server stopped in the middle.
     #[error("{url} stopped talking: {reason}")]
@@ -67,6 +78,8 @@ pub enum PeerError {
         url: String,
         /// How.
         reason: String,
+        /// What a library said, where one did.
+        source: Option<BoxError>,
     },
     /// The other side was not heard for too long, or did not hear this one.
     #[error("{url} stopped talking: {reason}")]
@@ -107,7 +120,7 @@ pub enum PeerError {
     NoWorkers,
     /// This machine gave no thread for a link's work, or the thread ended too early.
     #[error("the work did not run: {0}")]
-    NoThread(String),
+    NoThread(#[source] BoxError),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]
     Fault(String),

@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::ibgib::Addr;
-use crate::peer::Timeouts;
+use crate::peer::{Timeouts, TlsError};
 use crate::space::SpaceError;
 use crate::sync::payload::{Limits, Staging};
 use crate::sync::{Capabilities, Features, Quota};
@@ -146,24 +146,25 @@ impl ServerOpts {
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {listen}: {reason}")]
+    #[error("cannot listen on {listen}: {source}")]
     Listen {
         /// Where.
         listen: SocketAddr,
         /// Why.
-        reason: std::io::Error,
+        source: std::io::Error,
     },
     /// The certificate or the key is not usable.
-    #[error("{0}")]
-    Tls(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The file is not usable.
     #[error(transparent)]
     Space(#[from] SpaceError),
     /// It stopped by itself.
     #[error("the server failed: {0}")]
-    Failed(std::io::Error),
+    Failed(#[source] std::io::Error),
 }
 
 /// How long the head of a request may take at most, the silence before it included.
@@ -201,7 +202,7 @@ impl Server {
     /// Opens the space, listens and serves until [`Server::stop`].
     pub async fn start(opts: ServerOpts) -> Result<Server, ServerError> {
         let listen = opts.listen;
-        let failed = |reason| ServerError::Listen { listen, reason };
+        let failed = |source| ServerError::Listen { listen, source };
         let silence = opts.timeouts.idle;
         let tls = opts.tls.as_ref().map(tls::config).transpose()?;
         let shared = Arc::new(Shared::open(opts)?);

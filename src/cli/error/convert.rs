@@ -5,7 +5,7 @@ use crate::cli::output::printable;
 use crate::ibgib::transform::TransformError;
 use crate::ibgib::{AddrError, IbGibError};
 use crate::keystone::{KdfError, KeystoneError};
-use crate::peer::PeerError;
+use crate::peer::{ConnectFault, PeerError, TlsError, TlsFile};
 use crate::server::ServerError;
 use crate::space::SpaceError;
 use crate::sync::SyncError;
@@ -32,9 +32,19 @@ impl From<TransformError> for CliError {
 
 impl From<PeerError> for CliError {
     fn from(error: PeerError) -> CliError {
-        let message = printable(&error.to_string());
+        let message = match error.connect_fault() {
+            Some(ConnectFault::UnknownAuthority) => {
+                format!("{error} (give the authority that signed it with --ca-cert)")
+            }
+            _ => error.to_string(),
+        };
+        let message = printable(&message);
         match error {
-            PeerError::Url(_) | PeerError::Tls(_) => CliError::usage(message),
+            PeerError::Tls(error) => error.into(),
+            PeerError::Plaintext(_) => {
+                CliError::usage(format!("{message}, or --allow-plaintext on a network you trust"))
+            }
+            PeerError::Url(_) => CliError::usage(message),
             PeerError::Unreachable { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("is the server running? try again"),
             PeerError::Stopped { .. } | PeerError::Late { .. } => {
@@ -61,6 +71,18 @@ impl From<PeerError> for CliError {
             }
             PeerError::Sync(error) => error.into(),
         }
+    }
+}
+
+impl From<TlsError> for CliError {
+    fn from(error: TlsError) -> CliError {
+        let option = match &error {
+            TlsError::File { which: TlsFile::Authorities, .. } => "--ca-cert ",
+            TlsError::File { which: TlsFile::Certificate, .. } => "--tls-cert ",
+            TlsError::File { which: TlsFile::Key, .. } => "--tls-key ",
+            _ => "",
+        };
+        CliError::usage(printable(&format!("{option}{error}")))
     }
 }
 
@@ -132,7 +154,7 @@ impl From<ServerError> for CliError {
             ServerError::Space(error @ SpaceError::Damaged { .. }) => CliError::from(error)
                 .hint("`sync-gib serve --check` lists what is damaged; restore it from a copy"),
             ServerError::Space(error) => error.into(),
-            ServerError::Tls(_) => CliError::usage(message),
+            ServerError::Tls(error) => error.into(),
             ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
                 .hint("another process may listen there; give another --listen"),
             ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
