@@ -16,9 +16,9 @@ use crate::keystone::{self, KdfParams, MasterSecret};
 use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, Timeouts, client};
 use crate::server::{Server, ServerOpts};
 use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
-use crate::sync::msg::Token;
+use crate::sync::SyncError;
+use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::sender::NAME_SESSION;
-use crate::sync::{DISK_FULL, SyncError};
 
 pub use crate::space::NAME_IDENTITY;
 
@@ -76,7 +76,8 @@ impl Connection {
     pub fn explain(&self, error: PeerError) -> CliError {
         match error {
             PeerError::Sync(SyncError::Refused(refusal))
-                if self.embedded.is_some() && refusal.message == DISK_FULL =>
+                if refusal.code == RefusalCode::Internal
+                    && self.embedded.as_ref().is_some_and(Server::met_full_disk) =>
             {
                 SpaceError::Full(self.receiver.clone()).into()
             }
@@ -207,8 +208,10 @@ struct Kept {
 pub fn keep_token(home: &Home, connection: &Connection, domain: &Addr, token: Option<&Token>) {
     let Some(token) = token.cloned() else { return };
     let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
-    if let Ok(text) = serde_json::to_vec(&kept) {
-        let _ = home.save("token.json", &text, Lasting::No);
+    let cannot = |error: serde_json::Error| CliError::io("cannot write the token", &error.into());
+    let text = serde_json::to_vec(&kept).map_err(cannot);
+    if let Err(error) = text.and_then(|text| home.save("token.json", &text, Lasting::No)) {
+        tracing::debug!(%error, "the token is not kept");
     }
 }
 

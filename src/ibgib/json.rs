@@ -16,6 +16,7 @@ pub const MAX_DEPTH: usize = 100;
 
 /// Why a text was not read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JsonError {
     /// It is no JSON, or holds what no double and no string can (a lone surrogate, 1e400).
     #[error("not readable as JSON: {0}")]
@@ -161,17 +162,26 @@ pub fn key_count(value: &Value) -> usize {
 }
 
 /// Writes JSON as `JSON.stringify` does, in the order the value holds.
+///
+/// # Panics
+///
+/// Where the value is no JSON, since it holds a map whose keys are no strings.
 pub fn stringify<T: Serialize + ?Sized>(value: &T) -> String {
     let mut out = Vec::with_capacity(256);
     write(&mut out, value);
-    String::from_utf8(out).unwrap_or_default()
+    match String::from_utf8(out) {
+        Ok(text) => text,
+        Err(error) => unreachable!("JSON was written that is no UTF-8: {error}"),
+    }
 }
 
-/// Appends what [`stringify()`] gives.
+/// Appends what [`stringify()`] gives, and panics as it does.
 pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let mut serializer = serde_json::Serializer::with_formatter(out, JsFormatter(CompactFormatter));
-    // Writing into memory fails only for values with keys that are no strings; JSON has none.
-    let _ = value.serialize(&mut serializer);
+    // Writing into memory fails only for what is no JSON: a map whose keys are no strings.
+    if let Err(error) = value.serialize(&mut serializer) {
+        unreachable!("what is written as JSON is no JSON: {error}");
+    }
 }
 
 /// The canonical form: keys sorted by UTF-16 unit down through objects, arrays left as they are.

@@ -162,7 +162,7 @@ pub fn catch_up<L: Link>(
         if !has_code(&error, RefusalCode::NotFound) {
             return error;
         }
-        SyncError::Auth(format!("the identity {domain} is not registered there")).into()
+        SyncError::NotRegistered(domain.clone()).into()
     })?;
     // The receiver may be behind: then it is brought what it lacks.
     let Some(last) = known else { return Ok(Vec::new()) };

@@ -90,9 +90,7 @@ impl ConnectFault {
                 matches!(error, tungstenite::error::ProtocolError::HttparseError(_))
             }
             Some(error) => matches!(error, tungstenite::Error::HttpFormat(_)),
-            None => error
-                .downcast_ref::<hyper::Error>()
-                .is_some_and(|error| error.is_parse() && !error.is_parse_too_large()),
+            None => error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse),
         };
         is_no_http.then_some(ConnectFault::NotPlainHttp)
     }

@@ -25,6 +25,7 @@ use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum_server::Handle;
@@ -253,6 +254,11 @@ impl Server {
     /// How many bytes are staged; none where that is not bounded.
     pub fn staged_bytes(&self) -> Option<u64> {
         self.shared.staging.as_ref().map(Staging::bytes)
+    }
+
+    /// Whether something failed here since the disk of the file was full.
+    pub fn met_full_disk(&self) -> bool {
+        self.shared.full_disk.load(Ordering::Relaxed)
     }
 
     /// How many requests and sessions are at the disk, or wait for it.

@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::refusals::FullDisk;
 use super::state::{Shared, token_hash};
 use super::{body, newcomers, origin, refusals, socket, stream, versions};
 use crate::ibgib::{Addr, Moment};
@@ -46,6 +47,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .layer(origin::cors(&shared.opts.allow_origins))
         .layer(from_fn_with_state(Arc::clone(&shared), origin::guard))
         .layer(map_response(in_form))
+        .layer(map_response_with_state(Arc::clone(&shared), refusals::note_full_disk))
         .layer(map_response_with_state(Arc::clone(&shared), versions::name))
         .with_state(shared)
 }
@@ -80,6 +82,7 @@ pub(super) struct Failure {
     status: StatusCode,
     code: RefusalCode,
     message: String,
+    is_full_disk: bool,
 }
 
 impl Failure {
@@ -88,7 +91,7 @@ impl Failure {
         code: RefusalCode,
         message: impl Into<String>,
     ) -> Failure {
-        Failure { status, code, message: message.into() }
+        Failure { status, code, message: message.into(), is_full_disk: false }
     }
 
     /// What a person reads.
@@ -116,6 +119,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let detail = ErrorDetail::of(self.code, self.message);
         let mut response = (self.status, axum::Json(ErrorBody { error: detail })).into_response();
+        if self.is_full_disk {
+            response.extensions_mut().insert(FullDisk);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -125,7 +131,7 @@ impl IntoResponse for Failure {
 
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Failure {
-        let refusal = error.refusal();
+        let refusal = refusals::of(&error);
         let status = match refusal.code {
             RefusalCode::Auth => StatusCode::FORBIDDEN,
             RefusalCode::Conflict => StatusCode::CONFLICT,
@@ -148,7 +154,8 @@ impl From<SyncError> for Failure {
             let error = wire::printable(&error.to_string());
             refusals::log(format_args!("request refused ({:?}): {error}", refusal.code));
         }
-        Failure::new(status, refusal.code, refusal.message)
+        let failure = Failure::new(status, refusal.code, refusal.message);
+        Failure { is_full_disk: error.is_full_disk(), ..failure }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The receiver's end of the WebSocket.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
@@ -247,7 +248,10 @@ impl Talk {
                 info!(domain, "saga committed");
             }
             Err(PeerError::Sync(error)) => {
-                let refusal = error.refusal();
+                let refusal = refusals::of(&error);
+                if error.is_full_disk() {
+                    self.shared.full_disk.store(true, Ordering::Relaxed);
+                }
                 if refusal.code == RefusalCode::Internal {
                     tracing::error!(%error, "a session failed");
                 } else {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
     pub(super) staging: Option<Staging>,
+    /// Whether something failed since the file's disk was full.
+    pub(super) full_disk: AtomicBool,
     /// One connection of it is always open: else the last one's closing would write the whole log
     /// back and remove it.
     spaces: Arc<Pool>,
@@ -78,6 +81,7 @@ impl Shared {
             bytes,
             queues: Arc::default(),
             staging,
+            full_disk: AtomicBool::new(false),
             spaces,
             workers,
             large: Arc::new(large),

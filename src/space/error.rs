@@ -9,6 +9,7 @@ use super::Id;
 
 /// Why a space did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpaceError {
     /// A file or folder could not be read or written.
     #[error("cannot {what} {}: {source}", path.display())]

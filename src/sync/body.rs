@@ -2,10 +2,11 @@
 //! section 6). Field names stand here and nowhere else.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::SyncError;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::json::JsonError;
+use crate::ibgib::{Addr, IbGib, IbGibError};
 
 /// How many timelines or stones one message states at most.
 pub const PAGE: usize = 1000;
@@ -238,15 +239,14 @@ impl Body {
     }
 
     /// The message's fields, as the message ibGib's data holds them under `body`.
-    pub fn to_value(&self) -> Value {
+    pub fn to_value(&self) -> Result<Value, SyncError> {
         let value = match self {
             Body::Init(body) => serde_json::to_value(body),
             Body::Ack(body) => serde_json::to_value(body),
             Body::Delta(body) => serde_json::to_value(body),
             Body::Commit(body) => serde_json::to_value(body),
         };
-        // Only maps with keys that are no text fail to become JSON; the bodies have none.
-        value.unwrap_or(Value::Object(Map::new()))
+        value.map_err(|error| SyncError::IbGib(IbGibError::Json(JsonError::Syntax(error))))
     }
 
     /// Reads the message of a frame at `stage`; refuses one that does not have that stage's form.

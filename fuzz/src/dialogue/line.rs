@@ -198,7 +198,7 @@ impl<'i, 'd> Line<'i, 'd> {
     }
 
     fn changed_body(&mut self, body: Body) -> Body {
-        let mut value = body.to_value();
+        let Ok(mut value) = body.to_value() else { return body };
         edit(&mut value, self.input);
         read_body(body.stage(), value).unwrap_or(body)
     }

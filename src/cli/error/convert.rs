@@ -122,12 +122,13 @@ impl From<SyncError> for CliError {
                 | RefusalCode::Identities
                 | RefusalCode::Other(_) => ErrorCode::Refused,
             },
-            SyncError::Auth(_) => ErrorCode::IdentityRefused,
+            SyncError::Auth(_) | SyncError::NotRegistered(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
             SyncError::Version(_) | SyncError::Feature(_) => ErrorCode::Version,
             SyncError::Protocol(_)
             | SyncError::Content(_)
             | SyncError::Limit(_)
+            | SyncError::OwnStaged { .. }
             | SyncError::IbGib(_)
             | SyncError::Merge(_) => ErrorCode::Refused,
             SyncError::Staged { .. } => ErrorCode::Unreachable,

@@ -57,15 +57,11 @@ pub struct Share {
 
 impl Share {
     /// Takes more. Errors with [`SyncError::Staged`] where others hold what it needs, and with
-    /// [`SyncError::Limit`] where the saga would never get as much.
+    /// [`SyncError::OwnStaged`] where the saga would never get as much.
     pub fn take(&mut self, bytes: u64) -> Result<(), SyncError> {
         let most = self.staging.most;
         if self.bytes.saturating_add(bytes) > most / 2 {
-            return Err(SyncError::Limit(format!(
-                "one saga may stage {} bytes here; sync in parts, by giving addresses, or have \
-                 `serve --max-staged-bytes` raised",
-                most / 2
-            )));
+            return Err(SyncError::OwnStaged { most: most / 2 });
         }
         let mut held = self.staging.lock();
         let mine = self.of_identity.load(Ordering::Relaxed) + bytes;
@@ -122,7 +118,10 @@ mod tests {
         drop(again);
         assert_eq!(staging.bytes(), 300);
         first.take(200).unwrap();
-        assert!(matches!(first.take(1), Err(SyncError::Limit(_))), "it alone is too large");
+        assert!(
+            matches!(first.take(1), Err(SyncError::OwnStaged { most: 500 })),
+            "it alone is too large"
+        );
         drop(first);
         assert_eq!(staging.bytes(), 0);
         assert!(staging.lock().by.is_empty());
