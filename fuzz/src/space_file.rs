@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::server::Ledger;
 use sync_gib::space::{
     Id, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
     dependency_graph, graph_ids, graph_stats,
@@ -143,8 +144,8 @@ fn base() -> &'static Base {
         let addrs: Vec<Addr> =
             lists.into_iter().flatten().map(|ibgib| ibgib.addr().unwrap()).collect();
         space.set_name("X", &addrs[0]).unwrap();
-        space.ledger().add_token(b"a token", addrs[0].as_str(), 1 << 40).unwrap();
-        space.ledger().add_session(&addrs[0], addrs[0].as_str(), 1 << 40).unwrap();
+        Ledger::of(&space).add_token(b"a token", addrs[0].as_str(), 1 << 40).unwrap();
+        Ledger::of(&space).add_session(&addrs[0], addrs[0].as_str(), 1 << 40).unwrap();
         space.checkpoint().unwrap();
         drop(space);
         Base { bytes: std::fs::read(&path).unwrap(), addrs }
@@ -211,7 +212,7 @@ fn graphs(space: &SqliteSpace, ids: &[Id]) -> Result<(), SpaceError> {
 }
 
 fn ledger(space: &SqliteSpace, tjp: &Addr) -> Result<(), SpaceError> {
-    let ledger = space.ledger();
+    let ledger = Ledger::of(space);
     let _ = (ledger.token_domain(b"a token", 1), ledger.session(tjp));
     let _ = (ledger.purge_tokens(1), ledger.purge_sessions(1));
     ledger.connect_session(tjp, 1).map(drop)

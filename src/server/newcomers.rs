@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 
 use super::Registration;
 use super::client_addr::ClientAddr;
+use super::ledger::Ledger;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
@@ -30,7 +31,7 @@ pub(super) fn register(
     let (Some(most), None) = (most, space.find(addr)?) else {
         return Ok(domain::register(&**space, genesis, quota)?);
     };
-    let (ledger, from) = (space.ledger(), from.to_string());
+    let (ledger, from) = (Ledger::of(space), from.to_string());
     let day = Moment::now().ms() / MS_IN_A_DAY;
     // Whoever asks again and again costs neither a write nor the checks of a genesis.
     if ledger.newcomers(day, &from)? >= u64::from(most) {

@@ -155,7 +155,9 @@ mod tests {
             domain::register(&*space, &genesis, &quota).unwrap();
             let frames = std::slice::from_ref(&made.identity);
             domain::evolve(&*space, &domain, frames, &made.session, &quota).unwrap();
-            space.ledger().add_session(&session, domain.as_str(), now().ms()).unwrap();
+            crate::server::Ledger::of(&space)
+                .add_session(&session, domain.as_str(), now().ms())
+                .unwrap();
         }
         let queues = &server.shared.queues;
         let named = addr("named");

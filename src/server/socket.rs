@@ -18,6 +18,7 @@ use tracing::info;
 use super::authority::LedgerAuthority;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::meter::Meter;
 use super::routes::Failure;
 use super::sockets::Seat;
@@ -199,7 +200,7 @@ impl Talk {
         };
         let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
-        let (shared, ledger) = (&*self.shared, space.ledger());
+        let (shared, ledger) = (&*self.shared, Ledger::of(&space));
         let authority =
             LedgerAuthority { shared, ledger, domain: domain.clone(), seat: &self.seat };
         let paused = receiver.take().ok_or_else(silent)?;

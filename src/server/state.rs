@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::http::HeaderMap;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::places::Places;
 use super::queue::Queues;
 use super::sockets::Sockets;
@@ -64,8 +64,8 @@ impl Shared {
         let spaces = Pool::create_if_missing(&opts.space, IDLE_CONNECTIONS)?;
         let space = spaces.space("")?;
         let now = Moment::now().ms();
-        space.ledger().purge_tokens(now)?;
-        space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
+        Ledger::of(&space).purge_tokens(now)?;
+        Ledger::of(&space).purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         // One address takes no more than a part, so that some is left for everybody else.
         let half = |most: usize| Places::new(most, most.div_ceil(2));
         let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
@@ -152,7 +152,7 @@ impl Shared {
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
     pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
-        space.ledger().forget(identity.as_str())?;
+        Ledger::of(space).forget(identity.as_str())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
         Ok(())
@@ -179,9 +179,4 @@ impl Shared {
 
 fn session_ms(opts: &ServerOpts) -> u64 {
     u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How a token stands in the ledger: hashed, so that the file gives nobody access.
-pub(super) fn token_hash(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
 }

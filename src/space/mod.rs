@@ -39,9 +39,9 @@ pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use rows::Row;
-pub use sqlite::{
-    Audit, Damaged, Finding, Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace, Steps,
-};
+pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
+#[cfg(feature = "server")]
+pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
 
 use std::collections::HashSet;

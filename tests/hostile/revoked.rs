@@ -4,6 +4,7 @@ use serde_json::json;
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone;
 use sync_gib::peer::{Link, PeerError, client, wire};
+use sync_gib::server::Ledger;
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{Body, Commit};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
@@ -148,7 +149,7 @@ fn a_known_evolution_brings_no_session_back() {
     let person = Person::new(&host, "a");
     let made = establish(&host, &person);
     // What has expired is cleared away like this.
-    host.space(person.domain()).ledger().purge_sessions(i64::MAX as u64).unwrap();
+    Ledger::of(&host.space(person.domain())).purge_sessions(i64::MAX as u64).unwrap();
     post(&host, &person, &made).unwrap();
     let mut session = person.session(&host);
     session.session = made.session.addr().unwrap();

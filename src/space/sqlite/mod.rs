@@ -5,20 +5,22 @@ mod deps;
 mod disk;
 mod frozen;
 mod guard;
-mod ledger;
 mod pool;
 mod rebuild;
 mod rows;
 mod schema;
 mod seen;
+#[cfg(any(feature = "server", test))]
+mod side;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use audit::{Audit, Damaged, Finding};
-pub use ledger::{Ledger, SessionRow};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
+#[cfg(feature = "server")]
+pub(crate) use side::SideTables;
 pub use steps::Steps;
 
 use std::path::{Path, PathBuf};
@@ -144,11 +146,6 @@ impl SqliteSpace {
         SqliteSpace { file: Arc::clone(&self.file), domain: Domain::new(domain) }
     }
 
-    /// The server's tokens and sessions, which the same file holds, on the same connection.
-    pub fn ledger(&self) -> Ledger {
-        Ledger::new(Arc::clone(&self.file))
-    }
-
     /// The file.
     pub fn path(&self) -> &Path {
         &self.file.path
@@ -230,12 +227,12 @@ impl Domain {
 }
 
 /// A count or time as SQLite holds it; none that occurs is too large.
-fn signed<N: TryInto<i64>>(n: N) -> i64 {
+pub(crate) fn signed<N: TryInto<i64>>(n: N) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
 /// A column that holds a count or time.
-fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let held: i64 = row.get(column)?;
     u64::try_from(held).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, held))
 }

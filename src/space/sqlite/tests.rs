@@ -175,54 +175,6 @@ fn of_two_that_extend_one_tip_the_second_is_refused() {
 }
 
 #[test]
-fn tokens_open_a_domain_until_they_expire() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    ledger.add_token(b"hash", "I", 100).unwrap();
-    ledger.add_token(b"later", "J", 200).unwrap();
-    assert_eq!(ledger.token_domain(b"hash", 99).unwrap().as_deref(), Some("I"));
-    assert_eq!(ledger.token_domain(b"hash", 100).unwrap(), None);
-    assert_eq!(ledger.token_domain(b"none", 0).unwrap(), None);
-    assert_eq!(ledger.purge_tokens(150).unwrap(), 1);
-    assert_eq!(ledger.token_domain(b"hash", 0).unwrap(), None);
-    assert_eq!(ledger.token_domain(b"later", 0).unwrap().as_deref(), Some("J"));
-}
-
-#[test]
-fn a_session_is_connected_once() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    let tjp = addr(&World::default().stone("s"));
-    assert!(!ledger.connect_session(&tjp, 5).unwrap(), "it is unknown");
-    assert!(ledger.add_session(&tjp, "I", 10).unwrap());
-    assert!(!ledger.add_session(&tjp, "J", 11).unwrap());
-    let mut row = SessionRow { domain: "I".into(), created_ms: 10, connected_ms: None };
-    assert_eq!(ledger.session(&tjp).unwrap().as_ref(), Some(&row));
-    assert!(ledger.connect_session(&tjp, 12).unwrap());
-    assert!(!ledger.connect_session(&tjp, 13).unwrap());
-    row.connected_ms = Some(12);
-    assert_eq!(ledger.session(&tjp).unwrap(), Some(row));
-    assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
-    assert_eq!(ledger.purge_sessions(11).unwrap(), 1);
-    assert_eq!(ledger.session(&tjp).unwrap(), None);
-}
-
-#[test]
-fn newcomers_are_counted_by_address_and_forgotten_on_a_later_day() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    for (address, taken) in [("a", true), ("a", true), ("a", false), ("b", true)] {
-        assert_eq!(ledger.add_newcomer(7, address, 2).unwrap(), taken, "{address}");
-    }
-    assert_eq!((ledger.newcomers(7, "a").unwrap(), ledger.newcomers(7, "c").unwrap()), (2, 0));
-    ledger.remove_newcomer(7, "a").unwrap();
-    assert!(ledger.add_newcomer(7, "a", 2).unwrap());
-    assert!(ledger.add_newcomer(8, "a", 2).unwrap());
-    let rows = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
-    assert_eq!(rows("SELECT count(*) FROM newcomer"), Ok(1));
-}
-
-#[test]
 fn a_put_over_a_bound_stores_nothing() {
     let (_dir, path) = dir();
     let space = SqliteSpace::create_if_missing(&path, "i").unwrap();

@@ -118,7 +118,8 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     drop(old);
     let space = SqliteSpace::open(&path, "").unwrap();
     assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
-    assert!(space.ledger().add_newcomer(1, "a", 1).unwrap());
+    let add = "INSERT INTO newcomer(day, address, count) VALUES (1, 'a', 1)";
+    assert_eq!(space.side_tables().write(|c| c.execute(add, [])).unwrap(), 1);
     let version = Connection::open(&path).unwrap();
     let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
     assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));

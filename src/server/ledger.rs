@@ -1,19 +1,15 @@
 //! The server's tokens, sessions and newcomers, kept in the space's file so that a restart forgets none.
 
-use std::sync::Arc;
-
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::ibgib::Addr;
-use crate::space::SpaceError;
-
-use super::{File, signed, unsigned};
+use crate::space::{SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
 /// Tokens, sessions and newcomers. Times are milliseconds since 1970.
 ///
 /// A token stands here as a hash only, so the file gives nobody access.
 pub struct Ledger {
-    file: Arc<File>,
+    tables: SideTables,
 }
 
 /// A session that was established.
@@ -28,27 +24,9 @@ pub struct SessionRow {
 }
 
 impl Ledger {
-    pub(super) fn new(file: Arc<File>) -> Ledger {
-        Ledger { file }
-    }
-
-    fn with<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, SpaceError> {
-        f(&*self.file.lock()?).map_err(|error| self.file.fail(error))
-    }
-
-    /// Writes without waiting for the disk. What a loss of power takes back is a session or token
-    /// that its owner makes anew; the next commit of the space makes all before it last, too.
-    fn write<T>(
-        &self,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, SpaceError> {
-        let _turn = self.file.turn()?;
-        self.with(|connection| {
-            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-            let written = f(connection);
-            connection.execute_batch("PRAGMA synchronous = FULL")?;
-            written
-        })
+    /// The ledger in a space's file, whatever the domain.
+    pub fn of(space: &SqliteSpace) -> Ledger {
+        Ledger { tables: space.side_tables() }
     }
 
     /// Keeps a token's hash; the same hash again replaces what it stood for.
@@ -58,7 +36,7 @@ impl Ledger {
         domain: &str,
         expires_at_ms: u64,
     ) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR REPLACE INTO token(hash, domain, expires_at_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -68,7 +46,7 @@ impl Ledger {
 
     /// The domain that a token's hash opens at a moment; none where it is unknown or expired.
     pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
-        self.with(|connection| {
+        self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain FROM token WHERE hash = ?1 AND expires_at_ms > ?2",
             )?;
@@ -78,7 +56,7 @@ impl Ledger {
 
     /// Forgets the tokens that have expired; returns how many.
     pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", [signed(now_ms)])
         })
     }
@@ -90,7 +68,7 @@ impl Ledger {
         domain: &str,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR IGNORE INTO session(tjp, domain, created_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -100,14 +78,14 @@ impl Ledger {
 
     /// Takes back an entry of [`Ledger::add_session`] whose session was not stored.
     pub fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE tjp = ?1", [tjp.as_str()]).map(drop)
         })
     }
 
     /// Forgets all sessions and tokens of a domain.
     pub fn forget(&self, domain: &str) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
             connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)
         })
@@ -115,7 +93,7 @@ impl Ledger {
 
     /// The session with this tjp.
     pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
-        self.with(|connection| {
+        self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain, created_ms, connected_ms FROM session WHERE tjp = ?1",
             )?;
@@ -134,7 +112,7 @@ impl Ledger {
     /// Marks a session connected; false where it is unknown or was connected before, so that of
     /// two sockets one wins.
     pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut mark = connection.prepare_cached(
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",
             )?;
@@ -144,7 +122,7 @@ impl Ledger {
 
     /// How many identities were new on a day (since 1970) from an address.
     pub fn newcomers(&self, day: u64, address: &str) -> Result<u64, SpaceError> {
-        self.with(|connection| {
+        self.tables.read(|connection| {
             let mut find = connection
                 .prepare_cached("SELECT count FROM newcomer WHERE day = ?1 AND address = ?2")?;
             let found = find.query_row(params![signed(day), address], |row| unsigned(row, 0));
@@ -155,7 +133,7 @@ impl Ledger {
     /// Counts an identity that is new, on a day (since 1970), from an address; false, and nothing is
     /// counted, where `most` were counted. What was counted on days before is forgotten.
     pub fn add_newcomer(&self, day: u64, address: &str, most: u32) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut forget = connection.prepare_cached("DELETE FROM newcomer WHERE day < ?1")?;
             forget.execute([signed(day)])?;
             let mut add = connection.prepare_cached(
@@ -168,7 +146,7 @@ impl Ledger {
 
     /// Takes back what [`Ledger::add_newcomer`] counted, where the identity was not taken after all.
     pub fn remove_newcomer(&self, day: u64, address: &str) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut remove = connection.prepare_cached(
                 "UPDATE newcomer SET count = count - 1 WHERE day = ?1 AND address = ?2",
             )?;
@@ -178,9 +156,12 @@ impl Ledger {
 
     /// Forgets the sessions that were established before a moment; returns how many.
     pub fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection
                 .execute("DELETE FROM session WHERE created_ms < ?1", [signed(created_before_ms)])
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
