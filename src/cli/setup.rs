@@ -19,7 +19,7 @@ use crate::ibgib::transform::timeline;
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, client, identity};
-use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use crate::space::{PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
@@ -206,8 +206,7 @@ fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError>
     let genesis = keystone::genesis(&master, &pools, Some(details), &System::new())?;
     let domain = genesis.addr()?;
     let names = vec![(NAME_IDENTITY.to_owned(), domain.clone())];
-    let mut batch = [Ok(Prepared::new(&genesis)?)].into_iter();
-    space.put(&mut batch, &PutOpts { names, ..PutOpts::default() })?;
+    space.put_with([&genesis], &PutOpts { names, ..PutOpts::default() })?;
     Ok(domain)
 }
 
@@ -262,9 +261,8 @@ fn first_timeline(
     let made = timeline("x", Some(data), Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr);
     let tjp = Addr::parse(&tjp.unwrap_or_default())?;
-    let prepared: Vec<_> = made.iter().map(Prepared::new).collect::<Result<_, _>>()?;
     let names = vec![(NAME_X.to_owned(), tjp.clone())];
-    space.put(&mut prepared.into_iter().map(Ok), &PutOpts { names, ..PutOpts::default() })?;
+    space.put_with(&made, &PutOpts { names, ..PutOpts::default() })?;
     done.x = true;
     Ok(Some(tjp))
 }

@@ -10,7 +10,7 @@ use super::signing::{self, Opened};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, MasterSecret};
-use crate::space::{Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
+use crate::space::{Id, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
 
@@ -235,9 +235,7 @@ fn claimed_session(space: &dyn Space, frame: &IbGib) -> Result<Option<IbGib>, Sy
 }
 
 pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<PutReport, SyncError> {
-    let prepared: Vec<Prepared> =
-        frames.iter().map(|frame| Prepared::new(frame)).collect::<Result<_, _>>()?;
-    Ok(space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?)
+    Ok(space.put_with(frames.iter().copied(), &PutOpts::default())?)
 }
 
 pub(super) fn is_conflict(error: &PeerError) -> bool {

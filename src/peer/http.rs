@@ -243,17 +243,17 @@ impl HttpClient {
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let url = self.endpoint.url().to_owned();
-                let reason = wire::printable(&body.error.message);
+                let reason = wire::said(&body.error.message);
                 Err(match after {
                     Some(after) => PeerError::Busy { url, reason, after },
                     None => PeerError::Unreachable { url, reason, source: None },
                 })
             }
             Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
-                Err(self.not_heard(wire::printable(&body.error.message)))
+                Err(self.not_heard(wire::said(&body.error.message)))
             }
             Ok(body) => {
-                let message = wire::printable(&body.error.message);
+                let message = wire::said(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
             }
             Err(_) => Err(self.unexpected(&status.to_string())),

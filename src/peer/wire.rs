@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::ibgib::{Addr, IbGib, json as js};
+use crate::ibgib::{Addr, IbGib, json as js, printable};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
 use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
@@ -27,6 +27,9 @@ pub const MAX_BATCH: usize = 4096;
 pub const MAX_BODY: usize = 8 << 20;
 /// How many JSON values it may hold: as many as frames that are full of challenges do.
 pub const MAX_BODY_VALUES: usize = 1 << 18;
+
+/// How many characters of what the other side says are shown.
+const MAX_SAID: usize = 2000;
 
 /// The code of a closing frame after which nothing is missing: all was said.
 pub const CLOSE_DONE: u16 = 1000;
@@ -321,15 +324,12 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
     let code = field(map, "code").unwrap_or(RefusalCode::Protocol);
     let code = code.with_limit(take(map, "limit").as_str());
     let message: String = field(map, "message")?;
-    Ok(Refusal { code, message: printable(&message) })
+    Ok(Refusal { code, message: said(&message) })
 }
 
-/// What the other side says, fit for a terminal and a log: no control characters, none that turn
-/// the direction of what follows, and not too long.
-pub fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let clean = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c });
-    clean.take(2000).collect()
+/// What the other side says, fit for a terminal and a log, and not too long.
+pub fn said(text: &str) -> String {
+    printable(text).chars().take(MAX_SAID).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {

@@ -4,8 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, SessionRow};
-use crate::ibgib::addr::lower_hex;
-use crate::ibgib::{Addr, Environment, IbGib};
+use crate::ibgib::{Addr, Environment, IbGib, random_hex};
 use crate::space::{Space, SpaceError};
 use crate::sync::domain::{self, Evolution};
 use crate::sync::msg::Token;
@@ -121,9 +120,7 @@ pub(crate) fn hand_out_token(
     (token_ms, session_ms): (u64, u64),
     env: &dyn Environment,
 ) -> Result<Token, SyncError> {
-    let mut bytes = [0u8; 32];
-    env.fill(&mut bytes)?;
-    let value = lower_hex(&bytes);
+    let value = random_hex(env, 32)?;
     let now = env.now().ms();
     let expires_ms = now.saturating_add(token_ms).min(i64::MAX as u64);
     sessions.purge_tokens(now)?;

@@ -256,7 +256,7 @@ impl Talk {
                 if refusal.code == RefusalCode::Internal {
                     tracing::error!(%error, "a session failed");
                 } else {
-                    let error = wire::printable(&error.to_string());
+                    let error = wire::said(&error.to_string());
                     refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
                 }
                 self.refuse(refusal).await;

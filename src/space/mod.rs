@@ -47,12 +47,11 @@ pub use stage::{Overlay, Stage};
 use std::collections::HashSet;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::keystone::KEYSTONE;
 
 /// The number of a row inside one space file.
 pub type Id = i64;
 
-/// The ib of every keystone frame (docs/protocol.md, section 4).
-pub const KEYSTONE_IB: &str = "keystone";
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
 
@@ -104,7 +103,7 @@ pub enum TimelineKind {
 impl TimelineKind {
     /// The kind of a timeline whose tjp has this ib.
     pub fn of_ib(ib: &str) -> TimelineKind {
-        if ib == KEYSTONE_IB {
+        if ib == KEYSTONE {
             TimelineKind::Keystone
         } else if ib.starts_with(SAGA_IB) {
             TimelineKind::Saga
@@ -350,10 +349,20 @@ pub trait SpaceExt: Space {
         self.find(addr)?.map(|id| self.get_id(id)).transpose()
     }
 
-    /// Puts ibGibs in one transaction, after validating each.
+    /// Puts ibGibs in one transaction, as [`Space::put`] does, after validating each.
     fn put_all(&self, ibgibs: &[IbGib]) -> Result<PutReport, SpaceError> {
-        let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
-        self.put(&mut batch, &PutOpts::default())
+        self.put_with(ibgibs, &PutOpts::default())
+    }
+
+    /// As [`SpaceExt::put_all`], with what the put checks and sets besides.
+    fn put_with<'a>(
+        &self,
+        ibgibs: impl IntoIterator<Item = &'a IbGib>,
+        opts: &PutOpts,
+    ) -> Result<PutReport, SpaceError> {
+        // Before the transaction, since it takes time.
+        let prepared: Result<Vec<_>, _> = ibgibs.into_iter().map(Prepared::new).collect();
+        self.put(&mut prepared?.into_iter().map(Ok), opts)
     }
 }
 

@@ -5,10 +5,11 @@
 //! too. What is sent is hashed alone: the other side looks for itself what it relates to.
 
 use crate::ibgib::{Addr, IbGib, json, normal};
+use crate::keystone::KEYSTONE;
 
 use super::place::place;
 use super::rows::{Row, Rows, Stored};
-use super::{Id, KEYSTONE_IB, Prepared, SpaceError, TimelineKind};
+use super::{Id, Prepared, SpaceError, TimelineKind};
 
 /// Up to how many of a row's relations are held against its text: a frame may list its whole past,
 /// and to look at all of it with each frame would take for ever.
@@ -43,7 +44,7 @@ pub(super) fn hashed(rows: &dyn Rows, id: Id) -> Result<Verified, SpaceError> {
     let agrees = read.n.is_none_or(|n| n == row.n)
         && read.is_tjp == (row.timeline == Some(row.id))
         && read.is_stone == row.timeline.is_none()
-        && row.is_keystone == (read.ib == KEYSTONE_IB);
+        && row.is_keystone == (read.ib == KEYSTONE);
     if !agrees {
         return Err(damaged(rows, &stored, DISAGREES));
     }

@@ -272,14 +272,6 @@ pub(super) fn invalid(addr: &Addr, violations: &[Violation]) -> SyncError {
     SpaceError::KeystoneInvalid { addr: addr.clone(), violations }.into()
 }
 
-/// Puts ibGibs in one transaction.
-pub fn put(space: &dyn Space, ibgibs: &[&IbGib]) -> Result<(), SyncError> {
-    let prepared: Vec<Prepared> =
-        ibgibs.iter().map(|ibgib| Prepared::new(ibgib)).collect::<Result<_, _>>()?;
-    space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?;
-    Ok(())
-}
-
 /// The session's frame that the space has as its tip, where it is still unconnected.
 pub fn unconnected(space: &dyn Space, session: &Addr) -> Result<IbGib, SyncError> {
     let tip = space

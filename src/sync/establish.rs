@@ -6,7 +6,7 @@ use serde_json::json;
 use super::domain::saga_of_session;
 use super::error::SyncError;
 use super::session::Signer;
-use crate::ibgib::addr::lower_hex;
+use crate::ibgib::random_hex;
 use crate::ibgib::{Addr, Environment, IbGib};
 use crate::keystone::{self, Claim, KeystoneError, MasterSecret, Signing, VERB_SYNC, presets};
 
@@ -83,7 +83,5 @@ pub fn establish(
 
 /// 32 lowercase hex characters that nobody else has.
 pub fn random_id(env: &dyn Environment) -> Result<String, SyncError> {
-    let mut bytes = [0u8; 16];
-    env.fill(&mut bytes)?;
-    Ok(lower_hex(&bytes))
+    Ok(random_hex(env, 16)?)
 }

@@ -6,9 +6,8 @@ use super::body::{Body, SagaStage};
 use super::error::SyncError;
 use super::msg::Context;
 use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
+use crate::space::SAGA_IB;
 
-/// The ib of every frame of a saga.
-pub const SAGA_IB: &str = "sync_saga";
 /// The ib of a saga frame's message.
 pub const MESSAGE_IB: &str = "sync_saga_msg";
 /// The ib of a turn's context.

@@ -1,27 +1,23 @@
 //! Two sides, an identity and some data, for the tests of whole syncs.
 #![allow(dead_code)]
 
+#[path = "../device/mod.rs"]
+mod device;
+
+pub use device::Device;
+
 use std::path::PathBuf;
 
-use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Identity, InProcess, Link, NoObserver, PeerError, Synced, client};
+use sync_gib::peer::{InProcess, Link, NoObserver, PeerError, Synced, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
-/// A client's space with an identity, and the folder that holds it.
-pub struct Device {
-    pub dir: tempfile::TempDir,
-    pub space: SqliteSpace,
-    pub identity: Identity,
-    pub genesis: IbGib,
-}
-
 pub fn secret() -> MasterSecret {
-    MasterSecret::from_raw(SecretString::from("test-sender-secret-phase3")).unwrap()
+    device::secret_of("test-sender-secret-phase3")
 }
 
 impl Device {
@@ -33,11 +29,7 @@ impl Device {
 
     /// Another device of the same identity.
     pub fn with(genesis: IbGib) -> Device {
-        let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
-        space.put_all(std::slice::from_ref(&genesis)).unwrap();
-        let identity = Identity { domain: genesis.addr().unwrap(), secret: secret() };
-        Device { dir, space, identity, genesis }
+        Device::of(genesis, secret())
     }
 
     pub fn opts(&self) -> SenderOpts {

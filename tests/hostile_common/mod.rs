@@ -1,7 +1,11 @@
 //! A server, and clients that speak the protocol by hand, so that they can break it.
 #![allow(dead_code)]
 
+#[path = "../device/mod.rs"]
+mod device;
 pub mod fake;
+
+pub use device::secret_of;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -12,9 +16,9 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment, System};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, Identity, Link, Remote, Timeouts, client, wire};
+use sync_gib::peer::{Endpoint, Link, Remote, Timeouts, client, wire};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{Space, SpaceCount, SpaceExt, SqliteSpace, TimelineKind, Tip};
+use sync_gib::space::{Space, SpaceCount, SqliteSpace, TimelineKind, Tip};
 use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, PayloadDigest, Scope, Stated};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
@@ -219,17 +223,8 @@ impl<'h> Raw<'h> {
     }
 }
 
-pub fn secret_of(text: &str) -> MasterSecret {
-    MasterSecret::from_raw(text.to_owned().into()).unwrap()
-}
-
 /// Someone with an identity and a space, who may do anything with both.
-pub struct Person {
-    pub dir: tempfile::TempDir,
-    pub space: SqliteSpace,
-    pub identity: Identity,
-    pub genesis: IbGib,
-}
+pub use device::Device as Person;
 
 impl Person {
     /// A person whose identity the host knows.
@@ -252,11 +247,7 @@ impl Person {
     }
 
     pub fn with(genesis: IbGib, secret: &str) -> Person {
-        let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
-        space.put_all(std::slice::from_ref(&genesis)).unwrap();
-        let identity = Identity { domain: genesis.addr().unwrap(), secret: secret_of(secret) };
-        Person { dir, space, identity, genesis }
+        Person::of(genesis, secret_of(secret))
     }
 
     pub fn domain(&self) -> &Addr {

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
 use super::capabilities::Features;
-use super::domain;
 use super::error::SyncError;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
@@ -27,7 +26,7 @@ use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
 use crate::ibgib::{Addr, Environment, System};
-use crate::space::{Prepared, Space};
+use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
 /// [`SenderOpts::retry_for`] where nothing else is asked for.
@@ -279,7 +278,7 @@ impl Machine for Sender<'_> {
             (Msg::AuthOk { token }, State::Proof) => {
                 self.token = token;
                 if self.opts.connect_only {
-                    domain::put(self.space, &[self.signer.tip()])?;
+                    self.space.put_with([self.signer.tip()], &PutOpts::default())?;
                     self.state = State::Done;
                     return Ok(());
                 }
