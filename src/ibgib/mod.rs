@@ -14,6 +14,8 @@ pub use addr::{Addr, AddrError, AddrKey};
 pub(crate) use environment::random_hex;
 pub use environment::{Environment, RandomError, Seeded, System};
 pub use model::{IbGib, IbGibError, MAX_IBGIB_BYTES, Rel8ns};
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use printable::is_obeyed;
 pub use printable::printable;
 #[cfg(feature = "cli")]
 pub(crate) use printable::turns;

@@ -7,13 +7,18 @@ use std::fmt::Write as _;
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || turns(c) {
+        if is_obeyed(c) {
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// Whether a terminal does something at a character instead of showing it.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    c.is_control() || turns(c)
 }
 
 /// Characters that turn the direction of the text around them (Unicode's `Bidi_Control`).

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::ibgib::{Addr, IbGib, json as js, printable};
+use crate::ibgib::{Addr, IbGib, is_obeyed, json as js};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
 use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
@@ -329,7 +329,7 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
 
 /// What the other side says, fit for a terminal and a log, and not too long.
 pub fn said(text: &str) -> String {
-    printable(text).chars().take(MAX_SAID).collect()
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_SAID).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
