@@ -15,7 +15,7 @@ pub(super) const HEAD: usize = 4 + 4;
 /// What a record says of an ibGib.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Prepared")]
-struct Said {
+struct Record {
     addr: Addr,
     #[serde(with = "keys")]
     rel8ds: Vec<AddrKey>,
@@ -55,16 +55,16 @@ mod keys {
 
 /// What a record says after its length and checksum, and where it stands, as a number: an error of
 /// the disk is noticed by it. It keeps nobody out, nor need it: the file has no name.
-fn checksum(place: u64, said: &[u8]) -> [u8; 4] {
+fn checksum(place: u64, bytes: &[u8]) -> [u8; 4] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place.to_le_bytes());
-    hasher.update(said);
+    hasher.update(bytes);
     hasher.finalize().to_le_bytes()
 }
 
 fn write<F: Flavor>(item: &Prepared, output: F) -> postcard::Result<F::Output> {
     let mut serializer = Serializer { output };
-    Said::serialize(item, &mut serializer)?;
+    Record::serialize(item, &mut serializer)?;
     serializer.output.finalize()
 }
 
@@ -86,15 +86,15 @@ pub(super) fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) -> postcard
 }
 
 /// How long the record is that these bytes begin, by what it says; none where they are too few.
-pub(super) fn stated_len(begin: &[u8]) -> Option<usize> {
+pub(super) fn declared_len(begin: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*begin.first_chunk()?)).ok()
 }
 
 /// Reads the record at a place; none where it is not what was written there.
 pub(super) fn decode(record: &[u8], place: u64) -> Option<Prepared> {
-    let (head, said) = record.split_at_checked(HEAD)?;
-    if head[4..] != checksum(place, said) {
+    let (head, bytes) = record.split_at_checked(HEAD)?;
+    if head[4..] != checksum(place, bytes) {
         return None;
     }
-    Said::deserialize(&mut Deserializer::from_bytes(said)).ok()
+    Record::deserialize(&mut Deserializer::from_bytes(bytes)).ok()
 }

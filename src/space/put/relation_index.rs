@@ -13,7 +13,7 @@ const REMEMBERED: usize = 65_536;
 
 /// Whether a new row is a stone that a whole sync begins with, as long as nothing relates to it. A
 /// saga's own stones are none, so that no sync takes them for data.
-pub(in crate::space) fn is_loose(row: &Row, kind: TimelineKind) -> bool {
+pub(in crate::space) fn is_unreferenced(row: &Row, kind: TimelineKind) -> bool {
     row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data
 }
 
@@ -31,20 +31,20 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 }
 
 /// What a put notes of relations; the stones stay in memory until its end.
-pub(super) struct Standing {
+pub(super) struct RelationIndex {
     first_new: Id,
     unreferenced: BTreeSet<Id>,
-    no_longer_loose: LruCache<Id, ()>,
+    referenced: LruCache<Id, ()>,
     linked: LruCache<(Id, Id), ()>,
 }
 
-impl Standing {
+impl RelationIndex {
     /// For a put whose new rows begin at `first_new`.
-    pub(super) fn new(first_new: Id) -> Standing {
-        Standing {
+    pub(super) fn new(first_new: Id) -> RelationIndex {
+        RelationIndex {
             first_new,
             unreferenced: BTreeSet::new(),
-            no_longer_loose: LruCache::new(REMEMBERED),
+            referenced: LruCache::new(REMEMBERED),
             linked: LruCache::new(REMEMBERED),
         }
     }
@@ -57,7 +57,7 @@ impl Standing {
         deps: &[Row],
         kind: TimelineKind,
     ) -> Result<(), SpaceError> {
-        if is_loose(row, kind) {
+        if is_unreferenced(row, kind) {
             self.unreferenced.insert(row.id);
         }
         for dep in deps {
@@ -75,7 +75,7 @@ impl Standing {
         if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
-        if self.no_longer_loose.insert(stone, ()).is_none() {
+        if self.referenced.insert(stone, ()).is_none() {
             rows.remove_unreferenced(stone)?;
         }
         Ok(())
@@ -89,7 +89,7 @@ impl Standing {
     }
 
     /// Writes which new stones nothing relates to.
-    pub(super) fn write_loose(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
+    pub(super) fn write_unreferenced(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
         std::mem::take(&mut self.unreferenced)
             .into_iter()
             .try_for_each(|id| rows.add_unreferenced(id))
