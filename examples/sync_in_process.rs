@@ -6,7 +6,7 @@ use std::path::Path;
 use sync_gib::ibgib::transform::{Mut8, timeline};
 use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
-use sync_gib::peer::{Identity, InProcess, Link, NoObserver, client};
+use sync_gib::peer::{Identity, InProcess, NoObserver, ReceiverLink, client};
 use sync_gib::space::{CLIENT_DOMAIN, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use net_common::dice::Dice;
+use net_common::rng::Rng;
 use net_common::{BIN, Serve, World};
 use serde_json::Value;
 use sync_gib::ibgib::{Addr, IbGib};
@@ -43,7 +43,7 @@ struct Replay {
     domains: BTreeSet<String>,
     told: Vec<Told>,
     losses: usize,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Replay {
@@ -51,7 +51,7 @@ impl Replay {
     fn of(file: &Path) -> Replay {
         let disk = Forgetful::new(file.parent().unwrap());
         let (domains, told) = (BTreeSet::new(), Vec::new());
-        Replay { disk, file: file.to_owned(), domains, told, losses: 0, dice: Dice(1) }
+        Replay { disk, file: file.to_owned(), domains, told, losses: 0, rng: Rng(1) }
     }
 
     /// Does all calls over again. What is said is given to `hears`, before it is out.
@@ -80,7 +80,7 @@ impl Replay {
     fn after_loss(&mut self, in_part: bool) {
         self.losses += 1;
         let left = in_memory();
-        self.disk.lose_power(left.path(), in_part.then_some(&mut self.dice));
+        self.disk.lose_power(left.path(), in_part.then_some(&mut self.rng));
         let file = left.path().join(self.file.file_name().unwrap());
         let first = match SqliteSpace::open(&file, "") {
             // It has its name once it is whole.

@@ -56,7 +56,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
     let timelines = Timelines { domain: &domain, x: &x, session: &session, saga: &saga };
     let checked = crate::verify::check(&space, &link, &token, &timelines).map_err(CliError::from);
-    print(&checked.map_err(|error| connection.told(error))?, connection.name(), ctx)
+    print(&checked.map_err(|error| connection.name_damaged_file(error))?, connection.name(), ctx)
 }
 
 fn print(assertions: &[Checked], server: &str, ctx: &mut Ctx) -> Result<(), CliError> {

@@ -18,7 +18,9 @@ use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::transform::timeline;
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, client, identity};
+use crate::peer::{
+    Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, client, identity,
+};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
@@ -94,10 +96,10 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             new_identity(args, &space)?
         }
     };
-    say(ctx, "identity I", done.identity, args.join.is_some());
+    report(ctx, "identity I", done.identity, args.join.is_some());
     let x = first_timeline(args, data, &space, &mut done)?;
     if x.is_some() {
-        say(ctx, "timeline X", done.x, false);
+        report(ctx, "timeline X", done.x, false);
     }
     let genesis = genesis(&space, &domain)?;
     asked
@@ -125,7 +127,7 @@ struct Done {
     x: bool,
 }
 
-fn say(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
+fn report(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
     let how = match (is_new, joined) {
         (true, true) => "joined",
         (true, false) => "made",

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
-use super::pump::{Ended, Text, Told};
+use super::pump::{Ended, PumpControl, Text};
 use super::wait::wait;
 use super::{PeerError, wire};
 use crate::sync::msg::Msg;
@@ -23,7 +23,7 @@ pub(super) const QUEUE: usize = 8;
 
 /// Which way a traced message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum MessageDirection {
     /// To the other side.
     Out,
     /// From the other side.
@@ -31,7 +31,7 @@ pub enum Way {
 }
 
 /// Is told of every message that passes.
-pub type Tracer<'a> = &'a mut dyn FnMut(Way, &Msg);
+pub type Tracer<'a> = &'a mut dyn FnMut(MessageDirection, &Msg);
 
 /// One end of a session. Dropping it closes the socket.
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub struct Channel {
     pub(super) url: String,
     pub(super) out: mpsc::Sender<String>,
     pub(super) inc: mpsc::Receiver<Result<Text, Ended>>,
-    pub(super) told: Arc<Told>,
+    pub(super) control: Arc<PumpControl>,
 }
 
 impl Channel {
     /// Once the proof was accepted the short time for it no longer runs.
     fn trust_after(&self, msg: &Msg) {
         if matches!(msg, Msg::AuthOk { .. }) {
-            self.told.is_trusted.store(true, Ordering::Relaxed);
+            self.control.is_trusted.store(true, Ordering::Relaxed);
         }
     }
 
@@ -65,11 +65,11 @@ impl Channel {
         loop {
             while let Some(msg) = machine.next()? {
                 if let Some(trace) = &mut trace {
-                    trace(Way::Out, &msg);
+                    trace(MessageDirection::Out, &msg);
                 }
                 self.trust_after(&msg);
                 if wait(self.out.send(wire::write(&msg))).is_err() {
-                    return Err(self.last_words(&mut trace).unwrap_or_else(|| self.closed()));
+                    return Err(self.final_refusal(&mut trace).unwrap_or_else(|| self.closed()));
                 }
                 after(machine);
             }
@@ -79,7 +79,7 @@ impl Channel {
             let text = wait(self.inc.recv());
             let msg = self.read(text)?;
             if let Some(trace) = &mut trace {
-                trace(Way::In, &msg);
+                trace(MessageDirection::In, &msg);
             }
             self.trust_after(&msg);
             machine.handle(msg)?;
@@ -108,11 +108,11 @@ impl Channel {
     }
 
     /// What the other side said before it closed, where that is a refusal.
-    fn last_words(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
+    fn final_refusal(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
         while let Ok(Ok(text)) = self.inc.try_recv() {
             if let Ok(msg) = wire::read(text.as_str()) {
                 if let Some(trace) = trace {
-                    trace(Way::In, &msg);
+                    trace(MessageDirection::In, &msg);
                 }
                 if let Msg::AuthFail(refusal) | Msg::SyncError(refusal) = msg {
                     return Some(SyncError::Refused(refusal).into());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle};
 
 use super::client::{self, Identity, Synced};
-use super::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts};
+use super::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts};
 use crate::ibgib::Addr;
 use crate::space::{Space, SpaceExt};
 use crate::sync::msg::Token;
@@ -35,7 +35,7 @@ impl Device {
     }
 
     /// The same device with other times.
-    pub fn with_patience(self, timeouts: Timeouts) -> Device {
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Device {
         Device { timeouts, ..self }
     }
 

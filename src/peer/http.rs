@@ -67,19 +67,19 @@ impl HttpClient {
     }
 
     /// What this client speaks.
-    pub fn speaks(&self) -> &Capabilities {
+    pub fn capabilities(&self) -> &Capabilities {
         &self.speaks
     }
 
     /// What both sides speak: as the newest answer told, or else as the server tells when asked.
     pub async fn common(&self) -> Result<Capabilities, PeerError> {
-        let told = || self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(common) = told() {
+        let known = || self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(common) = known() {
             return Ok(common);
         }
         let asked = self.health().await;
         // Also an answer that is an error tells.
-        match told() {
+        match known() {
             Some(common) => Ok(common),
             None => asked.and_then(|()| self.agree(&HeaderMap::new())),
         }

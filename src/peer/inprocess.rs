@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::PeerError;
-use super::link::{EachFrame, Link, Observer};
+use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::StepsOnly;
@@ -30,7 +30,7 @@ impl InProcess {
     }
 
     /// The same, where both sides speak these features.
-    pub fn speaking(self, features: Features) -> InProcess {
+    pub fn with_features(self, features: Features) -> InProcess {
         InProcess { features, ..self }
     }
 
@@ -45,7 +45,7 @@ fn refused(error: SyncError) -> PeerError {
     SyncError::Refused(error.refusal()).into()
 }
 
-impl Link for InProcess {
+impl ReceiverLink for InProcess {
     fn common(&self) -> Result<Capabilities, PeerError> {
         Ok(Capabilities::with(self.features.clone()))
     }

@@ -24,7 +24,7 @@ pub mod wire;
 #[doc(hidden)]
 pub mod ws;
 
-pub use channel::{Channel, Way};
+pub use channel::{Channel, MessageDirection};
 pub use client::{Identity, Synced};
 #[cfg(feature = "client")]
 pub use device::Device;
@@ -33,7 +33,7 @@ pub use endpoint::Endpoint;
 #[cfg(feature = "client")]
 pub use http::HttpClient;
 pub use inprocess::InProcess;
-pub use link::{EachFrame, Link, NoObserver, Observer};
+pub use link::{EachFrame, NoObserver, Observer, ReceiverLink};
 pub use pump::Timeouts;
 #[cfg(feature = "client")]
 pub use remote::Remote;

@@ -119,23 +119,26 @@ pub(crate) fn connect<S: Socket>(
 ) -> (Channel, impl Future<Output = ()> + Send) {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
-    let told = Arc::new(Told::default());
-    let channel = Channel { url, out, inc, told: Arc::clone(&told) };
-    (channel, pump(socket, outgoing, incoming, told, timeouts, stops))
+    let control = Arc::new(PumpControl::default());
+    let channel = Channel { url, out, inc, control: Arc::clone(&control) };
+    (channel, pump(socket, outgoing, incoming, control, timeouts, stops))
 }
 
 /// What the channel's owner tells its pump.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct PumpControl {
     /// Whether the proof was accepted, after which the short time for it no longer runs.
     pub(super) is_trusted: AtomicBool,
     /// The code with which the socket is closed.
     pub(super) close_code: AtomicU16,
 }
 
-impl Default for Told {
-    fn default() -> Told {
-        Told { is_trusted: AtomicBool::new(false), close_code: AtomicU16::new(wire::CLOSE_DONE) }
+impl Default for PumpControl {
+    fn default() -> PumpControl {
+        PumpControl {
+            is_trusted: AtomicBool::new(false),
+            close_code: AtomicU16::new(wire::CLOSE_DONE),
+        }
     }
 }
 
@@ -143,16 +146,16 @@ async fn pump<S: Socket>(
     mut socket: S,
     mut outgoing: mpsc::Receiver<String>,
     incoming: mpsc::Sender<Result<Text, Ended>>,
-    told: Arc<Told>,
+    control: Arc<PumpControl>,
     timeouts: Timeouts,
     stops: impl Future<Output = ()> + Send,
 ) {
-    let trusted = &told.is_trusted;
+    let trusted = &control.is_trusted;
     let moving = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts);
     let ended = tokio::select! {
         ended = moving => ended,
         () = stops => {
-            told.close_code.store(wire::CLOSE_STOPS, Ordering::Relaxed);
+            control.close_code.store(wire::CLOSE_STOPS, Ordering::Relaxed);
             outgoing.close();
             Ok(())
         }
@@ -161,17 +164,17 @@ async fn pump<S: Socket>(
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
         let learns = timeout(FAREWELL, incoming.send(Err(reason)));
-        let says = timeout(FAREWELL, last_words(&mut socket, &mut outgoing));
-        let _ = tokio::join!(learns, says);
+        let flushes = timeout(FAREWELL, flush_outgoing(&mut socket, &mut outgoing));
+        let _ = tokio::join!(learns, flushes);
     }
     // The owner has said what it will; once it sees the end it may say more, which is too late.
-    let code = told.close_code.load(Ordering::Relaxed);
+    let code = control.close_code.load(Ordering::Relaxed);
     drop(incoming);
     let _ = timeout(FAREWELL, socket.close(code)).await;
 }
 
 /// Sends what the channel's owner still says, until it drops the channel or the socket fails.
-async fn last_words<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
+async fn flush_outgoing<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
     while let Some(text) = outgoing.recv().await {
         if socket.send(text).await.is_err() {
             break;
@@ -189,12 +192,13 @@ async fn move_texts<S: Socket>(
     timeouts: Timeouts,
 ) -> Result<(), Ended> {
     let started = Instant::now();
-    let mut heard = started;
+    let mut last_received = started;
     let mut beat = interval(timeouts.idle.div_f32(4.0).max(Duration::from_millis(50)));
     beat.tick().await;
     loop {
         let waits = !trusted.load(Ordering::Relaxed);
-        let deadline = if waits { started + timeouts.untrusted } else { heard + timeouts.idle };
+        let deadline =
+            if waits { started + timeouts.untrusted } else { last_received + timeouts.idle };
         let deadline = deadline.min(started + timeouts.session);
         tokio::select! {
             text = outgoing.recv() => match text {
@@ -211,7 +215,7 @@ async fn move_texts<S: Socket>(
                     Err(_) => std::future::pending().await,
                 }
             } => {
-                heard = Instant::now();
+                last_received = Instant::now();
                 if let Some(text) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
@@ -231,7 +235,7 @@ async fn move_texts<S: Socket>(
                     false if started.elapsed() >= timeouts.session => {
                         format!("a session ends after {} s", timeouts.session.as_secs())
                     }
-                    false => format!("silent for {} s", heard.elapsed().as_secs()),
+                    false => format!("silent for {} s", last_received.elapsed().as_secs()),
                 }));
             }
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 
-use super::channel::Way;
+use super::channel::MessageDirection;
 use super::http::HttpClient;
-use super::link::{EachFrame, Link, Observer};
+use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wait::wait;
 use super::wire::Latest;
 use super::{Endpoint, PeerError, Timeouts, ws};
@@ -36,11 +36,11 @@ impl<'r> Remote<'r> {
         endpoint: Endpoint,
         timeouts: Timeouts,
     ) -> Result<Remote<'r>, PeerError> {
-        Remote::speaking(Capabilities::default(), runtime, endpoint, timeouts)
+        Remote::with_capabilities(Capabilities::default(), runtime, endpoint, timeouts)
     }
 
     /// A link of a client that speaks this.
-    pub fn speaking(
+    pub fn with_capabilities(
         speaks: Capabilities,
         runtime: &'r Runtime,
         endpoint: Endpoint,
@@ -84,7 +84,7 @@ impl<'r> Remote<'r> {
     }
 }
 
-impl Link for Remote<'_> {
+impl ReceiverLink for Remote<'_> {
     fn common(&self) -> Result<Capabilities, PeerError> {
         self.wait(self.http.common())
     }
@@ -115,12 +115,13 @@ impl Link for Remote<'_> {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let (endpoint, speaks) = (self.http.endpoint(), self.http.speaks());
+        let (endpoint, speaks) = (self.http.endpoint(), self.http.capabilities());
         let opened = self.wait(ws::open(endpoint, speaks, self.timeouts));
         let (mut channel, pump, common) = opened?;
         sender.keep_features(&common.features);
         let observer = std::cell::RefCell::new(observer);
-        let mut trace = |way: Way, msg: &Msg| observer.borrow_mut().message(way, msg);
+        let mut trace =
+            |direction: MessageDirection, msg: &Msg| observer.borrow_mut().message(direction, msg);
         let ended = channel.run(sender, Some(&mut trace), |sender| {
             let summary = sender.summary();
             observer.borrow_mut().step(summary.bytes(), summary.ibgibs());

@@ -39,23 +39,23 @@ pub async fn open(
     Ok((channel, tokio::spawn(pump), common))
 }
 
-enum Opened {
+enum OpenSocket {
     Plain(Box<WebSocketStream<TcpStream>>),
     Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>>),
 }
 
-impl Opened {
+impl OpenSocket {
     fn pumped(
         self,
         url: &str,
         timeouts: Timeouts,
     ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         match self {
-            Opened::Plain(socket) => {
+            OpenSocket::Plain(socket) => {
                 let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
-            Opened::Tls(socket) => {
+            OpenSocket::Tls(socket) => {
                 let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
@@ -66,7 +66,7 @@ impl Opened {
 async fn connect(
     endpoint: &Endpoint,
     speaks: &Capabilities,
-) -> Result<(Opened, HeaderMap), PeerError> {
+) -> Result<(OpenSocket, HeaderMap), PeerError> {
     let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
@@ -82,7 +82,7 @@ async fn connect(
         None => {
             let opened = tokio_tungstenite::client_async_with_config(request, tcp, config).await;
             let (socket, answer) = opened.map_err(refused)?;
-            Ok((Opened::Plain(Box::new(socket)), answer.into_parts().0.headers))
+            Ok((OpenSocket::Plain(Box::new(socket)), answer.into_parts().0.headers))
         }
         Some(tls) => {
             let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
@@ -90,7 +90,7 @@ async fn connect(
             let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
             let opened = tokio_tungstenite::client_async_with_config(request, stream, config).await;
             let (socket, answer) = opened.map_err(refused)?;
-            Ok((Opened::Tls(Box::new(socket)), answer.into_parts().0.headers))
+            Ok((OpenSocket::Tls(Box::new(socket)), answer.into_parts().0.headers))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::sockets::Seat;
+use super::sockets::SocketPlace;
 use super::state::{Shared, token_hash};
 use crate::ibgib::addr::lower_hex;
 use crate::ibgib::{Addr, Environment, Moment, System};
@@ -15,7 +15,7 @@ pub(super) struct LedgerAuthority<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
     pub(super) domain: Addr,
-    pub(super) seat: &'a Mutex<Seat>,
+    pub(super) socket_place: &'a Mutex<SocketPlace>,
 }
 
 impl SessionAuthority for LedgerAuthority<'_> {
@@ -31,7 +31,7 @@ impl SessionAuthority for LedgerAuthority<'_> {
             return Err(refused("has expired"));
         }
         // Before the session counts as connected: without a place it comes again.
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain)?;
+        self.socket_place.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain)?;
         if !self.ledger.connect_session(session, now)? {
             return Err(refused("was connected before"));
         }

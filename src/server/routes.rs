@@ -159,7 +159,7 @@ impl From<SpaceError> for Failure {
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let Capabilities { protocols, features } = versions::spoken(&shared);
+    let Capabilities { protocols, features } = versions::capabilities(&shared);
     axum::Json(serde_json::json!({
         "ok": true,
         "version": env!("CARGO_PKG_VERSION"),

@@ -15,13 +15,13 @@ use crate::sync::SyncError;
 use crate::sync::capabilities::Capabilities;
 
 /// What this server speaks.
-pub(super) fn spoken(shared: &Shared) -> Capabilities {
+pub(super) fn capabilities(shared: &Shared) -> Capabilities {
     Capabilities::with(shared.opts.features.clone())
 }
 
 /// Names in an answer what this server speaks.
 pub(super) async fn name(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
-    name_capabilities(response.headers_mut(), &spoken(&shared));
+    name_capabilities(response.headers_mut(), &capabilities(&shared));
     response
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn agree(
     next: Next,
 ) -> Response {
     let theirs = named_capabilities(request.headers());
-    let common = theirs.and_then(|theirs| Ok(spoken(&shared).common(&theirs)?));
+    let common = theirs.and_then(|theirs| Ok(capabilities(&shared).common(&theirs)?));
     match common.map_err(|error: SyncError| Failure::from(error)) {
         Ok(common) => {
             request.extensions_mut().insert(common);

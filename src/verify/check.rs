@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::side::{Served, Side};
 use super::sides::{Compared, claims_differ, compare, latest_differs, replay};
 use crate::ibgib::Addr;
-use crate::peer::{Link, PeerError};
+use crate::peer::{PeerError, ReceiverLink};
 use crate::space::{Space, SpaceError, chain};
 use crate::sync::SyncError;
 
@@ -68,7 +68,7 @@ pub struct Timelines<'a> {
 /// Holds a space against what a receiver serves to whoever has `token`: the latest addresses and the
 /// graphs of X and S, and that S and I are valid. The receiver is not trusted: every gib is computed
 /// here. Returns the first six assertions; the seventh is that all of these hold.
-pub fn check<L: Link>(
+pub fn check<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     token: &str,
@@ -95,7 +95,7 @@ struct LatestOf {
     problem: Option<String>,
 }
 
-impl<L: Link> Sides<'_, L> {
+impl<L: ReceiverLink> Sides<'_, L> {
     /// X: the latest address, the number of nodes, every ibGib.
     fn data(&self, x: &Addr) -> Result<Vec<Checked>, CheckError> {
         let latest = self.latest(x)?;

@@ -6,14 +6,16 @@ use super::checks::{listed, shown};
 use super::device::Device;
 use super::error::VerifyError;
 use super::side::{Held, Served, Side};
-use super::sides::{claims_differ, closed_graph, compare, latest_differs, none_of, replay, told};
+use super::sides::{
+    claims_differ, closed_graph, compare, latest_differs, message_of, none_of, replay,
+};
 use super::world::World;
 use crate::ibgib::Addr;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SqliteSpace, compare_graphs};
 use crate::sync::sender::NAME_SAGA;
 
-impl<L: Link> World<'_, L> {
+impl<L: ReceiverLink> World<'_, L> {
     /// Asserts it all, for each device and each named root; the device that synced last comes
     /// first among `devices`.
     pub(super) fn close(
@@ -186,16 +188,16 @@ fn same(near: &dyn Space, here: &Addr, far: &dyn Side, there: &Addr) -> Result<(
 /// The spaces' own comparison, which works from their index.
 fn compared(a: &dyn Space, tip_a: &Addr, b: &dyn Space, tip_b: &Addr) -> Result<(), String> {
     let row = |space: &dyn Space, tip: &Addr| {
-        space.find(tip).map_err(told)?.ok_or_else(|| format!("{tip} is missing"))
+        space.find(tip).map_err(message_of)?.ok_or_else(|| format!("{tip} is missing"))
     };
-    let diff = compare_graphs(a, &[row(a, tip_a)?], b, &[row(b, tip_b)?]).map_err(told)?;
+    let diff = compare_graphs(a, &[row(a, tip_a)?], b, &[row(b, tip_b)?]).map_err(message_of)?;
     if diff.is_same() { Ok(()) } else { Err(format!("{diff:?}")) }
 }
 
 /// Whether both sides hold one timeline with the same latest frame and the same closed graph.
 fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), String> {
     let tip = |space: &dyn Space| {
-        let tip = space.tip(tjp).map_err(told)?;
+        let tip = space.tip(tjp).map_err(message_of)?;
         tip.map(|tip| tip.addr).ok_or_else(|| format!("{tjp} is missing"))
     };
     let (tip_here, tip_there) = (tip(here)?, tip(there)?);
@@ -213,14 +215,14 @@ mod tests {
     use crate::peer::InProcess;
     use crate::space::SpaceExt;
     use crate::verify::checks::{Assertion, Checks};
-    use crate::verify::world::{Place, Run};
+    use crate::verify::world::{RowFolder, SessionRecord};
 
     /// What fails after a sync of one timeline and `spoil`.
     fn failed_after(
         spoil: impl FnOnce(&mut World<'_, InProcess>, &Device, &Addr),
     ) -> Vec<Assertion> {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::make(&dir.path().join("row")).unwrap();
+        let place = RowFolder::make(&dir.path().join("row")).unwrap();
         let domain = place.domain().as_str();
         let dest = SqliteSpace::create_if_missing(&place.receiver_path(), domain).unwrap();
         let link = InProcess::new(dest, place.dir().to_owned());
@@ -268,7 +270,7 @@ mod tests {
             let made = world.establish_on_genesis().unwrap();
             device.space.put_all(std::slice::from_ref(&made.session)).unwrap();
             let session = made.session.addr().unwrap();
-            world.runs.push(Run { label: device.label, session, n: 0, token: None });
+            world.runs.push(SessionRecord { label: device.label, session, n: 0, token: None });
         });
         let whats = whats(&failed);
         for part in ["S: n there", "S: replays there", "S: latest frame", "(I1)"] {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::checks::{Checks, shown};
 use super::error::VerifyError;
 use super::phase::Phase;
-use super::world::Place;
+use super::world::RowFolder;
 use crate::server::{Server, ServerOpts};
 
 /// How long a closed socket may take to be gone.
@@ -44,7 +44,7 @@ impl Host {
     pub fn start(
         phase: Phase,
         runtime: &Runtime,
-        place: &Place,
+        place: &RowFolder,
         launcher: &dyn Launcher,
     ) -> Result<Host, VerifyError> {
         if phase.is_embedded() {

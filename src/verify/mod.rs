@@ -25,4 +25,4 @@ pub use error::VerifyError;
 pub use host::{Launcher, ReceiverProcess};
 pub use phase::{PHASES, Phase};
 pub use row::{Outcome, Setting, Transport, name_of_row, run_row};
-pub use world::{Place, World};
+pub use world::{RowFolder, World};

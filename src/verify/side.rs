@@ -2,7 +2,7 @@
 
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::Replay;
-use crate::peer::{Link, PeerError, identity};
+use crate::peer::{PeerError, ReceiverLink, identity};
 use crate::space::{SeenOnDisk, Space, graph_ids};
 use crate::sync::SyncError;
 use crate::sync::domain::IdentityFrames;
@@ -81,7 +81,7 @@ pub(super) struct Served<'s, L> {
     pub token: &'s str,
 }
 
-impl<L: Link> Side for Served<'_, L> {
+impl<L: ReceiverLink> Side for Served<'_, L> {
     fn name(&self) -> &'static str {
         "the server"
     }

@@ -170,7 +170,7 @@ pub(super) fn closed_graph(side: &dyn Side, root: &Addr) -> Result<BTreeSet<Addr
         }
         Ok(())
     });
-    if !has.map_err(told)? {
+    if !has.map_err(message_of)? {
         return Err(format!("{root} is missing"));
     }
     match (wrong, wanted.difference(&graph).next()) {
@@ -182,11 +182,11 @@ pub(super) fn closed_graph(side: &dyn Side, root: &Addr) -> Result<BTreeSet<Addr
 
 /// The address of an ibGib, and what it relates to.
 fn read(text: &str) -> Result<(Addr, Vec<Addr>), String> {
-    let ibgib = IbGib::from_json(text).map_err(told)?;
-    let addr = ibgib.validate().map_err(told)?;
+    let ibgib = IbGib::from_json(text).map_err(message_of)?;
+    let addr = ibgib.validate().map_err(message_of)?;
     let mut relations = Vec::new();
     for rel8d in ibgib.rel8ds() {
-        let addr = Addr::parse(rel8d).map_err(told)?;
+        let addr = Addr::parse(rel8d).map_err(message_of)?;
         if !addr.is_primitive() {
             relations.push(addr);
         }
@@ -196,13 +196,13 @@ fn read(text: &str) -> Result<(Addr, Vec<Addr>), String> {
 
 /// The frames of a timeline, oldest first, from its tip down through `past`.
 pub(super) fn frames(space: &dyn Space, tjp: &Addr) -> Result<Vec<IbGib>, String> {
-    let tip = space.tip(tjp).map_err(told)?.ok_or_else(|| format!("{tjp} is missing"))?;
+    let tip = space.tip(tjp).map_err(message_of)?.ok_or_else(|| format!("{tjp} is missing"))?;
     let mut next = Some(tip.addr);
     let mut frames = Vec::new();
     while let Some(addr) = next {
-        let frame = space.get(&addr).map_err(told)?;
+        let frame = space.get(&addr).map_err(message_of)?;
         let frame = frame.ok_or_else(|| format!("{addr} is missing"))?;
-        next = frame.prev().map(Addr::parse).transpose().map_err(told)?;
+        next = frame.prev().map(Addr::parse).transpose().map_err(message_of)?;
         frames.push(frame);
     }
     frames.reverse();
@@ -214,12 +214,12 @@ pub(super) fn none_of(problems: Result<Vec<String>, PeerError>) -> Result<(), St
     match problems {
         Ok(problems) if problems.is_empty() => Ok(()),
         Ok(problems) => Err(listed(problems)),
-        Err(error) => Err(told(error)),
+        Err(error) => Err(message_of(error)),
     }
 }
 
 /// An error as an assertion shows it.
-pub(super) fn told(error: impl Display) -> String {
+pub(super) fn message_of(error: impl Display) -> String {
     error.to_string()
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, Behavior, Claim, Signing, VERB_SYNC, presets};
-use sync_gib::peer::{Link, client, wire};
+use sync_gib::peer::{ReceiverLink, client, wire};
 use sync_gib::space::{Space, SpaceExt};
 
 use crate::hostile_common::*;

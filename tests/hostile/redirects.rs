@@ -1,7 +1,7 @@
 //! Servers that send a client elsewhere: it does not go there, whatever it was about to say.
 
 use sync_gib::ibgib::{IbGib, System};
-use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts};
+use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts};
 use sync_gib::sync::{Sender, SenderOpts, establish};
 
 use crate::hostile_common::fake::{self, Then};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::peer::{
-    Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client, wire,
+    Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, wire,
 };
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::body::{

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 use sync_gib::cli::error::{CliError, ErrorCode};
-use sync_gib::peer::channel::Way;
+use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::{
-    Endpoint, InProcess, Link, NoObserver, Observer, PeerError, Remote, Timeouts, client, wire, ws,
+    Endpoint, InProcess, NoObserver, Observer, PeerError, ReceiverLink, Remote, Timeouts, client,
+    wire, ws,
 };
 use sync_gib::space::{Purpose, Space, SqliteSpace};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
@@ -104,7 +105,7 @@ fn with_features(names: &'static [&'static str]) -> Host {
 
 fn speaking<'h>(host: &'h Host, names: &[&str]) -> Remote<'h> {
     let speaks = Capabilities::with(features(names));
-    Remote::speaking(speaks, &host.runtime, host.endpoint(), Timeouts::default()).unwrap()
+    Remote::with_capabilities(speaks, &host.runtime, host.endpoint(), Timeouts::default()).unwrap()
 }
 
 /// Notes which features hellos name.
@@ -112,7 +113,7 @@ fn speaking<'h>(host: &'h Host, names: &[&str]) -> Remote<'h> {
 struct Hellos(Vec<Features>);
 
 impl Observer for Hellos {
-    fn message(&mut self, _way: Way, msg: &Msg) {
+    fn message(&mut self, _direction: MessageDirection, msg: &Msg) {
         if let Msg::Hello { features, .. } = msg {
             self.0.push(features.clone());
         }
@@ -121,7 +122,7 @@ impl Observer for Hellos {
 }
 
 /// The features that the session of a sync used.
-fn synced(person: &Person, link: &impl Link) -> Features {
+fn synced(person: &Person, link: &impl ReceiverLink) -> Features {
     let (opts, mut hellos) = (SenderOpts::new(person.dir.path().to_owned()), Hellos::default());
     client::sync(&person.space, link, &person.identity, &opts, &mut hellos).unwrap();
     assert_eq!(hellos.0.len(), 1);
@@ -275,7 +276,7 @@ fn both_sides_in_one_process_use_features_too() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("dest.db");
     let dest = SqliteSpace::create_if_missing(&dest, person.domain().as_str()).unwrap();
-    let link = InProcess::new(dest, dir.path().to_owned()).speaking(features(&["a"]));
+    let link = InProcess::new(dest, dir.path().to_owned()).with_features(features(&["a"]));
     link.register(&person.genesis).unwrap();
     assert_eq!(link.common().unwrap().features, features(&["a"]));
     let opts = SenderOpts::new(person.dir.path().to_owned());

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::net_common::dice::Dice;
 use crate::net_common::relay::Event;
+use crate::net_common::rng::Rng;
 use crate::net_common::scene::{Kind, Stage, Template};
 
 /// How many kills a release takes.
@@ -63,14 +63,14 @@ impl Target {
         Target { template, messages, time }
     }
 
-    fn moment(&self, dice: &mut Dice) -> Moment {
+    fn moment(&self, rng: &mut Rng) -> Moment {
         let messages = self.messages.len() as u64;
-        match messages > 0 && dice.below(3) > 0 {
+        match messages > 0 && rng.below(3) > 0 {
             true => {
-                let (name, nth) = self.messages[dice.below(messages) as usize].named();
-                Moment::At(name.to_owned(), nth, dice.time(LATER))
+                let (name, nth) = self.messages[rng.below(messages) as usize].named();
+                Moment::At(name.to_owned(), nth, rng.time(LATER))
             }
-            false => Moment::After(dice.time(self.time)),
+            false => Moment::After(rng.time(self.time)),
         }
     }
 
@@ -149,15 +149,15 @@ fn victims(kind: Kind) -> &'static [Victim] {
 /// Strikes once after each of these messages, each time another victim, and three times at any moment.
 fn at_messages(kind: Kind, named: &[(&str, usize)]) {
     let target = Target::new(kind);
-    let mut dice = Dice(kind as u64 + 1);
+    let mut rng = Rng(kind as u64 + 1);
     for (message, victim) in named.iter().zip(victims(kind).iter().cycle()) {
         let known = target.messages.iter().any(|event| event.is(*message));
         assert!(known, "no {message:?} among {:?}", target.messages);
-        let moment = Moment::At(message.0.to_owned(), message.1, dice.time(LATER));
+        let moment = Moment::At(message.0.to_owned(), message.1, rng.time(LATER));
         target.strike(*victim, &moment);
     }
     for victim in victims(kind).iter().cycle().take(3) {
-        target.strike(*victim, &Moment::After(dice.time(target.time)));
+        target.strike(*victim, &Moment::After(rng.time(target.time)));
     }
 }
 
@@ -225,7 +225,7 @@ fn a_hundred_and_fifty_random_kills() {
         Err(_) => getrandom::u64().unwrap(),
     };
     println!("SYNC_GIB_TEST_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut rng = Rng(seed);
     let kinds = [Kind::Push, Kind::Pull, Kind::Merge, Kind::Setup, Kind::Join, Kind::Put];
     let targets = kinds.map(|kind| (kind, Target::new(kind)));
     let mut all = targets
@@ -238,7 +238,7 @@ fn a_hundred_and_fifty_random_kills() {
     while in_time < KILLS {
         let (target, victim) = all.next().unwrap();
         tried += 1;
-        in_time += usize::from(target.strike(victim, &target.moment(&mut dice)));
+        in_time += usize::from(target.strike(victim, &target.moment(&mut rng)));
         assert!(tried < 3 * KILLS, "{in_time} of {tried} kills came in time");
     }
     println!("{in_time} kills, of {tried} that were tried");

@@ -1,8 +1,8 @@
 //! Homes and servers as processes of their own, for the tests of the program over a network.
 #![allow(dead_code)]
 
-pub mod dice;
 pub mod relay;
+pub mod rng;
 pub mod scene;
 
 use std::io::{BufRead, BufReader};

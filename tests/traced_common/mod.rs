@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::net_common::dice::Dice;
+use crate::net_common::rng::Rng;
 
 /// How long a log may take to be whole.
 const LONG: Duration = Duration::from_secs(60);
@@ -272,13 +272,13 @@ impl Forgetful {
         self.contents.iter().map(|content| content.changes.len()).sum()
     }
 
-    /// Writes to `to` what a loss of power leaves, now: with `dice` also some of what was not
+    /// Writes to `to` what a loss of power leaves, now: with `rng` also some of what was not
     /// synced, of which the last sectors may be missing.
-    pub fn lose_power(&self, to: &Path, mut dice: Option<&mut Dice>) {
+    pub fn lose_power(&self, to: &Path, mut rng: Option<&mut Rng>) {
         for (path, content) in &self.lasting_names {
             let Content { lasting, changes } = &self.contents[*content];
             let mut left = lasting.clone();
-            for change in dice.iter_mut().flat_map(|dice| some_of(changes, dice)) {
+            for change in rng.iter_mut().flat_map(|rng| some_of(changes, rng)) {
                 change.make(&mut left);
             }
             std::fs::write(to.join(path.file_name().unwrap()), left).unwrap();
@@ -286,14 +286,14 @@ impl Forgetful {
     }
 }
 
-fn some_of(changes: &[Change], dice: &mut Dice) -> Vec<Change> {
+fn some_of(changes: &[Change], rng: &mut Rng) -> Vec<Change> {
     let mut some = Vec::new();
     for change in changes {
-        match (dice.below(3), change) {
+        match (rng.below(3), change) {
             (0, _) => {}
             (1, Change::Write(at, bytes)) => {
                 let sectors = bytes.len().div_ceil(SECTOR) as u64;
-                let kept = usize::try_from(dice.below(sectors + 1)).unwrap() * SECTOR;
+                let kept = usize::try_from(rng.below(sectors + 1)).unwrap() * SECTOR;
                 some.push(Change::Write(*at, bytes[..kept.min(bytes.len())].to_vec()));
             }
             _ => some.push(change.clone()),

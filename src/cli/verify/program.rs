@@ -63,9 +63,9 @@ impl ServeProcess {
         let first = stdout.and_then(first_line);
         let url = first.as_deref().and_then(|line| line.trim().strip_prefix(LISTENING));
         let Some(url) = url else {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            let said = said.lines().last().or(first.as_deref()).unwrap_or("it said nothing");
-            return Err(VerifyError::Serve(said.to_owned()));
+            let output = std::fs::read_to_string(&log).unwrap_or_default();
+            let output = output.lines().last().or(first.as_deref()).unwrap_or("it said nothing");
+            return Err(VerifyError::Serve(output.to_owned()));
         };
         process.url = url.to_owned();
         Ok(process)

@@ -31,20 +31,20 @@ pub(crate) enum DriveStop {
 impl Channel {
     /// The code of the closing frame that ends the channel.
     pub(crate) fn close_with(&self, code: u16) {
-        self.told.close_code.store(code, Ordering::Relaxed);
+        self.control.close_code.store(code, Ordering::Relaxed);
     }
 
-    /// Drives a state machine, which `said` is for, as far as it goes without waiting for the
+    /// Drives a state machine, which `received` is for, as far as it goes without waiting for the
     /// other side, and without reading a message of `large` bytes.
     pub(crate) fn drive<M: Machine>(
         &mut self,
         machine: &mut M,
-        mut said: Option<Msg>,
+        mut received: Option<Msg>,
         large: usize,
     ) -> Result<DriveStop, PeerError> {
         let began = Instant::now();
         loop {
-            if let Some(msg) = said.take() {
+            if let Some(msg) = received.take() {
                 machine.handle(msg)?;
             }
             while let Some(msg) = machine.next()? {
@@ -61,7 +61,7 @@ impl Channel {
             if began.elapsed() > SLICE {
                 return Ok(DriveStop::Idle);
             }
-            said = match self.inc.try_recv() {
+            received = match self.inc.try_recv() {
                 Ok(Ok(text)) if text.len() >= large => return Ok(DriveStop::Large(text)),
                 Ok(text) => Some(self.read(Some(text))?),
                 Err(TryRecvError::Empty) => return Ok(DriveStop::Idle),
@@ -79,7 +79,7 @@ impl Channel {
     }
 
     /// Sends a text, without holding a thread while the socket is full.
-    pub(crate) async fn say(&self, text: String) -> Result<(), PeerError> {
+    pub(crate) async fn send_text(&self, text: String) -> Result<(), PeerError> {
         self.out.send(text).await.map_err(|_| self.closed())
     }
 }

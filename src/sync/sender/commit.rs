@@ -1,6 +1,6 @@
 //! Stage commit: making it all visible, there and then here.
 
-use super::plan::How;
+use super::plan::TipChangeKind;
 use super::{Direction, Sender, State};
 use crate::space::{PutOpts, TipMove};
 use crate::sync::body::{Body, Commit, Move, PAGE};
@@ -16,7 +16,7 @@ impl Sender<'_> {
     pub(super) fn request_commit(&mut self) -> Result<(), SyncError> {
         let mut moves: Vec<Move> = Vec::new();
         if self.opts.direction != Direction::PullOnly {
-            let merged = self.summary.tips.iter().filter(|tip| tip.how == How::Merged);
+            let merged = self.summary.tips.iter().filter(|tip| tip.how == TipChangeKind::Merged);
             let theirs = self.plan.pulls.iter().filter(|pull| pull.base.is_some());
             moves.extend(merged.zip(theirs).map(|(tip, pull)| Move {
                 tjp: tip.tjp.clone(),
@@ -40,7 +40,7 @@ impl Sender<'_> {
     /// The receiver has it all: stores here what was fetched, merged and said, in one transaction.
     pub(super) fn committed(&mut self) -> Result<(), SyncError> {
         // What was pushed did not move here.
-        let moved = self.summary.tips.iter().filter(|change| change.how != How::Pushed);
+        let moved = self.summary.tips.iter().filter(|change| change.how != TipChangeKind::Pushed);
         let moves = moved.map(|change| TipMove {
             tjp: change.tjp.clone(),
             from: change.from.clone(),
@@ -54,7 +54,9 @@ impl Sender<'_> {
         let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };
         self.space.put(&mut batch, &opts)?;
         // A frame that carries no count has the place that the space gave it.
-        for change in self.summary.tips.iter_mut().filter(|change| change.how == How::Merged) {
+        for change in
+            self.summary.tips.iter_mut().filter(|change| change.how == TipChangeKind::Merged)
+        {
             if let Some(id) = self.space.find(&change.to)? {
                 change.n = self.space.row(id)?.n;
             }

@@ -1,7 +1,7 @@
 //! Merging what both sides edited, once the receiver's branches are here.
 
 use super::Sender;
-use super::plan::{How, TipChange};
+use super::plan::{TipChange, TipChangeKind};
 use crate::ibgib::{Addr, IbGib};
 use crate::space::{Overlay, Prepared};
 use crate::sync::error::SyncError;
@@ -11,7 +11,8 @@ impl Sender<'_> {
     /// Merges every diverged timeline: the receiver's branch stays, one's own is replayed.
     pub(super) fn merge_all(&mut self) -> Result<(), SyncError> {
         for pull in &self.plan.pulls {
-            let (mut how, mut to, mut n) = (How::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
+            let (mut how, mut to, mut n) =
+                (TipChangeKind::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
             let mut unreplayed = Vec::new();
             if let (Some(base), Some(mine)) = (&pull.base, &pull.mine) {
                 let frames = Overlay { stage: self.incoming.stage(), space: self.space };
@@ -22,7 +23,7 @@ impl Sender<'_> {
                     self.merged.push(Prepared::new(ibgib)?);
                 }
                 self.incoming.expect(&merged.tip)?;
-                (how, to, unreplayed) = (How::Merged, merged.tip, merged.unreplayed);
+                (how, to, unreplayed) = (TipChangeKind::Merged, merged.tip, merged.unreplayed);
             }
             let from = pull.mine.as_ref().map(|tip| tip.addr.clone());
             self.summary.tips.push(TipChange {

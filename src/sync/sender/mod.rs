@@ -10,7 +10,7 @@ mod push;
 mod state;
 
 pub use commit::{NAME_SAGA, NAME_SESSION};
-pub use plan::{How, Plan, Pull, Push, Summary, TipChange};
+pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Stage delta, to the receiver: providing what the plan sends.
 
-use super::plan::{How, TipChange};
+use super::plan::{TipChange, TipChangeKind};
 use super::{Direction, Sender};
 use crate::ibgib::Addr;
 use crate::space::{Id, chain};
@@ -16,7 +16,7 @@ impl Sender<'_> {
             chains.push(self.chain(&push.tjp, push.tip.id, push.common.as_ref())?);
             self.summary.tips.push(TipChange {
                 tjp: push.tjp.clone(),
-                how: How::Pushed,
+                how: TipChangeKind::Pushed,
                 from: push.common.clone(),
                 to: push.tip.addr.clone(),
                 n: push.tip.n,

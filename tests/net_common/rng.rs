@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Numbers that look random and are the same for the same seed (SplitMix64).
-pub struct Dice(pub u64);
+pub struct Rng(pub u64);
 
-impl Dice {
+impl Rng {
     /// One of the numbers below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
