@@ -187,7 +187,7 @@ fn an_address_may_be_short_where_only_one_fits() {
     home.cmd(&["get", &format!("other^{}", &gib[..8])]).assert().code(1);
     home.cmd(&["get", "12"]).assert().code(1);
     let out = home.cmd(&["get", "X"]).assert().code(1);
-    assert!(error_of(&out).contains("knows no X"), "{}", error_of(&out));
+    assert!(error_of(&out).contains("has no X"), "{}", error_of(&out));
 }
 
 #[test]

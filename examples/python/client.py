@@ -386,7 +386,7 @@ def edit(args):
     store = Store.load(args.store)
     data = ibgib.loads(args.data)
     if not isinstance(data, dict):
-        raise Usage("the data is no JSON object")
+        raise Usage("the data is not a JSON object")
     if args.command == "new":
         made = ibgib.first_gen(args.ib, data)
     elif args.tjp in store.tips:

@@ -44,10 +44,10 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Keep all state in DIR; else in the platform's data folder
+    /// Keep all state in DIR; by default in the platform's data folder
     #[arg(long, global = true, env = "SYNC_GIB_HOME", hide_env_values = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Print one JSON object, good or failed
+    /// Print one JSON object, on success and on failure
     #[arg(long, global = true)]
     pub json: bool,
     /// Print results and errors only

@@ -13,7 +13,7 @@ use crate::space::Space;
 use crate::sync::sender::{NAME_SAGA, NAME_SESSION};
 use crate::verify::{Checked, Timelines};
 
-/// Check that both sides hold the same, trusting nothing the server says.
+/// Check that both sides hold the same, without trusting the server.
 ///
 /// Fetches the graphs of X, S and I from the server, computes every gib again, and compares them
 /// with the local ones. Exits with 1 where an assertion does not hold, and names the address.
@@ -26,7 +26,7 @@ use crate::verify::{Checked, Timelines};
     sync-gib check --local\n  \
     sync-gib check --json | jq '.assertions[] | select(.ok | not)'")]
 pub struct CheckArgs {
-    /// Read everything in the local space and hold it against itself; asks no server
+    /// Check everything in the local space for consistency, without a server
     #[arg(long)]
     pub local: bool,
     /// Where the secret comes from.
@@ -42,8 +42,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let named = |name: &str, hint: &str| -> Result<Addr, CliError> {
-        let absent =
-            || CliError::new(ErrorCode::NotFound, format!("the space knows no {name} yet"));
+        let absent = || CliError::new(ErrorCode::NotFound, format!("the space has no {name} yet"));
         space.name(name)?.ok_or_else(|| absent().hint(hint))
     };
     let domain = connection::domain_of(&space)?;

@@ -237,7 +237,7 @@ pub fn token(
     let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)
         .map_err(|error| connection.explain(error))?;
     keep_token(home, connection, &domain, token.as_ref());
-    let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");
+    let none = || CliError::new(ErrorCode::Unreachable, "the server issued no token");
     token.map(|token| token.value).ok_or_else(none)
 }
 

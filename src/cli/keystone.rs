@@ -34,7 +34,7 @@ pub struct KeystoneRevokeArgs {
     /// Why; everybody who reads the identity can read it
     #[arg(long, value_name = "TEXT", default_value = "revoked by its owner")]
     pub reason: String,
-    /// Do it: there is no way back
+    /// Confirm: a revocation cannot be undone
     #[arg(long)]
     pub yes: bool,
     /// Where the secret comes from.
@@ -45,7 +45,7 @@ pub struct KeystoneRevokeArgs {
 /// Revokes the identity.
 pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if !args.yes {
-        let error = CliError::usage("a revocation cannot be taken back, so it takes --yes");
+        let error = CliError::usage("a revocation cannot be undone, so it requires --yes");
         return Err(error.hint(
             "nothing was done; run `sync-gib sync` first, since what only the server has cannot be \
              read afterwards",
@@ -56,7 +56,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let identity = connection::identity(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
-    ctx.out.note("what only the server has cannot be read afterwards");
+    ctx.out.note("data that only the server has cannot be read afterwards");
     let tip = client::revoke(&space, &link, &identity, &args.reason)?;
     ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
     ctx.out.done(json!({

@@ -21,11 +21,11 @@ const MAX_GONE: usize = 64 << 20;
 /// How many ibGibs that cannot be had are listed.
 const LISTED: usize = 100;
 
-/// Mend what is damaged in the space, with what the server has.
+/// Repair what is damaged in the space, with the server's help.
 ///
 /// Reads everything, as `check --local` does. What is damaged is looked for here (a single bit that
 /// flipped is found by the hash) and then on the server; the hash of what comes proves it. What
-/// follows from the ibGibs, such as indices and counts, is made anew. Whatever cannot be had is
+/// follows from the ibGibs, such as indices and counts, is made anew. What cannot be recovered is
 /// listed, and left as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -83,7 +83,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         match space.rebuild(gone, ctx.home()?.dir()) {
             Ok(()) => done.is_rebuilt = true,
             Err(error @ (SpaceError::Busy(_) | SpaceError::Io { .. })) => return Err(error.into()),
-            Err(error) => ctx.out.note(format_args!("not made anew: {error}")),
+            Err(error) => ctx.out.note(format_args!("not rebuilt: {error}")),
         }
         if steps.left > 0 {
             // Rows that are made anew tell what the identity's newest frame is.
@@ -268,15 +268,17 @@ fn print(
             ctx.out.line("I is named again")?;
         }
         if dropped > 0 {
-            ctx.out.line(format_args!("dropped: {dropped} pending steps that I went on from"))?;
+            ctx.out.line(format_args!(
+                "dropped: {dropped} pending steps that are not needed, since I has newer frames"
+            ))?;
         }
         ctx.out.line(match (restored + fetched, is_rebuilt) {
             (0, false) if dropped + named > 0 => "nothing else is damaged".to_owned(),
             (0, false) => "nothing is damaged".to_owned(),
-            (0, true) => "made anew: rows, indices and counts".to_owned(),
-            (_, false) => format!("mended: {restored} found here, {fetched} fetched"),
+            (0, true) => "rebuilt: rows, indices and counts".to_owned(),
+            (_, false) => format!("repaired: {restored} restored here, {fetched} fetched"),
             (_, true) => {
-                format!("mended: {restored} found here, {fetched} fetched; indices made anew")
+                format!("repaired: {restored} restored here, {fetched} fetched; indices rebuilt")
             }
         })?;
         return ctx.out.done(json!({

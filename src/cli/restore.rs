@@ -9,7 +9,7 @@ use crate::ibgib::Moment;
 use crate::space::Space;
 use crate::sync::merge::{Content, ContentError, FieldPath};
 
-/// Bring back what an earlier frame held, or one field of it, as a new frame.
+/// Restore what an earlier frame held, or one field of it, as a new frame.
 ///
 /// The timeline's tip gets the data, the ib and the relations that the frame ADDR has; what it lacks
 /// is removed. Nothing is lost: the frames between stay. Data and relations change by a frame each,

@@ -38,10 +38,10 @@ pub struct ServeArgs {
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// The server's space, made where it is absent; else server.db in the home folder
+    /// The server's space, made if it does not exist; by default server.db in the home folder
     #[arg(long, value_name = "FILE")]
     pub space: Option<PathBuf>,
-    /// Read everything in the server's space, say whether it is damaged, and serve nobody
+    /// Check the server's space for damage, and exit without serving
     #[arg(long)]
     pub check: bool,
     /// Who may register an identity
@@ -59,13 +59,13 @@ pub struct ServeArgs {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// An origin whose web pages may ask, such as `https://example.org`; repeatable
+    /// An origin whose web pages may use the server, such as `https://example.org`; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
-    /// A name, besides loopback's own, under which it may be asked on loopback; repeatable
+    /// A host name, besides loopback's own, that requests on loopback may use; repeatable
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<HostName>,
-    /// A proxy (an address or a network) whose X-Forwarded-For says for whom it asks; repeatable
+    /// A proxy (an address or a network) whose X-Forwarded-For names the client; repeatable
     #[arg(long, value_name = "CIDR")]
     pub trusted_proxy: Vec<TrustedProxy>,
     /// What one peer may take up.
@@ -89,7 +89,7 @@ pub enum Registration {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Most sockets open at a time that proved an identity
+    /// Most authenticated sockets at a time
     #[arg(long, value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_sockets: u32,
@@ -103,14 +103,14 @@ pub struct LimitArgs {
     /// Most bytes that all syncs together may have staged at once
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 30)]
     pub max_staged_bytes: u64,
-    /// Most bytes that one identity may hold; else 10 GiB where registration is open, any amount
-    /// where it is closed
+    /// Most bytes that one identity may hold; by default 10 GiB if registration is open, unlimited
+    /// if it is closed
     #[arg(long, value_name = "BYTES")]
     pub quota: Option<u64>,
-    /// Most bytes that the whole file may take; else any amount
+    /// Most bytes that the whole file may take; unlimited by default
     #[arg(long, value_name = "BYTES")]
     pub max_file_bytes: Option<u64>,
-    /// Most identities that may be new from one address in a day, where registration is open
+    /// Most new identities from one address in a day, if registration is open
     #[arg(long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_identities: u32,
@@ -126,7 +126,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub session_ttl: u32,
-    /// Seconds that a token for reading is good
+    /// Seconds that a read token is valid
     #[arg(long, value_name = "SECONDS", default_value_t = 900,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub token_ttl: u32,
@@ -187,7 +187,7 @@ fn warn_of_strangers(opts: &ServerOpts) {
     }
     let listen = opts.listen;
     if opts.tls.is_none() {
-        tracing::warn!(%listen, "no TLS on a public address: whoever listens on the way reads all, \
+        tracing::warn!(%listen, "no TLS on a public address: anybody on the way can read everything, \
             tokens too, and can spend a proof; give --tls-cert and --tls-key");
     }
     if matches!(opts.registration, server::Registration::Open) {

@@ -75,7 +75,7 @@ pub fn tip_of(space: &dyn Space, target: Target) -> Result<Target, SpaceError> {
 
 fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
     let Some(addr) = space.name(name)? else {
-        let message = format!("the space knows no {name} yet");
+        let message = format!("the space has no {name} yet");
         // A device that joined gets its X by its first sync.
         let hint = match name == "S" || space.name(NAME_IDENTITY)?.is_some() {
             true => "run `sync-gib sync`",

@@ -46,7 +46,7 @@ use crate::sync::capabilities::{Incompatible, Protocols};
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// The address of the server is none, or one that may not be used.
+    /// The server URL is invalid, or not allowed.
     #[error("{0}")]
     Url(String),
     /// A certificate or key was not usable.
@@ -103,10 +103,10 @@ pub enum PeerError {
         after: Duration,
     },
     /// The runtime of a link has no threads of its own that could do its work while the caller waits.
-    #[error("the runtime has no worker threads, so nobody could wait for it")]
+    #[error("the runtime has no worker threads, so a blocking call cannot wait for it")]
     NoWorkers,
     /// This machine gave no thread for a link's work, or the thread ended too early.
-    #[error("the work did not run: {0}")]
+    #[error("the work could not be run: {0}")]
     NoThread(String),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]

@@ -62,7 +62,7 @@ impl Retries {
         if self.tries >= MAX_TRIES || spent >= self.budget {
             return Err(error);
         }
-        tracing::info!(%error, ?wait, "once more");
+        tracing::info!(%error, ?wait, "retrying");
         self.env.sleep(wait);
         self.tries += 1;
         self.began = self.env.monotonic();

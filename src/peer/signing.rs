@@ -10,7 +10,7 @@ use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
 use crate::sync::{Established, Features, SyncError, establish};
 
-/// A session that the receiver has accepted.
+/// A session that the receiver accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedSession {
     pub(super) made: Established,
@@ -118,7 +118,7 @@ pub(super) fn revoke<L: ReceiverLink>(
             let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
             match link.evolve(domain, &frames, &session) {
                 Ok(()) => drop(store(space, &[&step, &session])?),
-                Err(error) => tracing::info!(%error, "the step before was not taken"),
+                Err(error) => tracing::info!(%error, "the previous step was not accepted"),
             }
             continue;
         }
@@ -169,7 +169,7 @@ fn accepted_without_answer(
     if store(space, &[&session])?.new == 0 {
         return Ok(None);
     }
-    tracing::info!("an earlier step was taken after all");
+    tracing::info!("an earlier step was accepted after all");
     Ok(Some(Established::resume(step, session, &identity.secret)?))
 }
 

@@ -230,7 +230,7 @@ impl SocketSession {
             // The answer is out already. What is little is left to the next request that writes.
             let after = space.count().map_err(SyncError::from)?.bytes;
             if after.saturating_sub(*before) > LITTLE && space.checkpoint().is_err() {
-                info!("the log was not written back; the next request tries again");
+                info!("the write-ahead log was not checkpointed; the next request tries again");
             }
         }
         stop

@@ -76,7 +76,7 @@ pub(super) fn addr_of(rows: &dyn Rows, id: Id) -> Result<Addr, SpaceError> {
     }
 }
 
-const DISAGREES: &str = "its row says something else than its text";
+const DISAGREES: &str = "its row disagrees with its text";
 
 fn misplaced(addr: &Addr) -> String {
     format!("it is stored under another address than {addr}, which it says it has")

@@ -232,5 +232,5 @@ fn on_own_mainline(space: &dyn Space, tjp_id: Id, addr: &Addr) -> Result<Addr, S
         }
         at = node.prev;
     }
-    Err(SyncError::protocol(format!("{addr} is on no line of its timeline")))
+    Err(SyncError::protocol(format!("{addr} is not on its timeline's mainline")))
 }

@@ -43,8 +43,9 @@ impl From<PeerError> for CliError {
             }
             PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost: run the command again in a while"),
-            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
-                .hint("nothing is lost, and nothing more was signed: the server needs mending"),
+            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message).hint(
+                "nothing is lost, and nothing more was signed: the server has to be repaired",
+            ),
             PeerError::Version { .. } => CliError::new(ErrorCode::Version, message)
                 .hint("the older of the two needs an update: this program, or the server"),
             PeerError::NoWorkers | PeerError::NoThread(_) => CliError::new(ErrorCode::Io, message),

@@ -13,7 +13,7 @@ use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Space, Timeline, TimelineKind};
 use crate::sync::merge::{Overwritten, Side, overwritten_unseen};
 
-/// List values that gave way in a merge, and were not set again since.
+/// List values that gave way in a merge and were not set again since.
 ///
 /// Where two devices set one field apart from each other, the newer edit wins. Each line says what
 /// gave way to what, and the line below it how to bring it back.

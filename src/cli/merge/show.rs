@@ -15,7 +15,7 @@ use crate::sync::merge::{
     FieldPath, GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN, Overwritten, Winner, overwritten_of,
 };
 
-/// Show what a merge did: each changed field as it was in common, on either side, and as it is.
+/// Show what a merge did: each changed field in the common frame, on either side, and in the result.
 ///
 /// `kept` is the branch that stayed (the one that was synced first), `replayed` the one whose edits
 /// were replayed on top of it.

@@ -35,7 +35,7 @@ pub fn check(
         return Ok(());
     }
     Err(CliError::new(ErrorCode::SecretRefused, weak).hint(
-        "take a longer one, say six words drawn at random; --allow-weak-secret takes it all the same",
+        "choose a longer one, such as six words drawn at random; --allow-weak-secret accepts it anyway",
     ))
 }
 

@@ -40,17 +40,17 @@ pub struct SyncArgs {
     /// Send only: no data changes here; the record of the sync is kept
     #[arg(long)]
     pub push_only: bool,
-    /// Print what would move, and move nothing; the session that asks for it is kept, on both sides
+    /// Print what would move, and move nothing; the session made for this is kept, on both sides
     #[arg(long)]
     pub dry_run: bool,
-    /// Exit with 1 where values gave way in a merge; all is stored all the same
+    /// Exit with 1 if values gave way in a merge; everything is stored regardless
     #[arg(long)]
     pub fail_on_conflict: bool,
-    /// Seconds to try again where other devices are faster, or the server is busy; 0 for once
+    /// Seconds to retry while other devices are faster or the server is busy; 0 for no retry
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub retry_for: u32,
-    /// Most bytes that may come here at once
+    /// Most bytes that one sync may receive
     #[arg(long, value_name = "BYTES", default_value_t = PULL_BYTES)]
     pub max_pull_bytes: u64,
     /// Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync's

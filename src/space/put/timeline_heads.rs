@@ -1,4 +1,4 @@
-//! Where a timeline stands while a put adds frames to it.
+//! The heads of a timeline while a put adds frames to it.
 
 use std::collections::BTreeMap;
 

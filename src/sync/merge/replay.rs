@@ -17,7 +17,7 @@ use crate::ibgib::json as js;
 use crate::ibgib::transform::transform;
 use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES, System};
 
-/// What replaying a branch gave.
+/// The result of replaying a branch.
 pub(super) struct ReplayResult<'a> {
     frames: &'a dyn Frames,
     branches: &'a Branches,

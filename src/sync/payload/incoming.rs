@@ -158,7 +158,7 @@ impl IncomingPayload {
     pub fn expect_turn_closed(&self) -> Result<(), SyncError> {
         match self.turn.is_empty() {
             true => Ok(()),
-            false => Err(SyncError::protocol("a payload that no turn declared")),
+            false => Err(SyncError::protocol("a payload without a digest in a signed turn")),
         }
     }
 

@@ -56,14 +56,14 @@ pub struct SagaHasher {
 }
 
 impl SagaHasher {
-    /// Adds one turn's seal.
+    /// Adds one turn's digest.
     pub fn add(&mut self, turn: &PayloadDigest) {
         self.count += turn.count;
         self.bytes += turn.bytes;
         self.hasher.update(turn.digest.as_bytes());
     }
 
-    /// The seal of all turns; its digest is over their digests.
+    /// The digest of all turns, which hashes their digests.
     pub fn digest(&self) -> PayloadDigest {
         let digest = match self.count {
             0 => String::new(),

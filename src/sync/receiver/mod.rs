@@ -153,7 +153,7 @@ enum State {
     Done,
 }
 
-/// What a challenge that is out holds.
+/// A challenge that was sent and not answered yet.
 struct Challenged {
     verifier: SessionVerifier,
     session: Addr,
@@ -163,7 +163,7 @@ struct Challenged {
     at: Duration,
 }
 
-/// What an open session holds.
+/// The state of a connected session.
 struct Connected {
     verifier: SessionVerifier,
     saga: Saga,
@@ -186,11 +186,11 @@ enum Progress {
     Stated,
     /// What the sender wants is delivered.
     Delivering,
-    /// What it sent is sealed: the commit is to come.
+    /// All that it sent is declared by a signed turn: the commit is to come.
     Received,
 }
 
-/// Where the offers of what the sender did not name stand.
+/// How far the offers of what the sender did not name have got.
 struct OfferCursor {
     roots: VecDeque<Id>,
     root_stones: VecDeque<Addr>,
