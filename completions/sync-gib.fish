@@ -54,7 +54,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l server -d 'T
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l ca-cert -d 'Trust the certificate authority in this PEM file for the server\'s certificate' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l data -d 'Make X of this JSON object, from FILE or standard input (`-`); else a test object' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l join -d 'Take over the identity with this address from the server, with the same secret' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-plaintext -d 'Allow plain http and ws to other hosts: anybody on the way can read everything'
@@ -67,8 +67,8 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s v -l verbose
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l retry-for -d 'Seconds to retry while other devices are faster or the server is busy; 0 for no retry' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l max-pull-bytes -d 'Most bytes that one sync may receive' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync\'s holds solutions that are not spent' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l trace -d 'Write every message, both ways, to FILE as NDJSON, readable by its owner only: the trace of a failed sync contains solutions that are not spent' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l pull-only -d 'Fetch only: send nothing'
@@ -79,7 +79,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l json -d 'Prin
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l local -d 'Check everything in the local space for consistency, without a server'
@@ -87,7 +87,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l json -d 'Pri
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l json -d 'Print one JSON object, on success and on failure'
@@ -99,7 +99,7 @@ ndjson\t'One ibGib a line, dependencies first'
 json\t'One object with all ibGibs'
 dot\t'Graphviz'
 mermaid\t'Mermaid flowchart'"
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l live -d 'From each timeline met, go on to its latest tip'
@@ -125,7 +125,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l remove -d 'Re
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l rename -d 'Rename a key; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l ib -d 'Give it another ib' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l force -d 'Make a frame even where nothing changes'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l force -d 'Make a frame even if nothing changes'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s v -l verbose -d 'Log more to standard error; twice for still more'
@@ -133,7 +133,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand mut8" -s h -l help -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l add -d 'Relate the timeline to ADDR under NAME; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l remove -d 'Take ADDR out of the relation NAME; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l force -d 'Make a frame even where nothing changes'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l force -d 'Make a frame even if nothing changes'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand rel8" -s v -l verbose -d 'Log more to standard error; twice for still more'
@@ -182,7 +182,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l listen -d 'T
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l space -d 'The server\'s space, made if it does not exist; by default server.db in the home folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l registration -d 'Who may register an identity' -r -f -a "open\t'Anybody'
 closed\t'Only those given by --allow and --allow-file'"
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An identity (its tjp address) that may register where registration is closed; repeatable' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow -d 'An identity (its tjp address) that may register if registration is closed; repeatable' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l allow-file -d 'More of them, one a line' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-cert -d 'The certificate chain (PEM), to speak https and wss' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l tls-key -d 'The certificate\'s private key (PEM)' -r -F
@@ -241,7 +241,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_s
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l reason -d 'Why; everybody who reads the identity can read it' -r
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, it is asked for on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l yes -d 'Confirm: a revocation cannot be undone'

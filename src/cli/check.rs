@@ -16,10 +16,10 @@ use crate::verify::{Checked, Timelines};
 /// Check that both sides hold the same, without trusting the server.
 ///
 /// Fetches the graphs of X, S and I from the server, computes every gib again, and compares them
-/// with the local ones. Exits with 1 where an assertion does not hold, and names the address.
+/// with the local ones. If an assertion does not hold, it names the address and exits with 1.
 ///
-/// With --local it asks no server and no secret: everything in the space is read, hashed and held
-/// against itself. Exits with 4 where anything is damaged.
+/// With --local it needs neither a server nor the secret: it reads and hashes everything in the
+/// space and checks it for consistency. It exits with 4 if anything is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib check\n  \

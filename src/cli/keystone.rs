@@ -24,10 +24,10 @@ pub enum KeystoneCommand {
 
 /// Revoke this space's identity, on the server and here, for good.
 ///
-/// Whoever has the secret cannot sign with the identity any more, and neither can you: nothing is
-/// synced under it again. Sync first where you can: what only the server has cannot be read
-/// afterwards. The data stays readable here; a new home with a new identity can take it over with
-/// `graph --format ndjson` and `put`.
+/// Nobody can sign with the identity any more, including you: nothing is synced under it again.
+/// Sync first if you can: data that only the server has cannot be read afterwards. The data stays
+/// readable here; a new home with a new identity can take it over with `graph --format ndjson` and
+/// `put`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sync-gib keystone revoke --reason 'laptop stolen' --yes")]
 pub struct KeystoneRevokeArgs {
@@ -67,7 +67,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
 /// Check a keystone's frames, read as NDJSON, by every rule.
 ///
 /// Reads the frames from standard input, genesis first, and prints `ok`, or each broken rule with
-/// the frame that breaks it; exits with 1 where a rule is broken.
+/// the frame that breaks it; exits with 1 if a rule is broken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     sync-gib log I --json | jq -r '.frames | reverse | .[].addr' \\\n    \

@@ -23,10 +23,10 @@ const LISTED: usize = 100;
 
 /// Repair what is damaged in the space, with the server's help.
 ///
-/// Reads everything, as `check --local` does. What is damaged is looked for here (a single bit that
-/// flipped is found by the hash) and then on the server; the hash of what comes proves it. What
-/// follows from the ibGibs, such as indices and counts, is made anew. What cannot be recovered is
-/// listed, and left as it is.
+/// Reads everything, as `check --local` does. A damaged ibGib is restored here if a single bit
+/// flipped (the hash finds it), otherwise fetched from the server and checked against its hash.
+/// What follows from the ibGibs, such as indices and counts, is rebuilt. What cannot be recovered
+/// is listed, and left as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib repair\n  \

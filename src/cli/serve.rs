@@ -26,8 +26,9 @@ const CLOSING: Duration = Duration::from_secs(10);
 
 /// Run the server that other spaces sync with.
 ///
-/// One port for HTTP and WebSocket, one SQLite file for all identities, each of which sees its own
-/// only. Ends at SIGINT, SIGTERM or SIGHUP, after the open sagas have ended or been dropped.
+/// It uses one port for HTTP and WebSocket, and one SQLite file for all identities, each of which
+/// sees only its own data. SIGINT, SIGTERM or SIGHUP stops it, after commits in progress have
+/// ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib serve --listen 127.0.0.1:8787 --space server.db\n  \
@@ -47,7 +48,7 @@ pub struct ServeArgs {
     /// Who may register an identity
     #[arg(long, value_enum, default_value = "open")]
     pub registration: Registration,
-    /// An identity (its tjp address) that may register where registration is closed; repeatable
+    /// An identity (its tjp address) that may register if registration is closed; repeatable
     #[arg(long, value_name = "I")]
     pub allow: Vec<Addr>,
     /// More of them, one a line

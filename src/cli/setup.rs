@@ -25,8 +25,8 @@ use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
-/// Says what is there already and does the rest, so that a rerun finishes a job that failed half
-/// way. Without --server, the receiver embedded in this program takes the server's part, with its
+/// Skips what is done already, so that a rerun finishes a setup that failed half way. Without
+/// --server, a receiver that is embedded in this program takes the place of the server, with its
 /// own space beside the client's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -27,7 +27,7 @@ pub enum JsonError {
     #[error("the key \"__proto__\" cannot be kept: JavaScript takes it for the object's prototype")]
     Proto,
     /// It may hold more values than are taken.
-    #[error("JSON with more than {0} values")]
+    #[error("JSON of more than {0} values")]
     TooManyValues(usize),
 }
 

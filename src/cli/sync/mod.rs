@@ -23,8 +23,8 @@ use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
-/// Sends what the server lacks, fetches what is lacking here, and merges timelines that were
-/// changed on both sides. Interrupted at any point, each side has the old state or the new one.
+/// Sends what the server lacks, fetches what is missing here, and merges timelines that were
+/// changed on both sides. If it is interrupted, each side has either the old state or the new one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib sync\n  \
@@ -53,8 +53,8 @@ pub struct SyncArgs {
     /// Most bytes that one sync may receive
     #[arg(long, value_name = "BYTES", default_value_t = PULL_BYTES)]
     pub max_pull_bytes: u64,
-    /// Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync's
-    /// holds solutions that are not spent
+    /// Write every message, both ways, to FILE as NDJSON, readable by its owner only: the trace of
+    /// a failed sync contains solutions that are not spent
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Where the secret comes from.

@@ -40,7 +40,7 @@ pub enum TransformError {
     #[error("data.n is not a whole number, so it cannot count on")]
     BadCounter,
     /// The source's data is no object, so it takes no keys.
-    #[error("the source's data is not an object, so nothing can be set in it")]
+    #[error("the source's data is no object, so nothing can be set in it")]
     DataNotObject,
     /// A relation that the transforms keep themselves.
     #[error("the relation {0:?} cannot be added or removed by hand")]
