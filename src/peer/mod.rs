@@ -102,7 +102,7 @@ pub enum PeerError {
         /// How long it asks to be left alone.
         after: Duration,
     },
-    /// The runtime of a link has no threads of its own that could do its work while the caller waits.
+    /// The runtime of a link has no worker threads to do its work while the caller waits.
     #[error("the runtime has no worker threads, so a blocking call cannot wait for it")]
     NoWorkers,
     /// This machine gave no thread for a link's work, or the thread ended too early.

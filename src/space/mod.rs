@@ -5,9 +5,9 @@
 //! number is above the numbers of all that it relates to, so ascending numbers are a
 //! dependency-first order.
 //!
-//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past`
-//! and `graftorphan`. The *line* of a timeline is what `past` alone reaches from the tip; what
-//! was orphaned by a merge stands beside it. Each frame has a count `n` that grows along both
+//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past` and
+//! `graftorphan`. The *mainline* of a timeline is what `past` alone reaches from the tip; what was
+//! orphaned by a merge is off the mainline. Each frame has a count `n` that grows along both
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
@@ -279,7 +279,7 @@ pub trait Space: Send + Sync {
     /// frames.
     fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
 
-    /// The frame on a timeline's line with the highest count of at most `n`; none where the tjp
+    /// The frame on a timeline's mainline with the highest count of at most `n`; none where the tjp
     /// counts higher or no timeline begins at `tjp_id`.
     fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
 

@@ -1,4 +1,4 @@
-//! Where each timeline ends, and which frames stand on its line.
+//! Where each timeline ends, and which frames are on its mainline.
 
 use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
