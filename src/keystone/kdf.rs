@@ -123,10 +123,7 @@ impl KdfParams {
 }
 
 fn salt_of(hex: &str) -> Option<[u8; 16]> {
-    if hex.len() != 32 || !hex.bytes().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    Some(u128::from_str_radix(hex, 16).ok()?.to_be_bytes())
+    base16ct::mixed::decode_vec(hex).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

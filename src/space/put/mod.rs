@@ -2,11 +2,12 @@
 
 mod deferred;
 mod reach_check;
-mod recent;
 mod relation_index;
 mod timeline_heads;
 
 use std::collections::BTreeMap;
+
+use hashlink::LruCache;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
@@ -20,11 +21,12 @@ use super::verified::{addr_of, verified};
 use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
 use deferred::Deferred;
 use reach_check::ReachCheck;
-use recent::Recent;
 use relation_index::RelationIndex;
 pub(super) use relation_index::{is_related, is_unreferenced, link};
 use timeline_heads::TimelineHeads;
 
+/// How many rows that a put met last are remembered, so that most lookups ask the space nothing.
+const RECENT: usize = 65_536;
 /// How high the count of a tjp may be: a fork may take its source's over.
 const MAX_FIRST_N: u64 = 1 << 32;
 /// How far a frame's count may be above those of the frames that it follows. Doubles count to 2^53,
@@ -94,7 +96,7 @@ enum PlaceOutcome {
 struct Put<'a> {
     rows: &'a mut dyn RowsMut,
     next_id: Id,
-    recent: Recent,
+    recent: LruCache<AddrKey, Row>,
     deferred: Deferred,
     heads: BTreeMap<Id, TimelineHeads>,
     relation_index: RelationIndex,
@@ -113,7 +115,7 @@ impl<'a> Put<'a> {
         Ok(Put {
             rows,
             next_id,
-            recent: Recent::default(),
+            recent: LruCache::new(RECENT),
             deferred: Deferred::default(),
             heads: BTreeMap::new(),
             relation_index: RelationIndex::new(next_id),
@@ -149,7 +151,7 @@ impl<'a> Put<'a> {
         let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id += 1;
-        self.recent.add(item.key, row);
+        self.recent.insert(item.key, row);
         self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
         if let Some(check) = &mut self.reach_check {
             check.stored(row.id, &item.key, &ids);
@@ -249,11 +251,11 @@ impl<'a> Put<'a> {
 
     fn lookup(&mut self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
         if let Some(row) = self.recent.get(key) {
-            return Ok(Some(row));
+            return Ok(Some(*row));
         }
         let found = self.rows.find(key)?;
         if let Some(row) = found {
-            self.recent.add(*key, row);
+            self.recent.insert(*key, row);
         }
         Ok(found)
     }

@@ -13,6 +13,10 @@ use crate::space::exclusive::Exclusive;
 ///
 /// A connection that waits here keeps little memory; the one that writes has more for as long as
 /// it does, and SQLite lets one write at a time.
+///
+/// Not `r2d2` or `deadpool`: the server's workers already bound how many connections are taken, so
+/// that nobody waits here. `r2d2` keeps threads of its own and tells why a file does not open as a
+/// text alone; `deadpool` is waited for in tasks, and a space is opened on threads.
 #[derive(Debug)]
 pub struct Pool {
     path: PathBuf,

@@ -220,6 +220,9 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Applies the migrations that the file lacks, in one transaction.
+///
+/// Not `rusqlite_migration`: it asks for the format before its transaction begins, so that the second
+/// of two processes that open an old file fails, and its releases follow behind those of rusqlite.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SpaceError> {
     let fail = |error| fail(path, error);
     if identify_at_once(connection, path)? == MIGRATIONS.len() as i64 {

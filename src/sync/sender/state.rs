@@ -2,6 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use indexmap::IndexSet;
+
 use super::Sender;
 use super::probe::Searched;
 use crate::ibgib::{Addr, AddrKey};
@@ -12,10 +14,10 @@ use crate::sync::error::SyncError;
 /// Where the stating stands.
 pub(super) struct Stating {
     scope: Scope,
-    /// Rows of timelines still to be stated, where they are listed and not paged.
-    listed: VecDeque<Id>,
-    /// All that were ever listed.
-    seen: HashSet<Id>,
+    /// Rows of timelines to be stated, where they are listed and not paged.
+    listed: IndexSet<Id>,
+    /// How many of them were taken.
+    taken: usize,
     after_timeline: Option<Id>,
     timelines_done: bool,
     after_stone: Option<Id>,
@@ -40,8 +42,8 @@ impl Stating {
     fn new() -> Stating {
         Stating {
             scope: Scope::All,
-            listed: VecDeque::new(),
-            seen: HashSet::new(),
+            listed: IndexSet::new(),
+            taken: 0,
             after_timeline: None,
             timelines_done: false,
             after_stone: None,
@@ -58,7 +60,7 @@ impl Stating {
 
     /// Whether everything that is in scope was stated.
     pub(super) fn is_all_stated(&self) -> bool {
-        let is_listed = !self.listed.is_empty() || !self.listed_stones.is_empty();
+        let is_listed = self.taken < self.listed.len() || !self.listed_stones.is_empty();
         self.timelines_done && self.stones_done && !is_listed
     }
 
@@ -104,8 +106,7 @@ impl Sender<'_> {
         if let Scope::Roots(_) = stating.scope {
             ids = self.space.live_timelines(&ids)?;
         }
-        let Stating { listed, seen, .. } = stating;
-        listed.extend(ids.into_iter().filter(|id| seen.insert(*id)));
+        stating.listed.extend(ids);
         Ok(())
     }
 
@@ -130,8 +131,9 @@ impl Sender<'_> {
     fn next_timelines(&self, stating: &mut Stating) -> Result<Vec<(Id, Stated)>, SyncError> {
         let mut page = Vec::new();
         while page.len() < PAGE
-            && let Some(id) = stating.listed.pop_front()
+            && let Some(&id) = stating.listed.get_index(stating.taken)
         {
+            stating.taken += 1;
             if let Some(timeline) = self.space.timeline_of(id)?
                 && timeline.kind == TimelineKind::Data
             {
