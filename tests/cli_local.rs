@@ -265,7 +265,7 @@ fn put_is_all_or_nothing_and_names_line_and_address() {
     assert_eq!(failed(graph.replace("\"title\":\"a\"", "\"title\":\"b\"").into()), 2);
     assert_eq!(failed(format!("{graph}\n{{").into()), 5);
     assert_eq!(failed([graph.as_bytes(), b"\n\xff"].concat()), 5);
-    // Where no line is to blame the field is there all the same.
+    // Where no line is to blame the field is there anyway.
     let file = tempfile::NamedTempFile::new().unwrap();
     let out = { bare(&["put", "--json", "--home"]) }.arg(file.path().join("x")).assert().code(4);
     assert_eq!(json_of(&out).get("line"), Some(&Value::Null));

@@ -119,7 +119,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(server) = self.embedded.take() {
-            // A receiver that fails to stop is gone with the process all the same.
+            // A receiver that fails to stop is gone with the process anyway.
             let _ = self.runtime.block_on(server.stop());
         }
     }

@@ -14,7 +14,7 @@ use crate::ibgib::{Addr, IbGib, System};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
 use crate::sync::merge::{Content, is_bookkeeping};
 
-/// How often a change is made anew where another process changed the timeline meanwhile.
+/// How often a change is retried if another process changed the timeline meanwhile.
 const MAX_TRIES: usize = 8;
 
 /// How the relations begin that a merge keeps itself.

@@ -42,7 +42,7 @@ pub struct Config {
 pub enum Durable {
     /// It must.
     Yes,
-    /// It can be made anew.
+    /// It can be made again.
     No,
 }
 

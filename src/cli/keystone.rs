@@ -99,7 +99,7 @@ pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         }
         (Ok(()), Some(_)) => {
             let count = broken.len();
-            let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
+            let message = format!("not valid: {count} broken rules in {frames} {}", plural(frames));
             CliError::new(ErrorCode::Different, message)
         }
     };

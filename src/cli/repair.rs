@@ -49,7 +49,7 @@ struct Done {
     named: u64,
 }
 
-/// Mends.
+/// Repairs the space.
 pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let mut done = Done::default();
@@ -71,7 +71,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         if (done.restored + done.fetched, gone.len()) == (before, had) {
             break;
         }
-        // What is mended may tell the address of what is not yet.
+        // What was repaired may give the address of something that was not yet.
         audit = space.audit()?;
     }
     done.fetched += gone.len() as u64;
@@ -86,7 +86,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             Err(error) => ctx.out.note(format_args!("not rebuilt: {error}")),
         }
         if steps.left > 0 {
-            // Rows that are made anew tell what the identity's newest frame is.
+            // Rebuilt rows show which frame of the identity is the newest.
             steps = space.repair_steps()?;
             done.restored += steps.restored;
             done.dropped += steps.dropped;
@@ -96,7 +96,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     print(&space, &audit, steps, &done, ctx)
 }
 
-/// Mends pending steps. Of one that is left, the server may tell that I went on from the frame that
+/// Repairs pending steps. Of one that is left, the server may show that I went on from the frame that
 /// it is signed on.
 fn repair_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, CliError> {
     let mut steps = space.repair_steps()?;

@@ -189,7 +189,7 @@ fn warn_of_strangers(opts: &ServerOpts) {
     let listen = opts.listen;
     if opts.tls.is_none() {
         tracing::warn!(%listen, "no TLS on a public address: anybody on the way can read everything, \
-            tokens too, and can spend a proof; give --tls-cert and --tls-key");
+            tokens too, and can use a proof first; give --tls-cert and --tls-key");
     }
     if matches!(opts.registration, server::Registration::Open) {
         tracing::warn!(%listen, "registration is open on a public address: anybody may register \

@@ -102,7 +102,7 @@ fn by_prefix(space: &dyn Space, text: &str) -> Result<Target, CliError> {
             let listed: Vec<&str> =
                 found.iter().take(MAX_LISTED).map(|t| t.addr.as_str()).collect();
             let message = format!(
-                "{} fits {} ibGibs, among them:\n  {}",
+                "{} matches {} ibGibs, among them:\n  {}",
                 printable(text),
                 found.len(),
                 listed.iter().map(|addr| printable(addr)).collect::<Vec<_>>().join("\n  "),

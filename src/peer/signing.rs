@@ -81,7 +81,7 @@ pub(super) fn open_session<L: ReceiverLink>(
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
 ///
 /// A step that was signed on the newest frame goes first; where it is not taken, the revocation is
-/// signed on the same frame all the same, so that nobody can keep an identity from being revoked.
+/// signed on the same frame anyway, so that nobody can keep an identity from being revoked.
 ///
 /// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
 /// successor than the one here: it takes nothing that is signed on the frames of this space.

@@ -225,7 +225,7 @@ struct MessageType<'a> {
     name: std::borrow::Cow<'a, str>,
 }
 
-/// Reads a message from JSON text; refuses what is none.
+/// Reads a message from JSON text; refuses anything else.
 pub fn read(text: &str) -> Result<Msg, SyncError> {
     if text.len() > MAX_MESSAGE {
         return Err(SyncError::Limit(format!("a message of {} bytes", text.len())));

@@ -163,7 +163,7 @@ pub enum SpaceError {
         /// The highest count that it may have.
         most: u64,
     },
-    /// A frame names as its tjp what is none.
+    /// A frame names something as its tjp that is not one.
     #[error("{addr} names {tjp} as its tjp, which begins no timeline")]
     NotATjp {
         /// The frame.

@@ -220,7 +220,7 @@ impl Drop for Snapshot<'_> {
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
 /// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's. No call gives
-/// out a text that was not hashed and held against what it is stored under.
+/// out a text that was not hashed and compared with what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
     fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
@@ -234,7 +234,7 @@ pub trait Space: Send + Sync {
     /// The ibGib's JSON in normal form.
     fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
-    /// As [`Space::text`], where the row's relations are not held against the text: for sending,
+    /// As [`Space::text`], where the row's relations are not compared with the text: for sending,
     /// since the other side looks at them itself.
     fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
 

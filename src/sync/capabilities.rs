@@ -17,7 +17,7 @@ impl Feature {
     pub const MAX_NAME: usize = 32;
 
     /// The feature of this name: 1 to 32 of `a` to `z`, `0` to `9` and `-`; none for other names.
-    /// That a feature is known here is not asked: what the other side names is held against what
+    /// That a feature is known here is not asked: what the other side names is compared with what
     /// this one speaks.
     pub fn new(name: &str) -> Option<Feature> {
         let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';

@@ -78,7 +78,7 @@ pub fn run(args: &MergeShowArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// Says that a frame is no merge, and which is the newest of its timeline before it.
 fn no_merge(space: &dyn Space, target: &Target) -> Result<CliError, CliError> {
-    let message = format!("{} is no merge", printable(target.addr.as_str()));
+    let message = format!("{} is not a merge", printable(target.addr.as_str()));
     let error = CliError::new(ErrorCode::Refused, message);
     let mut at = Some(target.id);
     while let Some(id) = at {

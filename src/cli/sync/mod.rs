@@ -114,7 +114,8 @@ fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
             Err(error) => Addr::parse(arg).map_err(|_| error)?,
         };
         if TimelineKind::of_ib(root.ib()) != TimelineKind::Data {
-            let message = format!("{} is no data: keystones and sagas go with every sync", arg);
+            let message =
+                format!("{} is not data: every sync sends keystones and sagas anyway", arg);
             return Err(CliError::usage(printable(&message)));
         }
         roots.push(root);

@@ -47,7 +47,7 @@ impl PayloadHasher {
     }
 }
 
-/// Adds the seals of a saga's turns up: the commit vouches for all of them.
+/// Adds up the payload digests of a saga's turns: the commit covers all of them.
 #[derive(Debug, Clone, Default)]
 pub struct SagaHasher {
     count: u64,
