@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("n {}    {}", tip.n().unwrap_or(0), tip.addr()?);
     assert_eq!(tip.rel8d("tag").next(), Some(stone.addr()?.as_str()));
 
-    // Whatever is read from elsewhere is held against its own hash.
+    // Whatever is read from elsewhere is compared with its own hash.
     for ibgib in &all {
         assert_eq!(IbGib::from_json(&ibgib.to_json())?.validate()?, ibgib.addr()?);
     }

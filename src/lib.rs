@@ -3,17 +3,17 @@
 //!
 //! ```
 //! use sync_gib::ibgib::transform::{Mut8, timeline};
-//! use sync_gib::ibgib::{IbGib, Moment};
+//! use sync_gib::ibgib::{IbGib, System};
 //! use sync_gib::space::{MemorySpace, Space, SpaceExt};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // A timeline: its frames, and the dna that tells how each was made.
 //! let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
-//! let made = timeline("note", data, serde_json::Map::new(), Moment::now())?;
+//! let made = timeline("note", data, serde_json::Map::new(), &System::new())?;
 //! let first = made.last().ok_or("no frame")?;
 //!
 //! // One more frame. The one before it stays what it is, since its address is its hash.
-//! let second = Mut8::next_frame_on(first).set("title", "Shopping").of(first, Moment::now())?;
+//! let second = Mut8::next_frame_on(first).set("title", "Shopping").of(first, &System::new())?;
 //! assert_eq!(second.new_ibgib.prev(), Some(first.addr()?.as_str()));
 //! assert_ne!(first.addr()?, second.new_ibgib.addr()?);
 //!

@@ -187,7 +187,7 @@ fn an_address_may_be_short_where_only_one_fits() {
     home.cmd(&["get", &format!("other^{}", &gib[..8])]).assert().code(1);
     home.cmd(&["get", "12"]).assert().code(1);
     let out = home.cmd(&["get", "X"]).assert().code(1);
-    assert!(error_of(&out).contains("knows no X"), "{}", error_of(&out));
+    assert!(error_of(&out).contains("has no X"), "{}", error_of(&out));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn put_is_all_or_nothing_and_names_line_and_address() {
     assert_eq!(failed(graph.replace("\"title\":\"a\"", "\"title\":\"b\"").into()), 2);
     assert_eq!(failed(format!("{graph}\n{{").into()), 5);
     assert_eq!(failed([graph.as_bytes(), b"\n\xff"].concat()), 5);
-    // Where no line is to blame the field is there all the same.
+    // Where no line is to blame the field is there anyway.
     let file = tempfile::NamedTempFile::new().unwrap();
     let out = { bare(&["put", "--json", "--home"]) }.arg(file.path().join("x")).assert().code(4);
     assert_eq!(json_of(&out).get("line"), Some(&Value::Null));

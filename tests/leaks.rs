@@ -213,7 +213,7 @@ fn a_receiver_closes_what_it_refuses() {
                 raws[1].auth_fail();
                 raws[2].sync_error(RefusalCode::Protocol);
             });
-            // A client that neither reads nor closes is closed all the same.
+            // A client that neither reads nor closes is closed anyway.
             nothing_stays_open(host, || {
                 let person = Person::new(host, "b");
                 let raws = bad_messages(host, &person);

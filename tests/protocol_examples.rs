@@ -62,7 +62,7 @@ fn secrets_that_derive_from_others() {
 }
 
 #[test]
-fn seals() {
+fn payload_digests() {
     let stone = IbGib::new("s".into(), Some(json!({ "i": 1 })), None).unwrap().to_json();
     let mut turn = PayloadHasher::default();
     let mut saga = SagaHasher::default();

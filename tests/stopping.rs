@@ -45,7 +45,7 @@ fn committing(stop_time: Duration) -> (Host, Connection, Addr, [Addr; 2]) {
     eventually("committing", || host.server.working() == 1);
     let tip = tip_of(&x);
     let addrs = [Addr::parse(&tip.tjp_addr().unwrap()).unwrap(), tip.addr().unwrap()];
-    // Its socket is closed: whether it is done does not hang on the client.
+    // Its socket is closed: whether it is done does not depend on the client.
     drop(session);
     (host, held, person.domain().clone(), addrs)
 }

@@ -168,7 +168,7 @@ fn http_1_is_all_that_is_spoken() {
     assert_eq!(agreed(&["h2", "http/1.1"]).unwrap().unwrap(), b"http/1.1");
     assert_eq!(agreed(&[]).unwrap(), None);
     assert!(agreed(&["h2"]).is_err());
-    // Who agrees on nothing may begin with HTTP/2 all the same.
+    // Who agrees on nothing may begin with HTTP/2 anyway.
     let (mut tls, mut tcp) = offering(&host, &[]).unwrap();
     let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();

@@ -114,7 +114,7 @@ impl Report {
     }
 
     /// Adds the row of a short command, which must take less time than git, or, where it is given,
-    /// than `other`: a sync with nothing new is held against one with something new.
+    /// than `other`: a sync with nothing new is compared with one with something new.
     pub fn short(
         &mut self,
         name: &str,

@@ -368,7 +368,7 @@ def register(args, master):
         fetch_identity(store, Server(args.server, args.join))
         details = store.ibgibs[args.join]["data"].get("frameDetails") or {}
         if details.get("kdf", {"algo": "none"})["algo"] != "none":
-            raise Usage("the identity's secret is stretched with Argon2, which Python has not")
+            raise keystone.WrongSecret("the identity's secret is stretched with Argon2, which Python has not")
         store.state = {"server": args.server, "identity": args.join}
     elif not store.state:
         genesis = keystone.genesis(master, keystone.identity_pools(), {"kdf": {"algo": "none"}})
@@ -386,14 +386,14 @@ def edit(args):
     store = Store.load(args.store)
     data = ibgib.loads(args.data)
     if not isinstance(data, dict):
-        raise Usage("the data is no JSON object")
+        raise Usage("the data is not a JSON object")
     if args.command == "new":
         made = ibgib.first_gen(args.ib, data)
     elif args.tjp in store.tips:
         frame, dna = ibgib.next_frame("mut8", store.tip(args.tjp), {"dataToAddOrPatch": data})
         made = [*dna, frame]
     else:
-        raise Usage(f"the timeline {args.tjp} is not here")
+        raise ibgib.Invalid(f"the timeline {args.tjp} is not here")
     store.put(made)
     store.save()
     print(ibgib.tjp_addr(made[-1]) if args.command == "new" else ibgib.addr_of(made[-1]))
@@ -403,8 +403,11 @@ def edit(args):
 def run(args):
     if args.command in ("new", "mut8"):
         return edit(args)
-    with open(args.secret_file, encoding="utf-8") as file:
-        secret = file.read()
+    try:
+        with open(args.secret_file, encoding="utf-8") as file:
+            secret = file.read()
+    except OSError as error:
+        raise keystone.WrongSecret(f"the secret cannot be read: {error}") from error
     master = secret[:-1] if secret.endswith("\n") else secret
     if args.command == "register":
         return register(args, master)

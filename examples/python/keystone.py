@@ -20,7 +20,7 @@ class Broken(Exception):
 
 
 class WrongSecret(Exception):
-    """The secret does not solve this keystone's challenges."""
+    """The secret is not there, or does not solve this keystone's challenges."""
 
 
 class Exhausted(Exception):

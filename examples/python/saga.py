@@ -29,8 +29,8 @@ def expect(holds, what):
         raise Strange(what)
 
 
-class Seal:
-    """Counts and hashes a payload as it passes ("Seals")."""
+class PayloadDigest:
+    """Counts and hashes a payload as it passes ("Payload digests")."""
 
     def __init__(self):
         self.count, self.bytes, self.hash = 0, 0, hashlib.sha256()
@@ -40,11 +40,11 @@ class Seal:
         self.bytes += len(text.encode())
         self.hash.update(text.encode() + b"\n")
 
-    def add_seal(self, seal):
+    def add_turn(self, turn):
         """For the commit: the digest is over the digests, as they are written."""
-        self.count += seal["count"]
-        self.bytes += seal["bytes"]
-        self.hash.update(seal["digest"].encode())
+        self.count += turn["count"]
+        self.bytes += turn["bytes"]
+        self.hash.update(turn["digest"].encode())
 
     def value(self):
         digest = self.hash.hexdigest() if self.count else ""
@@ -59,7 +59,7 @@ class Session:
         self.tjp = ibgib.addr_of(session)
         self.id = session["data"]["frameDetails"]["sagaId"]
         self.secret = keystone.session_secret(master, self.id)
-        self.frames, self.kept, self.turns, self.sent = [], [], 0, Seal()
+        self.frames, self.kept, self.turns, self.sent = [], [], 0, PayloadDigest()
 
     async def say(self, kind, **fields):
         await self.ws.send(ibgib.dumps({"type": kind, **fields}))
@@ -150,7 +150,7 @@ class Session:
     async def receive(self, body, has):
         """Asks for what `body` wants; returns the ibGibs that came."""
         await self.request("delta", {"payload": EMPTY, **body})
-        found, seal = {}, Seal()
+        found, digest = {}, PayloadDigest()
         while True:
             message = await self.hear("offer", "payload", "sync_frame_response")
             if message["type"] == "offer":
@@ -158,17 +158,17 @@ class Session:
                 await self.say("need", seq=message["seq"], lacks="".join(lacks))
             elif message["type"] == "payload":
                 for one in message["ibGibs"]:
-                    seal.add(ibgib.dumps(one))
+                    digest.add(ibgib.dumps(one))
                     one = ibgib.validate(one)
                     found[ibgib.addr_of(one)] = one
             else:
                 done = self.response(message, "delta")
-                expect(done == {"payload": seal.value()}, "the response seals another payload")
+                expect(done == {"payload": digest.value()}, "the response has the digest of another payload")
                 return list(found.values())
 
     async def send(self, certain, open_, known, store):
         """Sends frames that are lacking for certain, and of the stones in `open_` and of what all
-        these relate to what the server says it lacks; then the turn that seals it."""
+        these relate to what the server says it lacks; then the turn with its digest."""
         lacking, met, seq = set(certain), {*certain, *open_, *known}, 0
         open_ = [*open_, *self._behind(certain, met, store)]
         while open_:
@@ -180,21 +180,21 @@ class Session:
             lacking.update(wanted)
             open_ += self._behind(wanted, met, store)
             seq += 1
-        seal, batch, size = Seal(), [], 0
+        digest, batch, size = PayloadDigest(), [], 0
         for one in (one for addr, one in store.ibgibs.items() if addr in lacking):
             batch.append(one)
             text = ibgib.dumps(one)
-            seal.add(text)
+            digest.add(text)
             size += len(text.encode())
             if len(batch) == PAGE or size >= BATCH_BYTES:
                 await self.say("payload", ibGibs=batch)
                 batch, size = [], 0
         if batch:
             await self.say("payload", ibGibs=batch)
-        self.sent.add_seal(seal.value())
-        done = await self.turn("delta", {"payload": seal.value()}, "delta")
-        expect(done == {"payload": EMPTY}, "the response to a payload seals one")
-        return seal.count
+        self.sent.add_turn(digest.value())
+        done = await self.turn("delta", {"payload": digest.value()}, "delta")
+        expect(done == {"payload": EMPTY}, "the response to a payload has the digest of one")
+        return digest.count
 
     @staticmethod
     def _behind(addrs, met, store):

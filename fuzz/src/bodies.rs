@@ -80,7 +80,7 @@ fn read(text: &str) {
         assert_eq!(again, frames);
     }
     if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
-        let said = wire::said(&body.error.message);
+        let said = wire::peer_text(&body.error.message);
         assert!(!said.chars().any(char::is_control), "a control character reaches the terminal");
     }
     if let Ok(latest) = serde_json::from_str::<Latest>(text) {

@@ -13,20 +13,20 @@ use crate::space::Space;
 use crate::sync::sender::{NAME_SAGA, NAME_SESSION};
 use crate::verify::{Checked, Timelines};
 
-/// Check that both sides hold the same, trusting nothing the server says.
+/// Check that both sides hold the same, without trusting the server.
 ///
 /// Fetches the graphs of X, S and I from the server, computes every gib again, and compares them
-/// with the local ones. Exits with 1 where an assertion does not hold, and names the address.
+/// with the local ones. If an assertion does not hold, it names the address and exits with 1.
 ///
-/// With --local it asks no server and no secret: everything in the space is read, hashed and held
-/// against itself. Exits with 4 where anything is damaged.
+/// With --local it needs neither a server nor the secret: it reads and hashes everything in the
+/// space and checks it for consistency. It exits with 4 if anything is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib check\n  \
     sync-gib check --local\n  \
     sync-gib check --json | jq '.assertions[] | select(.ok | not)'")]
 pub struct CheckArgs {
-    /// Read everything in the local space and hold it against itself; asks no server
+    /// Check everything in the local space for consistency, without a server
     #[arg(long)]
     pub local: bool,
     /// Where the secret comes from.
@@ -42,8 +42,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let named = |name: &str, hint: &str| -> Result<Addr, CliError> {
-        let absent =
-            || CliError::new(ErrorCode::NotFound, format!("the space knows no {name} yet"));
+        let absent = || CliError::new(ErrorCode::NotFound, format!("the space has no {name} yet"));
         space.name(name)?.ok_or_else(|| absent().hint(hint))
     };
     let domain = connection::domain_of(&space)?;

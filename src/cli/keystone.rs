@@ -24,17 +24,17 @@ pub enum KeystoneCommand {
 
 /// Revoke this space's identity, on the server and here, for good.
 ///
-/// Whoever has the secret cannot sign with the identity any more, and neither can you: nothing is
-/// synced under it again. Sync first where you can: what only the server has cannot be read
-/// afterwards. The data stays readable here; a new home with a new identity can take it over with
-/// `graph --format ndjson` and `put`.
+/// Nobody can sign with the identity any more, including you: nothing is synced under it again.
+/// Sync first if you can: data that only the server has cannot be read afterwards. The data stays
+/// readable here; a new home with a new identity can take it over with `graph --format ndjson` and
+/// `put`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sync-gib keystone revoke --reason 'laptop stolen' --yes")]
 pub struct KeystoneRevokeArgs {
     /// Why; everybody who reads the identity can read it
     #[arg(long, value_name = "TEXT", default_value = "revoked by its owner")]
     pub reason: String,
-    /// Do it: there is no way back
+    /// Confirm: a revocation cannot be undone
     #[arg(long)]
     pub yes: bool,
     /// Where the secret comes from.
@@ -45,7 +45,7 @@ pub struct KeystoneRevokeArgs {
 /// Revokes the identity.
 pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if !args.yes {
-        let error = CliError::usage("a revocation cannot be taken back, so it takes --yes");
+        let error = CliError::usage("a revocation cannot be undone, so it requires --yes");
         return Err(error.hint(
             "nothing was done; run `sync-gib sync` first, since what only the server has cannot be \
              read afterwards",
@@ -56,7 +56,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let identity = connection::identity(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
-    ctx.out.note("what only the server has cannot be read afterwards");
+    ctx.out.note("data that only the server has cannot be read afterwards");
     let tip = client::revoke(&space, &link, &identity, &args.reason)?;
     ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
     ctx.out.done(json!({
@@ -67,7 +67,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
 /// Check a keystone's frames, read as NDJSON, by every rule.
 ///
 /// Reads the frames from standard input, genesis first, and prints `ok`, or each broken rule with
-/// the frame that breaks it; exits with 1 where a rule is broken.
+/// the frame that breaks it; exits with 1 if a rule is broken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     sync-gib log I --json | jq -r '.frames | reverse | .[].addr' \\\n    \
@@ -99,7 +99,7 @@ pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         }
         (Ok(()), Some(_)) => {
             let count = broken.len();
-            let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
+            let message = format!("not valid: {count} broken rules in {frames} {}", plural(frames));
             CliError::new(ErrorCode::Different, message)
         }
     };

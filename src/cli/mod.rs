@@ -85,7 +85,7 @@ impl Ctx {
 
     /// The client's space, made with its home where it is absent, or where a process that was killed
     /// left an empty file. Errors where this home had an identity: then the file lost what was in it.
-    /// It may be made anew for that very identity, which `join` names.
+    /// It may be made again for that very identity, which `join` names.
     pub fn create_space(&self, join: Option<&Addr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;

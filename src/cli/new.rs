@@ -72,7 +72,8 @@ fn check_ib(ib: &str) -> Result<(), CliError> {
         return Err(CliError::usage(message));
     }
     if ib.is_empty() || ib.contains('^') || ib.chars().any(char::is_control) {
-        let message = format!("{:?} is no ib: empty, or with '^' or control characters", ib);
+        let message =
+            format!("{:?} is not a valid ib: it is empty, or has '^' or control characters", ib);
         return Err(CliError::usage(message));
     }
     Ok(())

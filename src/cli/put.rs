@@ -15,9 +15,9 @@ use crate::space::{Prepared, PutOpts, Space, SpaceError};
 
 /// Import ibGibs (NDJSON on standard input), all or none.
 ///
-/// Every ibGib is hashed again, and with all of them the space must still be closed: nothing may
-/// relate to what is missing. Reads as it goes; dependencies first is best (`graph --format
-/// ndjson` prints so).
+/// Every ibGib is hashed again, and the space must still be closed afterwards: nothing may relate
+/// to a missing ibGib. Input is best ordered dependencies first, as `graph --format ndjson` prints
+/// it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib graph X --format ndjson | sync-gib --home /other put\n  \

@@ -25,8 +25,8 @@ use crate::space::{PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
-/// Says what is there already and does the rest, so that a rerun finishes a job that failed half
-/// way. Without --server, the receiver embedded in this program takes the server's part, with its
+/// Skips what is done already, so that a rerun finishes a setup that failed half way. Without
+/// --server, a receiver that is embedded in this program takes the place of the server, with its
 /// own space beside the client's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -37,10 +37,10 @@ pub struct SetupArgs {
     /// The server's base URL; it is remembered
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
-    /// Trust the authority in this PEM file for the server's certificate
+    /// Trust the certificate authority in this PEM file for the server's certificate
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-    /// Speak plain http and ws to other hosts than this one: whoever listens can read everything
+    /// Allow plain http and ws to other hosts: anybody on the way can read everything
     #[arg(long)]
     pub allow_plaintext: bool,
     /// Make X of this JSON object, from FILE or standard input (`-`); else a test object
@@ -52,10 +52,10 @@ pub struct SetupArgs {
     /// Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)
     #[arg(long)]
     pub raw_secret: bool,
-    /// Take a new secret that fewer than 2^40 guesses find; whoever knows I's address can guess
+    /// Accept a new secret that takes fewer than 2^40 guesses; whoever knows I's address can guess
     #[arg(long, conflicts_with = "join")]
     pub allow_weak_secret: bool,
-    /// Make a new identity though one is there; the old one stays in the space, under its address
+    /// Make a new identity even if there is one; the old one stays in the space, under its address
     #[arg(long, conflicts_with = "join")]
     pub force: bool,
     /// Where the secret comes from.
@@ -247,7 +247,7 @@ fn first_timeline(
 ) -> Result<Option<Addr>, CliError> {
     if let Some(x) = space.name(NAME_X)? {
         if data.is_some() {
-            let message = "there is an X already, so --data makes none";
+            let message = "there is an X already, so --data makes no new one";
             return Err(CliError::new(ErrorCode::Refused, message)
                 .hint("use `sync-gib new --data` or `sync-gib mut8 X --data`"));
         }
@@ -285,7 +285,7 @@ fn genesis(space: &SqliteSpace, domain: &Addr) -> Result<IbGib, CliError> {
 }
 
 fn unregistered(ctx: &Ctx, connection: &Connection, error: PeerError) -> CliError {
-    ctx.out.note("everything is made here; only the registration is missing");
+    ctx.out.note("everything is ready here; only the registration is missing");
     let error = connection
         .explain(error)
         .at(format_args!("the identity could not be registered with {}", connection.name()));

@@ -14,8 +14,8 @@ use crate::verify::{Outcome, PHASES, Phase, Setting, Transport, name_of_row, run
 
 /// Run the phases of the protocol against this build and show what holds.
 ///
-/// Each phase runs two ways: A in process, B over a WebSocket on this host. Touches no home: all
-/// state is in a temporary folder, or in the one that --keep names.
+/// Each phase runs two ways: A in process, B over a WebSocket on this host. Uses no home: all state
+/// is in a temporary folder, or in the one that --keep names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib verify\n  \

@@ -37,7 +37,7 @@ pub enum AddrError {
 pub struct Addr(Box<str>);
 
 impl Addr {
-    /// Reads an address; fails where `text` is none.
+    /// Reads an address; fails if `text` is not one.
     pub fn parse(text: &str) -> Result<Addr, AddrError> {
         Addr::check(text)?;
         Ok(Addr(text.into()))

@@ -17,7 +17,7 @@ pub enum IbGibError {
     #[error("an ibGib of {0} bytes is larger than the limit of {MAX_IBGIB_BYTES} bytes")]
     TooLarge(usize),
     /// The text is larger than a keystone's frame may be.
-    #[error("a keystone's frame of {0} bytes is larger than what is taken of one")]
+    #[error("a keystone frame of {0} bytes is larger than the limit")]
     TooLargeFrame(usize),
     /// The text is not JSON as JavaScript reads it.
     #[error(transparent)]

@@ -25,7 +25,7 @@ pub enum KdfError {
     #[error("the secret must have between 1 and 4096 bytes")]
     SecretLength,
     /// The frame details tell no parameters.
-    #[error("the identity's frame details tell no key derivation that is known here ({0})")]
+    #[error("the identity's frame details name no supported key derivation ({0})")]
     Unknown(&'static str),
     /// The parameters are too weak or too costly.
     #[error("the identity's key derivation is out of bounds: {0}")]

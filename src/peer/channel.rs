@@ -30,7 +30,7 @@ pub enum MessageDirection {
     In,
 }
 
-/// Is told of every message that passes.
+/// Is called for every message that passes.
 pub type Tracer<'a> = &'a mut dyn FnMut(MessageDirection, &Msg);
 
 /// One end of a session. Dropping it closes the socket.

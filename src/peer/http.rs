@@ -1,20 +1,24 @@
 //! The HTTP client: registering, evolving, and reading a domain's data.
 
-use std::io;
+mod faults;
+mod lines;
+
+pub(super) use faults::retry_after;
+
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 use tokio::time::timeout;
-use tokio_util::io::StreamReader;
+
+use faults::{failed, late};
+use lines::{Lines, read_lines};
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
-use super::{Endpoint, PeerError, Timeouts, TlsError, fault};
+use super::{Endpoint, PeerError, Timeouts, TlsError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::msg::{Refusal, RefusalCode};
@@ -22,9 +26,6 @@ use crate::sync::{Capabilities, SyncError};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
-
-/// How long a server is believed to want to be left alone, in seconds: a day.
-const MAX_RETRY_AFTER: u64 = 24 * 3600;
 
 /// Speaks HTTP to one server.
 #[derive(Debug, Clone)]
@@ -243,17 +244,17 @@ impl HttpClient {
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let url = self.endpoint.url().to_owned();
-                let reason = wire::said(&body.error.message);
+                let reason = wire::peer_text(&body.error.message);
                 Err(match after {
                     Some(after) => PeerError::Busy { url, reason, after },
                     None => PeerError::Unreachable { url, reason, source: None },
                 })
             }
             Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
-                Err(self.not_heard(wire::said(&body.error.message)))
+                Err(self.not_heard(wire::peer_text(&body.error.message)))
             }
             Ok(body) => {
-                let message = wire::said(&body.error.message);
+                let message = wire::peer_text(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
             }
             Err(_) => Err(self.unexpected(&status.to_string())),
@@ -287,62 +288,6 @@ impl HttpClient {
     }
 }
 
-struct Lines {
-    response: Response,
-    url: String,
-    line_time: Duration,
-}
-
-/// Calls `each` with every line of a body, of at most `most` bytes, until it breaks. The body is
-/// never held whole. Each line must come whole in time.
-///
-/// Not tokio-util's `LinesCodec`, which takes what a body breaks off in for a line.
-async fn read_lines(
-    lines: Lines,
-    most: usize,
-    mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
-) -> Result<(), PeerError> {
-    let Lines { response, url, line_time } = lines;
-    let unexpected =
-        |what: &str| PeerError::UnexpectedResponse { url: url.clone(), what: what.to_owned() };
-    let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason, source: None };
-    let failed = |error| io::Error::other(failed(&url, error));
-    let mut body = StreamReader::new(response.bytes_stream().map_err(failed));
-    let mut held: Vec<u8> = Vec::new();
-    loop {
-        held.clear();
-        let mut line = (&mut body).take(most as u64 + 1);
-        let read = timeout(line_time, line.read_until(b'\n', &mut held)).await;
-        let read = read.map_err(|_| late(&url, "a line", line_time))?;
-        read.map_err(|error| error.downcast().unwrap_or_else(|error| stopped(error.to_string())))?;
-        match held.pop() {
-            None => return Ok(()),
-            Some(b'\n') => {}
-            Some(_) if held.len() == most => return Err(unexpected("a line that does not end")),
-            // The server ends every line: half a line means that it failed on the way.
-            Some(_) => return Err(stopped("the answer breaks off".into())),
-        }
-        let line = str::from_utf8(&held).map_err(|_| unexpected("a line that is not UTF-8"))?;
-        if each(line)?.is_break() {
-            return Ok(());
-        }
-    }
-}
-
-/// The error for what did not come whole in time.
-fn late(url: &str, what: &str, time: Duration) -> PeerError {
-    let reason = format!("{what} did not come whole within {} s", time.as_secs_f64());
-    PeerError::Late { url: url.to_owned(), reason }
-}
-
-fn failed(url: &str, error: reqwest::Error) -> PeerError {
-    let (url, reason) = (url.to_owned(), fault::explained(fault::innermost(&error), &error));
-    match error.is_connect() || error.is_timeout() || error.is_builder() {
-        true => PeerError::Unreachable { url, reason, source: Some(error.into()) },
-        false => PeerError::Stopped { url, reason, source: Some(error.into()) },
-    }
-}
-
 /// The code and text by which the server says that it does not have something.
 fn is_not_found(error: &PeerError) -> bool {
     matches!(
@@ -364,12 +309,6 @@ fn empty_tls() -> Result<rustls::ClientConfig, TlsError> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// How long the server asks to be left alone, where its answer says so in seconds; a day at most.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
-}
-
 /// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
 pub(super) fn common(
     here: &Capabilities,
@@ -381,56 +320,4 @@ pub(super) fn common(
     })?;
     let url = || url.to_owned();
     here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// Reads lines of at most four bytes from a server that answers with `body`.
-    async fn read(body: &[u8]) -> (Vec<String>, Result<(), PeerError>) {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer = async {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                asked.push(socket.read_u8().await.unwrap());
-            }
-            socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-            socket.write_all(body).await.unwrap();
-            socket.shutdown().await.unwrap();
-        };
-        let mut held = Vec::new();
-        let ask = async {
-            let client = reqwest::Client::builder().tls_backend_preconfigured(empty_tls().unwrap());
-            let response = client.build().unwrap().get(&url).send().await.unwrap();
-            let lines = Lines { response, url: url.clone(), line_time: Duration::from_secs(30) };
-            let each = |line: &str| {
-                held.push(line.to_owned());
-                Ok(ControlFlow::Continue(()))
-            };
-            read_lines(lines, 4, each).await
-        };
-        let (read, ()) = tokio::join!(ask, answer);
-        (held, read)
-    }
-
-    #[tokio::test]
-    async fn whole_lines_are_given_out_and_no_others() {
-        let (lines, end) = read(b"a\n\nfour\n").await;
-        assert_eq!(lines, ["a", "", "four"]);
-        end.unwrap();
-        let (lines, end) = read(b"a\nfou").await;
-        assert_eq!(lines, ["a"]);
-        assert!(matches!(end, Err(PeerError::Stopped { .. })), "{end:?}");
-        for refused in [b"a\nfive!\n".as_slice(), b"a\nfive!!", b"a\n\xff\n"] {
-            let (lines, end) = read(refused).await;
-            assert_eq!(lines, ["a"]);
-            assert!(matches!(end, Err(PeerError::UnexpectedResponse { .. })), "{end:?}");
-        }
-    }
 }

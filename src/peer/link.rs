@@ -1,4 +1,4 @@
-//! What a client asks of a receiver, whatever is between them.
+//! What a client asks of a receiver, whatever the transport.
 
 use std::ops::ControlFlow;
 
@@ -29,7 +29,7 @@ impl Observer for NoObserver {
 /// Takes a frame of an identity; breaks where it wants no more.
 pub type EachFrame<'a> = dyn FnMut(IbGib) -> Result<ControlFlow<()>, PeerError> + 'a;
 
-/// A way to a receiver. Every call waits for its answer.
+/// A connection to a receiver. Every call waits for its answer.
 pub trait ReceiverLink {
     /// What both sides speak. An answer that came before tells; where none did, it is asked for.
     ///

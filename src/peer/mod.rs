@@ -49,7 +49,7 @@ use crate::sync::capabilities::{Incompatible, Protocols};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// The address of the server is none, or one that may not be used.
+    /// The server URL is invalid, or not allowed.
     #[error("{0}")]
     Url(String),
     /// Plain HTTP to another machine, which nobody allowed.
@@ -115,11 +115,11 @@ pub enum PeerError {
         /// How long it asks to be left alone.
         after: Duration,
     },
-    /// The runtime of a link has no threads of its own that could do its work while the caller waits.
-    #[error("the runtime has no worker threads, so nobody could wait for it")]
+    /// The runtime of a link has no worker threads to do its work while the caller waits.
+    #[error("the runtime has no worker threads, so a blocking call cannot wait for it")]
     NoWorkers,
     /// This machine gave no thread for a link's work, or the thread ended too early.
-    #[error("the work did not run: {0}")]
+    #[error("the work could not be run: {0}")]
     NoThread(#[source] BoxError),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]

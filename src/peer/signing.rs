@@ -10,7 +10,7 @@ use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
 use crate::sync::{Established, Features, SyncError, establish};
 
-/// A session that the receiver has accepted.
+/// A session that the receiver accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedSession {
     pub(super) made: Established,
@@ -81,7 +81,7 @@ pub(super) fn open_session<L: ReceiverLink>(
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
 ///
 /// A step that was signed on the newest frame goes first; where it is not taken, the revocation is
-/// signed on the same frame all the same, so that nobody can keep an identity from being revoked.
+/// signed on the same frame anyway, so that nobody can keep an identity from being revoked.
 ///
 /// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
 /// successor than the one here: it takes nothing that is signed on the frames of this space.
@@ -118,7 +118,7 @@ pub(super) fn revoke<L: ReceiverLink>(
             let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
             match link.evolve(domain, &frames, &session) {
                 Ok(()) => drop(store(space, &[&step, &session])?),
-                Err(error) => tracing::info!(%error, "the step before was not taken"),
+                Err(error) => tracing::info!(%error, "the previous step was not accepted"),
             }
             continue;
         }
@@ -169,7 +169,7 @@ fn accepted_without_answer(
     if store(space, &[&session])?.new == 0 {
         return Ok(None);
     }
-    tracing::info!("an earlier step was taken after all");
+    tracing::info!("an earlier step was accepted after all");
     Ok(Some(Established::resume(step, session, &identity.secret)?))
 }
 

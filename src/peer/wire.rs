@@ -29,7 +29,7 @@ pub const MAX_BODY: usize = 8 << 20;
 pub const MAX_BODY_VALUES: usize = 1 << 18;
 
 /// How many characters of what the other side says are shown.
-const MAX_SAID: usize = 2000;
+const MAX_PEER_TEXT: usize = 2000;
 
 /// The code of a closing frame after which nothing is missing: all was said.
 pub const CLOSE_DONE: u16 = 1000;
@@ -228,7 +228,7 @@ struct MessageType<'a> {
     name: std::borrow::Cow<'a, str>,
 }
 
-/// Reads a message from JSON text; refuses what is none.
+/// Reads a message from JSON text; refuses anything else.
 pub fn read(text: &str) -> Result<Msg, SyncError> {
     if text.len() > MAX_MESSAGE {
         return Err(SyncError::Limit(format!("a message of {} bytes", text.len())));
@@ -324,12 +324,12 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
     let code = field(map, "code").unwrap_or(RefusalCode::Protocol);
     let code = code.with_limit(take(map, "limit").as_str());
     let message: String = field(map, "message")?;
-    Ok(Refusal { code, message: said(&message) })
+    Ok(Refusal { code, message: peer_text(&message) })
 }
 
 /// What the other side says, fit for a terminal and a log, and not too long.
-pub fn said(text: &str) -> String {
-    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_SAID).collect()
+pub fn peer_text(text: &str) -> String {
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_PEER_TEXT).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {

@@ -123,7 +123,7 @@ fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: tungstenite::Error
     let body = response.body().as_deref().unwrap_or_default();
     match serde_json::from_slice::<ErrorBody>(body) {
         Ok(body) if response.status().is_client_error() => {
-            let (code, message) = (body.error.exact_code(), wire::said(&body.error.message));
+            let (code, message) = (body.error.exact_code(), wire::peer_text(&body.error.message));
             SyncError::Refused(Refusal { code, message }).into()
         }
         _ => unreachable(endpoint, error),

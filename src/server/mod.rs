@@ -282,7 +282,7 @@ impl Server {
         // A commit is one transaction: it is done or it is not, but it is not cut off for haste.
         while self.shared.sockets.open() + self.shared.working() > 0 {
             if Instant::now() >= until {
-                tracing::warn!("what was being written is not waited for any longer");
+                tracing::warn!("gave up waiting for writes in progress");
                 break;
             }
             tokio::time::sleep(LOOK).await;

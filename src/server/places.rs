@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Who takes places.
+/// Something that holds places.
 pub(super) trait Holder: Clone + Eq + Hash {
     /// Whether it is so many at once that it is not held to one's share.
     fn is_many(&self) -> bool {

@@ -152,7 +152,7 @@ impl From<SyncError> for Failure {
         if refusal.code == RefusalCode::Internal {
             tracing::error!(%error, "a request failed");
         } else {
-            let error = wire::said(&error.to_string());
+            let error = wire::peer_text(&error.to_string());
             refusals::log(format_args!("request refused ({:?}): {error}", refusal.code));
         }
         let failure = Failure::new(status, refusal.code, refusal.message);

@@ -232,7 +232,7 @@ impl SocketSession {
             // The answer is out already. What is little is left to the next request that writes.
             let after = space.count().map_err(SyncError::from)?.bytes;
             if after.saturating_sub(*before) > LITTLE && space.checkpoint().is_err() {
-                info!("the log was not written back; the next request tries again");
+                info!("the write-ahead log was not checkpointed; the next request tries again");
             }
         }
         stop
@@ -273,7 +273,7 @@ impl SocketSession {
                 if refusal.code == RefusalCode::Internal {
                     tracing::error!(%error, "a session failed");
                 } else {
-                    let error = wire::received(&error.to_string());
+                    let error = wire::peer_text(&error.to_string());
                     refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
                 }
                 self.refuse(refusal).await;

@@ -66,7 +66,7 @@ struct State {
     rows: Vec<Held>,
     ids: HashMap<AddrKey, Id>,
     timelines: BTreeMap<Id, TimelineRow>,
-    /// The frames on each timeline's line, by count.
+    /// The frames on each timeline's mainline, by count.
     lines: HashMap<Id, BTreeMap<u64, Id>>,
     links: BTreeSet<(Id, Id)>,
     unreferenced: BTreeSet<Id>,
@@ -82,7 +82,7 @@ impl State {
         self.rows.get(usize::try_from(id).ok()?.checked_sub(1)?)
     }
 
-    /// Puts a frame on its line or takes it off.
+    /// Puts a frame on its mainline or takes it off.
     fn set_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };

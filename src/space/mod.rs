@@ -5,9 +5,9 @@
 //! number is above the numbers of all that it relates to, so ascending numbers are a
 //! dependency-first order.
 //!
-//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past`
-//! and `graftorphan`. The *line* of a timeline is what `past` alone reaches from the tip; what
-//! was orphaned by a merge stands beside it. Each frame has a count `n` that grows along both
+//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past` and
+//! `graftorphan`. The *mainline* of a timeline is what `past` alone reaches from the tip; what was
+//! orphaned by a merge is off the mainline. Each frame has a count `n` that grows along both
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
@@ -219,7 +219,7 @@ impl Drop for Snapshot<'_> {
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
 /// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's. No call gives
-/// out a text that was not hashed and held against what it is stored under.
+/// out a text that was not hashed and compared with what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
     fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
@@ -233,7 +233,7 @@ pub trait Space: Send + Sync {
     /// The ibGib's JSON in normal form.
     fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
-    /// As [`Space::text`], where the row's relations are not held against the text: for sending,
+    /// As [`Space::text`], where the row's relations are not compared with the text: for sending,
     /// since the other side looks at them itself.
     fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
@@ -278,7 +278,7 @@ pub trait Space: Send + Sync {
     /// frames.
     fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
 
-    /// The frame on a timeline's line with the highest count of at most `n`; none where the tjp
+    /// The frame on a timeline's mainline with the highest count of at most `n`; none where the tjp
     /// counts higher or no timeline begins at `tjp_id`.
     fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
 

@@ -169,8 +169,8 @@ pub struct PayloadDigest {
     pub digest: String,
 }
 
-/// Stage `delta`: payloads moved. A request seals what went up before it and may want something;
-/// the response seals what came down before it.
+/// Stage `delta`: payloads moved. A request has the digest of what was sent before it and may want something;
+/// the response has the digest of what was delivered before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
@@ -199,7 +199,7 @@ pub struct Move {
 /// Stage `commit`: the receiver makes what it staged visible, and says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Commit {
-    /// Everything that went up in this saga, its digest over those of the turns' seals; in the
+    /// Everything that was sent in this saga, its digest over those of the turns; in the
     /// response without a digest.
     pub payload: PayloadDigest,
     /// How the receiver's tips move; the first [`PAGE`] of them.

@@ -17,7 +17,7 @@ impl Feature {
     pub const MAX_NAME: usize = 32;
 
     /// The feature of this name: 1 to 32 of `a` to `z`, `0` to `9` and `-`; none for other names.
-    /// That a feature is known here is not asked: what the other side names is held against what
+    /// That a feature is known here is not asked: what the other side names is compared with what
     /// this one speaks.
     pub fn new(name: &str) -> Option<Feature> {
         let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
@@ -75,7 +75,7 @@ impl Capabilities {
 
 /// Two sides have no version of the protocol in common.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not spoken here, but {}", Protocols(.there), Protocols(.here))]
+#[error("{} is not supported here, only {}", Protocols(.there), Protocols(.here))]
 pub struct Incompatible {
     /// What this side speaks.
     pub here: BTreeSet<u32>,
@@ -116,7 +116,7 @@ mod tests {
     fn with_no_version_in_common_nothing_is_spoken() {
         let there = Capabilities { protocols: BTreeSet::from([2, 3]), features: features(&["a"]) };
         let error = Capabilities::with(features(&["a"])).common(&there).unwrap_err();
-        assert_eq!(error.to_string(), "protocol 2 or 3 is not spoken here, but protocol 1");
+        assert_eq!(error.to_string(), "protocol 2 or 3 is not supported here, only protocol 1");
     }
 
     #[test]

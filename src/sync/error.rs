@@ -22,7 +22,7 @@ pub enum SyncError {
     #[error(transparent)]
     Version(#[from] Incompatible),
     /// The other side uses a feature that is not spoken here.
-    #[error("the feature {0} is not spoken here")]
+    #[error("the feature {0} is not supported here")]
     Feature(String),
     /// Content that arrived was not what it says it is, or not acceptable.
     #[error("refused: {0}")]
@@ -34,7 +34,7 @@ pub enum SyncError {
     #[error("not authenticated: the identity {0} is not registered there")]
     NotRegistered(Addr),
     /// A tip moved while the saga ran.
-    #[error("somebody else synced in between: {0}")]
+    #[error("another sync changed this in the meantime: {0}")]
     Conflict(String),
     /// A limit was reached.
     #[error("over a limit: {0}")]
@@ -61,7 +61,7 @@ pub enum SyncError {
         most: u64,
     },
     /// Other sagas have staged as much as may be staged at once.
-    #[error("too much is staged at the moment, of {most} bytes in all; try again in a while")]
+    #[error("the staging limit of {most} bytes is reached at the moment; try again in a while")]
     Staged {
         /// How many bytes may be staged in all.
         most: u64,

@@ -33,7 +33,7 @@ pub enum VerifyError {
     /// What was made is no ibGib.
     #[error(transparent)]
     IbGib(#[from] IbGibError),
-    /// What should be an address is none.
+    /// Something that should be an address is not one.
     #[error(transparent)]
     Addr(#[from] AddrError),
     /// The embedded receiver did not run.

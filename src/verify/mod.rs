@@ -2,7 +2,7 @@
 //! about two sides of a sync that `check` makes as well (section 8).
 //!
 //! A row is one phase run one way. The rows are written once, over any link; what they find is
-//! held against the receiver's own file, and over a WebSocket also against what the receiver
+//! compared with the receiver's own file, and over a WebSocket also against what the receiver
 //! serves. Nothing is printed here: what was asserted is an [`Outcome`].
 
 mod check;

@@ -288,7 +288,7 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
         assert_eq!(host.held(ann.domain()), before);
         status
     };
-    let resealed = |frame: &IbGib, change: &dyn Fn(&mut Value)| {
+    let rehashed = |frame: &IbGib, change: &dyn Fn(&mut Value)| {
         let mut data = frame.data.clone().unwrap();
         change(&mut data);
         IbGib::new(frame.ib.clone(), Some(data), frame.rel8ns.clone()).unwrap()
@@ -303,11 +303,11 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
     let managed = keystone::sign(&ann.genesis, &secret_of("a"), &signing).unwrap();
     assert_eq!(refused(&[&managed], &good.session), 403);
     // Forged: the proof moved to another session, a solution changed, the gib.
-    let moved = resealed(&good.identity, &|data| {
+    let moved = rehashed(&good.identity, &|data| {
         data["proofs"][0]["claim"]["target"] = other.session.addr().unwrap().as_str().into();
     });
     refused(&[&moved], &other.session);
-    let forged = resealed(&good.identity, &|data| {
+    let forged = rehashed(&good.identity, &|data| {
         data["proofs"][0]["solutions"][0]["value"] = HASH.into();
     });
     refused(&[&forged], &good.session);

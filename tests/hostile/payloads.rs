@@ -110,7 +110,7 @@ fn a_payload_is_bounded() {
 }
 
 #[test]
-fn a_turn_seals_its_payload() {
+fn a_turn_covers_its_payload() {
     let host = Host::new();
     let person = Person::new(&host, "a");
     let texts = vec![text(&stone(json!({ "i": 1 })))];

@@ -152,7 +152,7 @@ fn who_says_too_much_at_once_hears_why_before_the_close() {
                 // It may be cut off before it is through.
                 let _ = timeout(LONG, tcp.write_all(&bytes)).await.expect("it is taken or cut off");
             });
-            let refusal = session.raw.sync_error(RefusalCode::Protocol);
+            let refusal = session.raw.sync_error(RefusalCode::Limit);
             assert!(!refusal.message.is_empty(), "message {at}");
         });
     }

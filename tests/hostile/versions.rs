@@ -262,7 +262,10 @@ fn a_receiver_uses_what_its_sender_names_and_refuses_what_it_does_not_speak() {
     }
     for (error, names_it) in [
         (hello(PROTOCOL, &["b", "c"]).unwrap_err(), "the feature c"),
-        (hello(PROTOCOL + 1, &["b"]).unwrap_err(), "protocol 2 is not spoken here, but protocol 1"),
+        (
+            hello(PROTOCOL + 1, &["b"]).unwrap_err(),
+            "protocol 2 is not supported here, only protocol 1",
+        ),
     ] {
         let refusal = error.refusal();
         assert_eq!(refusal.code, RefusalCode::Version);

@@ -359,7 +359,7 @@ impl Session<'_> {
         assert!(matches!(self.answer(), Body::Ack(_)));
     }
 
-    /// States and sends a payload, and the turn that seals it; returns the commit of just this.
+    /// States and sends a payload, and the turn with its digest; returns the commit of just this.
     pub fn push(&mut self, ibgibs: &[IbGib]) -> Commit {
         self.state(ibgibs);
         let texts: Vec<Box<str>> = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
@@ -391,7 +391,7 @@ pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(Addr, &IbGib)> {
     tips
 }
 
-/// What a commit after turns with these seals seals.
+/// The digest of a commit after turns with these digests.
 pub fn total(turns: &[PayloadDigest]) -> PayloadDigest {
     let mut hasher = sync_gib::sync::payload::SagaHasher::default();
     turns.iter().for_each(|turn| hasher.add(turn));

@@ -21,7 +21,7 @@ pub enum ErrorCode {
     Conflict,
     /// The server and this program speak no version of the protocol in common.
     Version,
-    /// The server cannot be reached, or is none of this kind.
+    /// The server cannot be reached, or is not a sync-gib server.
     Unreachable,
     /// There is no space where one was expected.
     NoSpace,

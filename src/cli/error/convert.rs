@@ -53,8 +53,9 @@ impl From<PeerError> for CliError {
             }
             PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost: run the command again in a while"),
-            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
-                .hint("nothing is lost, and nothing more was signed: the server needs mending"),
+            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message).hint(
+                "nothing is lost, and nothing more was signed: the server has to be repaired",
+            ),
             PeerError::Version { .. } => CliError::new(ErrorCode::Version, message)
                 .hint("the older of the two needs an update: this program, or the server"),
             PeerError::NoWorkers | PeerError::NoThread(_) => CliError::new(ErrorCode::Io, message),
@@ -215,16 +216,16 @@ impl From<SpaceError> for CliError {
         match (&error, code) {
             (SpaceError::Damaged { .. }, _) => failure.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
-                 from the server; else restore the file from a copy",
+                 from the server; otherwise restore the file from a copy",
             ),
             (SpaceError::Revoked(_), _) => failure.hint(
-                "it signs nothing any more. The data here stays readable; a new identity takes it \
-                 over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
+                "it can sign nothing any more. The data here stays readable; a new identity can take \
+                 it over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
                  ndjson` here and `put` there",
             ),
             (SpaceError::Empty(_), _) => failure.hint(
                 "restore it from a copy, or make a new home with `sync-gib setup --join I` and \
-                 sync; where nothing was in it yet, `sync-gib setup` makes it",
+                 sync; if it never held anything, `sync-gib setup` makes it",
             ),
             (SpaceError::PendingDamaged { .. }, _) => failure.hint(LOST_STEP),
             (_, ErrorCode::DiskFull) => failure.hint(ROOM),

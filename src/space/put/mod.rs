@@ -207,7 +207,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// Notes a new frame in its timeline; whether it stands on the line.
+    /// Notes a new frame in its timeline; whether it is on the mainline.
     fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
             self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
@@ -305,7 +305,7 @@ impl<'a> Put<'a> {
         self.rows.set_timeline(&tip.of(tjp_id))
     }
 
-    /// Lets a timeline's line end in `tip`, which stands beside it.
+    /// Moves a timeline's mainline so that it ends in `tip`, which is off it.
     fn move_mainline(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
         let mut joining = Vec::new();
         let mut row = row_of(self.rows, tip)?;

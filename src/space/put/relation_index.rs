@@ -1,5 +1,5 @@
-//! How new rows stand to others: which timeline or stone relates to which, and which stones
-//! nothing relates to.
+//! How new rows relate to others: which timeline or stone relates to which, and which stones are
+//! unreferenced.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub(in crate::space) fn is_unreferenced(row: &Row, kind: TimelineKind) -> bool {
     row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data
 }
 
-/// Whether a row that something relates to is loose no longer.
+/// Whether a row is a stone, which is not unreferenced once something relates to it.
 pub(in crate::space) fn is_related(dep: &Row) -> bool {
     dep.timeline.is_none() && !dep.is_dna
 }

@@ -252,7 +252,7 @@ impl Backend for SqliteSpace {
                 connection.execute_batch("COMMIT").map_err(|error| self.file.fail(error))
             };
             if let Err(error) = self.file.lock().and_then(commit) {
-                tracing::warn!(%error, "a snapshot did not end");
+                tracing::warn!(%error, "a read transaction did not end");
             }
         }))
     }

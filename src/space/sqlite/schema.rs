@@ -157,9 +157,10 @@ pub(super) fn fail(path: &Path, source: rusqlite::Error) -> SpaceError {
         Some(ErrorCode::DatabaseCorrupt) => {
             SpaceError::Damaged { path, detail: source.to_string() }
         }
-        Some(ErrorCode::NotADatabase) => {
-            SpaceError::NotASpace { path, detail: "it is no SQLite file, or its head is destroyed" }
-        }
+        Some(ErrorCode::NotADatabase) => SpaceError::NotASpace {
+            path,
+            detail: "it is not an SQLite file, or its header is destroyed",
+        },
         Some(ErrorCode::DiskFull) => SpaceError::Full(path),
         Some(ErrorCode::ReadOnly) => disk::not_written(&path),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => {

@@ -141,12 +141,12 @@ impl IncomingPayload {
         Ok(())
     }
 
-    /// Ends a turn: what arrived must be what the turn's frame seals.
+    /// Ends a turn: what arrived must be what the digest in the turn's frame says.
     pub fn close_turn(&mut self, declared: &PayloadDigest) -> Result<(), SyncError> {
         let found = std::mem::take(&mut self.turn).digest();
         if found != *declared {
             return Err(SyncError::Content(format!(
-                "the payload held {} ibGibs of {} bytes, its frame seals {} of {}",
+                "the payload held {} ibGibs of {} bytes, but its frame declares {} of {}",
                 found.count, found.bytes, declared.count, declared.bytes
             )));
         }
@@ -158,7 +158,7 @@ impl IncomingPayload {
     pub fn expect_turn_closed(&self) -> Result<(), SyncError> {
         match self.turn.is_empty() {
             true => Ok(()),
-            false => Err(SyncError::protocol("a payload that no turn declared")),
+            false => Err(SyncError::protocol("a payload without a digest in a signed turn")),
         }
     }
 

@@ -2,10 +2,11 @@
 
 mod answer;
 pub(crate) mod deliver;
+mod opts;
+
+pub use opts::{AdmitAll, ReceiverOpts, SessionAuthority};
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Scope};
@@ -15,74 +16,15 @@ use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
-use super::msg::{Context, Msg, Token};
-use super::payload::{IncomingPayload, Limits, OutgoingPayload, StagingQuota};
-use super::quota::Quota;
+use super::msg::{Context, Msg};
+use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
-use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System};
+use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
 use crate::space::{Bound, Id, Prepared, PutOpts, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
-
-/// What a receiver allows.
-#[derive(Debug, Clone)]
-pub struct ReceiverOpts {
-    /// Where payloads are staged: a folder on the space's own disk.
-    pub stage_dir: PathBuf,
-    /// How much one saga may bring.
-    pub limits: Limits,
-    /// What all sagas of the receiver may stage at once; none for any amount.
-    pub staging: Option<StagingQuota>,
-    /// How much is kept.
-    pub quota: Quota,
-    /// How long a challenge is good.
-    pub challenge_time: Duration,
-    /// How many turns one session may take.
-    pub max_turns: u64,
-    /// Where time and random bytes come from.
-    pub env: Arc<dyn Environment>,
-    /// What it speaks beyond the protocol. A session uses those of them that its sender names.
-    pub features: Features,
-}
-
-impl ReceiverOpts {
-    /// The defaults, staging in `stage_dir`.
-    pub fn new(stage_dir: PathBuf) -> ReceiverOpts {
-        ReceiverOpts {
-            stage_dir,
-            limits: Limits::default(),
-            staging: None,
-            quota: Quota::default(),
-            challenge_time: Duration::from_secs(30),
-            max_turns: 10_000,
-            env: Arc::new(System::new()),
-            features: Features::new(),
-        }
-    }
-}
-
-/// What the receiver asks its owner: whether a session may connect, and for a token.
-pub trait SessionAuthority {
-    /// Lets a session connect, once; an error refuses it.
-    fn admit(&self, session: &Addr) -> Result<(), SyncError>;
-    /// A token for reading the domain's data, where there is something to read it by.
-    fn token(&self) -> Result<Option<Token>, SyncError>;
-}
-
-/// An authority for peers in one process: every session may connect, and nobody needs a token.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AdmitAll;
-
-impl SessionAuthority for AdmitAll {
-    fn admit(&self, _session: &Addr) -> Result<(), SyncError> {
-        Ok(())
-    }
-    fn token(&self) -> Result<Option<Token>, SyncError> {
-        Ok(None)
-    }
-}
 
 /// The receiver of one session, in one domain's space.
 pub struct Receiver<'a> {
@@ -153,7 +95,7 @@ enum State {
     Done,
 }
 
-/// What a challenge that is out holds.
+/// A challenge that was sent and not answered yet.
 struct Challenged {
     verifier: SessionVerifier,
     session: Addr,
@@ -163,7 +105,7 @@ struct Challenged {
     at: Duration,
 }
 
-/// What an open session holds.
+/// The state of a connected session.
 struct Connected {
     verifier: SessionVerifier,
     saga: Saga,
@@ -186,11 +128,11 @@ enum Progress {
     Stated,
     /// What the sender wants is delivered.
     Delivering,
-    /// What it sent is sealed: the commit is to come.
+    /// All that it sent is declared by a signed turn: the commit is to come.
     Received,
 }
 
-/// Where the offers of what the sender did not name stand.
+/// How far the offers of what the sender did not name have got.
 struct OfferCursor {
     roots: VecDeque<Id>,
     root_stones: VecDeque<Addr>,

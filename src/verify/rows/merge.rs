@@ -119,7 +119,7 @@ pub fn relates<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyEr
     let beta = two.new_timeline("beta", json!({"name": "Beta"}))?;
     let related = two.tip_addr(&beta)?;
     let orphan = two.relate(&x, "friend", &related)?;
-    // Beta goes on after it was related: its latest frame must come along all the same.
+    // Beta goes on after it was related: its latest frame must come along anyway.
     let latest = two.edit(&beta, json!({"name": "Beta, edited"}))?;
 
     world.sync(&one, &[&x])?;
