@@ -55,6 +55,18 @@ pub enum KeystoneError {
     /// A revocation is more than a signature.
     #[error("the verb \"revoke\" is signed by revoking the keystone, not by a plain signature")]
     UseRevoke,
+    /// A recovery is more than a signature.
+    #[error("the verb \"recover\" is signed by recovering the keystone, not by a plain signature")]
+    UseRecover,
+    /// Only a locked keystone changes its secret.
+    #[error("the keystone has no signing key, so its secret cannot be changed")]
+    NotLocked,
+    /// The keystone was made without a recovery code.
+    #[error("the keystone was made without a recovery code")]
+    NoRecovery,
+    /// The recovery code is not the one that the keystone's newest frame asks for.
+    #[error("this is not the recovery code of this identity, or not its newest one")]
+    CodeRefused,
     /// A challenge is demanded that the pool does not hold.
     #[error("the challenge {id:?} is demanded, but the pool {pool:?} does not hold it")]
     UnknownDemand {
@@ -89,6 +101,9 @@ pub enum KeystoneError {
         /// The pool's id.
         pool: String,
     },
+    /// The secret solves challenges, but its key is not the one that signs for the keystone.
+    #[error("this secret's key does not sign for this identity")]
+    KeyRefused,
     /// The system gave no random bytes.
     #[error("the system's random source failed: {0}")]
     Random(#[from] RandomError),

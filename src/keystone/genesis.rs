@@ -3,14 +3,17 @@
 use serde_json::{Map, Value};
 
 use super::error::{KeystoneError, ShapeError};
+use super::lock::{Lock, PrivateKey};
 use super::pool_config::PoolConfig;
 use super::pools::{UsedIds, full};
+use super::recovery::RecoveryCode;
 use super::secret::MasterSecret;
 use super::strategy::PoolSecret;
-use super::{KEYSTONE, KEYSTONE_ANCESTOR, MAX_POOLS};
+use super::{KEYSTONE, KEYSTONE_ANCESTOR, MAX_POOLS, presets};
 use crate::ibgib::{Environment, IbGib, json, random_hex};
 
-/// Makes a new keystone with these pools (1 to 32, each with its own id), all full.
+/// Makes a new keystone with these pools (1 to 32, each with its own id), all full, and without a
+/// signing key.
 ///
 /// `frame_details` go into the frame as they are. Errors where a config is out of bounds or the
 /// system gives no random bytes.
@@ -20,23 +23,64 @@ pub fn genesis(
     frame_details: Option<Value>,
     env: &dyn Environment,
 ) -> Result<IbGib, KeystoneError> {
-    let unique = |at: usize| pools[..at].iter().all(|other| other.id != pools[at].id);
+    let pools: Vec<_> = pools.iter().map(|config| (config, secret)).collect();
+    first_frame(&random_hex(env, 32)?, &pools, kept(frame_details)?, env)
+}
+
+/// Makes a new locked keystone: as [`genesis`] does, but each later frame is signed with a key that
+/// derives from the secret. With a recovery code, it also has the pool `recover` and the hash of a
+/// key, by which that code alone can continue it ([`recover`](super::recover)).
+///
+/// The details must leave room for the lock: they are an object without a `lock`, or none.
+pub fn locked_genesis(
+    secret: &MasterSecret,
+    pools: &[PoolConfig],
+    frame_details: Option<Value>,
+    recovery: Option<&RecoveryCode>,
+    env: &dyn Environment,
+) -> Result<IbGib, KeystoneError> {
+    let uuid = random_hex(env, 32)?;
+    let recovery = recovery.map(|code| (presets::recovery_pool(env), code.secret(&uuid)));
+    let recovery = match recovery {
+        Some((config, secret)) => Some((config?, secret)),
+        None => None,
+    };
+    let mut pools: Vec<_> = pools.iter().map(|config| (config, secret)).collect();
+    pools.extend(recovery.as_ref().map(|(config, secret)| (config, secret)));
+    let hash = |secret| PrivateKey::derive(secret, &uuid).public().hash();
+    let lock = Lock {
+        key: PrivateKey::derive(secret, &uuid).public(),
+        recovery: recovery.as_ref().map(|(_, secret)| hash(secret)),
+        since: 0,
+        recovery_key: None,
+        signature: None,
+    };
+    first_frame(&uuid, &pools, Some(lock.within(kept(frame_details)?)?), env)
+}
+
+fn first_frame(
+    uuid: &str,
+    pools: &[(&PoolConfig, &MasterSecret)],
+    frame_details: Option<Value>,
+    env: &dyn Environment,
+) -> Result<IbGib, KeystoneError> {
+    let unique = |at: usize| pools[..at].iter().all(|other| other.0.id != pools[at].0.id);
     if pools.is_empty() || pools.len() > MAX_POOLS || !(0..pools.len()).all(unique) {
         return Err(KeystoneError::Pools);
     }
     let mut used = UsedIds::default();
     let mut made = Vec::with_capacity(pools.len());
-    for config in pools {
+    for (config, secret) in pools {
         config.check().map_err(|error: ShapeError| error.within(&config.id))?;
         made.push(full(config, &PoolSecret::derive(secret, config), &mut used, env)?);
     }
     let mut data = Map::new();
     data.insert("n".into(), 0.into());
     env.now().stamp(&mut data);
-    data.insert("uuid".into(), random_hex(env, 32)?.into());
+    data.insert("uuid".into(), uuid.into());
     data.insert("challengePools".into(), Value::Array(made));
     data.insert("proofs".into(), Value::Array(Vec::new()));
-    if let Some(details) = kept(frame_details)? {
+    if let Some(details) = frame_details {
         data.insert("frameDetails".into(), details);
     }
     data.insert("isTjp".into(), true.into());

@@ -9,12 +9,15 @@ mod error;
 mod frame;
 mod genesis;
 mod kdf;
+mod lock;
 mod policy;
 mod pool_config;
 mod pools;
 pub mod presets;
 mod proof;
 mod random;
+mod recovery;
+mod renew;
 mod secret;
 mod sign;
 pub mod strategy;
@@ -25,11 +28,14 @@ mod testing;
 
 pub use error::{KeystoneError, ShapeError};
 pub use frame::{frame_details, is_revoked, pool_ids, proof_of, read_frame, revocation_reason};
-pub use genesis::genesis;
+pub use genesis::{genesis, locked_genesis};
 pub use kdf::{KdfError, KdfParams};
+pub use lock::{Lock, PublicKey, lock_of};
 pub use policy::{Unmet, choose_demands};
 pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
+pub use recovery::{RecoveryCode, RecoveryCodeError};
+pub use renew::{Renewal, recover, rotate};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};
@@ -49,6 +55,8 @@ pub const VERB_CONNECT: &str = "connect";
 pub const VERB_SYNC: &str = "sync";
 /// Of a claim about the identity itself.
 pub const VERB_MANAGE: &str = "manage";
+/// Of the claim by which a recovery code continues a keystone.
+pub const VERB_RECOVER: &str = "recover";
 /// Of the claim that ends a keystone.
 pub const VERB_REVOKE: &str = "revoke";
 
@@ -58,6 +66,8 @@ pub const POOL_CONNECT: &str = "connect";
 pub const POOL_SYNC: &str = "sync";
 /// The pool that signs [`VERB_MANAGE`].
 pub const POOL_MANAGE: &str = "manage";
+/// The one pool that a recovery may be signed from: its challenges come from the recovery code.
+pub const POOL_RECOVER: &str = "recover";
 /// The one pool that a revocation may be signed from.
 pub const POOL_REVOKE: &str = "revoke";
 

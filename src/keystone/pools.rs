@@ -147,6 +147,22 @@ pub(crate) fn replenished(
         Replenish::Consume => Challenges::left_of(pool, consumed),
         Replenish::ScorchedEarth => Challenges::default(),
     };
+    Ok(with_challenges(pool, next))
+}
+
+/// The pool with all its challenges made anew, of another secret.
+pub(crate) fn renewed(
+    pool: &Pool<'_>,
+    secret: &PoolSecret,
+    used: &mut UsedIds,
+    env: &dyn Environment,
+) -> Result<Value, RandomError> {
+    let mut next = Challenges::default();
+    next.grow(pool.config.behavior.size, secret, used, env)?;
+    Ok(with_challenges(pool, next))
+}
+
+fn with_challenges(pool: &Pool<'_>, next: Challenges) -> Value {
     let Challenges { challenges, binding_map } = next;
     let (mut challenges, mut binding_map) = (Some(challenges), Some(binding_map));
     let entries = pool.raw.iter().map(|(key, value)| {
@@ -157,7 +173,7 @@ pub(crate) fn replenished(
         };
         (key.clone(), replaced.map_or_else(|| value.clone(), Value::Object))
     });
-    Ok(Value::Object(entries.collect()))
+    Value::Object(entries.collect())
 }
 
 #[cfg(test)]

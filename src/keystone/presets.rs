@@ -13,8 +13,8 @@
 
 use super::error::KeystoneError;
 use super::pool_config::{Algo, Behavior, PoolConfig, Replenish};
-use super::{POOL_CONNECT, POOL_MANAGE, POOL_REVOKE, POOL_SYNC};
-use super::{VERB_CONNECT, VERB_MANAGE, VERB_REVOKE, VERB_SYNC};
+use super::{POOL_CONNECT, POOL_MANAGE, POOL_RECOVER, POOL_REVOKE, POOL_SYNC};
+use super::{VERB_CONNECT, VERB_MANAGE, VERB_RECOVER, VERB_REVOKE, VERB_SYNC};
 use crate::ibgib::{Environment, random_hex};
 
 /// The pools of a domain keystone I, which lives long: `sync`, `manage` and `revoke`.
@@ -38,6 +38,13 @@ pub fn identity_pools(env: &dyn Environment) -> Result<Vec<PoolConfig>, Keystone
         pool(POOL_MANAGE, VERB_MANAGE, Replenish::ReplaceAll, manage, env)?,
         pool(POOL_REVOKE, VERB_REVOKE, Replenish::ScorchedEarth, revoke, env)?,
     ])
+}
+
+/// The pool `recover` of a locked identity with a recovery code. As `revoke`, it takes 8 of 12; a
+/// recovery makes all pools anew. What it signs is bound by a signature.
+pub(super) fn recovery_pool(env: &dyn Environment) -> Result<PoolConfig, KeystoneError> {
+    let recover = Numbers { size: 12, in_order: 4, random: 4, bound: 0 };
+    pool(POOL_RECOVER, VERB_RECOVER, Replenish::ReplaceAll, recover, env)
 }
 
 /// The pools of a session keystone S, which lives for one saga: `connect` and `sync`.

@@ -13,6 +13,8 @@ use crate::ibgib::addr::lower_hex;
 
 /// Keeps a session secret from being equal to anything else that HKDF makes of the same secret.
 const SESSION_SALT: &[u8] = b"sync-gib session keystone v1";
+/// Keeps the seed of a signing key from being equal to anything else that HKDF makes of the secret.
+const SIGNING_SALT: &[u8] = b"sync-gib signing key v1";
 /// How many bytes a typed secret may have.
 const MAX_SECRET_BYTES: usize = 4096;
 
@@ -54,26 +56,40 @@ impl MasterSecret {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs);
         let mut key = Zeroizing::new([0u8; 32]);
         argon2.hash_password_into(text.as_bytes(), salt, &mut *key).map_err(failed)?;
-        Ok(MasterSecret(Zeroizing::new(lower_hex(&*key))))
+        Ok(MasterSecret::from_key(&key))
     }
 
     /// The secret of the session keystone of one saga, 64 hex characters by HKDF-SHA-256
     /// (docs/protocol.md, section 4). It tells nothing of this secret.
     pub fn derive_session(&self, saga_id: &str) -> MasterSecret {
-        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(SESSION_SALT), self.0.as_bytes());
-        // One block of HKDF's expansion is the HMAC that its extraction is, keyed by the extracted
-        // key, over the info and the byte 1. Written so, it cannot fail.
-        let (mut key, _) =
-            Hkdf::<Sha256>::extract(Some(&prk), &[saga_id.as_bytes(), &[1]].concat());
-        let session = MasterSecret(Zeroizing::new(lower_hex(&key)));
-        prk.as_mut_slice().zeroize();
-        key.as_mut_slice().zeroize();
-        session
+        MasterSecret::from_key(&hkdf(self.0.as_bytes(), SESSION_SALT, saga_id))
+    }
+
+    /// The seed of the Ed25519 key of the keystone with this uuid (docs/protocol.md, section 4).
+    pub(super) fn signing_seed(&self, uuid: &str) -> Zeroizing<[u8; 32]> {
+        hkdf(self.0.as_bytes(), SIGNING_SALT, uuid)
+    }
+
+    /// The master secret that 32 bytes spell in hex.
+    pub(super) fn from_key(key: &[u8; 32]) -> MasterSecret {
+        MasterSecret(Zeroizing::new(lower_hex(key)))
     }
 
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// 32 bytes by HKDF-SHA-256 (RFC 5869).
+pub(super) fn hkdf(secret: &[u8], salt: &[u8], info: &str) -> Zeroizing<[u8; 32]> {
+    let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), secret);
+    // One block of HKDF's expansion is the HMAC that its extraction is, keyed by the extracted key,
+    // over the info and the byte 1. Written so, it cannot fail.
+    let (mut block, _) = Hkdf::<Sha256>::extract(Some(&prk), &[info.as_bytes(), &[1]].concat());
+    let key = Zeroizing::new(block.into());
+    prk.as_mut_slice().zeroize();
+    block.as_mut_slice().zeroize();
+    key
 }
 
 impl fmt::Debug for MasterSecret {

@@ -7,14 +7,15 @@ use serde_json::{Map, Value};
 use super::error::{KeystoneError, ShapeError};
 use super::frame::{Pool, is_revoked, pools};
 use super::genesis::kept;
+use super::lock::{Lock, PrivateKey, sealed};
 use super::policy::{Unmet, mandatory};
 use super::pools::{UsedIds, replenished};
 use super::proof::{Claim, Proof, Solution};
 use super::secret::MasterSecret;
 use super::strategy::{self, PoolSecret};
 use super::{
-    KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_REVOKE,
-    random,
+    KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_RECOVER,
+    VERB_REVOKE, random,
 };
 use crate::ibgib::{Environment, IbGib};
 
@@ -48,15 +49,15 @@ pub fn sign(
     if claim.verb == VERB_REVOKE {
         return Err(KeystoneError::UseRevoke);
     }
+    if claim.verb == VERB_RECOVER {
+        return Err(KeystoneError::UseRecover);
+    }
     let step = Step::on(prev)?;
     let at = pool_for(&step.pools, &claim.verb, signing.pool_id)?;
     let chosen = choose(&step.pools[at], signing.required, &claim.target, signing.env)?;
     let proof = step.prove(at, secret, claim, signing.required, &chosen)?;
-    let mut data = step.data(at, secret, &proof, signing.env)?;
-    if let Some(details) = kept(signing.frame_details.clone())? {
-        data.insert("frameDetails".into(), details);
-    }
-    step.frame(data)
+    let data = step.data(at, secret, &proof, signing.env)?;
+    step.signed(data, kept(signing.frame_details.clone())?, secret)
 }
 
 /// Ends a keystone: signs `revoke` of `prev`, its last frame, from the pool `revoke`. Nothing
@@ -82,7 +83,7 @@ pub fn revoke(
     info.insert("reason".into(), reason.into());
     info.insert("proof".into(), proof.to_value());
     data.insert("revocationInfo".into(), Value::Object(info));
-    step.frame(data)
+    step.signed(data, None, secret)
 }
 
 /// Whether the secret solves the challenges of a keystone's frame: one of each pool that holds
@@ -98,7 +99,11 @@ pub fn knows(secret: &MasterSecret, tip: &IbGib) -> bool {
 }
 
 /// The place of the pool that signs `verb`.
-fn pool_for(pools: &[Pool<'_>], verb: &str, pool_id: Option<&str>) -> Result<usize, KeystoneError> {
+pub(super) fn pool_for(
+    pools: &[Pool<'_>],
+    verb: &str,
+    pool_id: Option<&str>,
+) -> Result<usize, KeystoneError> {
     let Some(id) = pool_id else {
         let named = pools.iter().position(|pool| pool.config.names(verb));
         let open = || pools.iter().position(|pool| pool.config.allowed_verbs.is_empty());
@@ -114,7 +119,7 @@ fn pool_for(pools: &[Pool<'_>], verb: &str, pool_id: Option<&str>) -> Result<usi
 }
 
 /// The challenges to reveal: what every signature of the target takes, and some at random.
-fn choose<'a>(
+pub(super) fn choose<'a>(
     pool: &Pool<'a>,
     required: &[String],
     target: &str,
@@ -144,10 +149,12 @@ fn choose<'a>(
 /// The step from one frame to the next.
 pub(crate) struct Step<'a> {
     prev: &'a IbGib,
-    prev_addr: String,
-    n: u64,
+    pub prev_addr: String,
+    pub n: u64,
     tjp: String,
     pub pools: Vec<Pool<'a>>,
+    /// The lock of the frame before.
+    pub lock: Option<Lock>,
 }
 
 impl<'a> Step<'a> {
@@ -162,7 +169,14 @@ impl<'a> Step<'a> {
         let n = prev.n().ok_or(ShapeError::new("n", "is no whole number"))?;
         let tjp = prev.tjp_addr().ok_or(ShapeError::new("tjp", "is missing"))?;
         let prev_addr = format!("{}^{}", prev.ib, prev.gib);
-        Ok(Step { prev, prev_addr, n: n.saturating_add(1), tjp, pools: pools(prev)? })
+        let (pools, lock) = (pools(prev)?, Lock::of(prev)?);
+        Ok(Step { prev, prev_addr, n: n.saturating_add(1), tjp, pools, lock })
+    }
+
+    /// What all frames of the keystone share.
+    pub fn uuid(&self) -> Result<&'a str, ShapeError> {
+        let uuid = self.prev.datum("uuid").and_then(Value::as_str);
+        uuid.ok_or(ShapeError::new("uuid", "is missing"))
     }
 
     /// Reveals the solutions of `chosen` from the pool at `at`.
@@ -210,14 +224,46 @@ impl<'a> Step<'a> {
             let replaced = if other == at { next.take() } else { None };
             replaced.unwrap_or_else(|| Value::Object(pool.raw.clone()))
         });
+        self.data_with(carried.collect(), proof, env)
+    }
+
+    /// The next frame's data with these pools.
+    pub fn data_with(
+        &self,
+        pools: Value,
+        proof: &Proof,
+        env: &dyn Environment,
+    ) -> Result<Map<String, Value>, KeystoneError> {
         let mut data = Map::new();
         data.insert("n".into(), self.n.into());
         env.now().stamp(&mut data);
-        let uuid = self.prev.datum("uuid").ok_or(ShapeError::new("uuid", "is missing"))?;
-        data.insert("uuid".into(), uuid.clone());
-        data.insert("challengePools".into(), carried.collect());
+        data.insert("uuid".into(), self.uuid()?.into());
+        data.insert("challengePools".into(), pools);
         data.insert("proofs".into(), Value::Array(vec![proof.to_value()]));
         Ok(data)
+    }
+
+    /// The frame with this data and these details; signed with the secret's key where the keystone
+    /// is locked.
+    fn signed(
+        &self,
+        mut data: Map<String, Value>,
+        details: Option<Value>,
+        secret: &MasterSecret,
+    ) -> Result<IbGib, KeystoneError> {
+        let Some(lock) = &self.lock else {
+            if let Some(details) = details {
+                data.insert("frameDetails".into(), details);
+            }
+            return self.frame(data);
+        };
+        let key = PrivateKey::derive(secret, self.uuid()?);
+        if key.public() != lock.key {
+            return Err(KeystoneError::KeyRefused);
+        }
+        let lock = Lock { recovery_key: None, signature: None, ..lock.clone() };
+        data.insert("frameDetails".into(), lock.within(details)?);
+        sealed(self.frame(data)?, &self.prev_addr, &key)
     }
 
     /// The frame with this data, linked to the one before.

@@ -6,6 +6,7 @@
 //! reveals them, and no more than [`MAX_HASHES_PER_STEP`](super::MAX_HASHES_PER_STEP) times.
 
 mod frame;
+mod lock;
 mod pools;
 mod proof;
 mod timeline;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 
 use super::error::ShapeError;
 use super::frame::{Pool, is_revoked, pools as read_pools};
+use super::lock::SIGNATURE_COST;
 use super::pools::UsedIds;
 use super::proof::Proof;
 use crate::ibgib::IbGib;
@@ -32,7 +34,10 @@ pub fn validate_genesis(genesis: &IbGib) -> Vec<Violation> {
     frame::check_any(genesis, &mut findings);
     frame::check_genesis(genesis, &mut findings);
     match read_pools(genesis) {
-        Ok(read) => pools::check_genesis(&read, &mut findings),
+        Ok(read) => {
+            pools::check_genesis(&read, &mut findings);
+            lock::check_genesis(genesis, &read, &mut findings);
+        }
         Err(error) => findings.add(Violation::Malformed(error)),
     }
     findings.0
@@ -64,7 +69,7 @@ pub fn step_cost(prev: &IbGib, curr: &IbGib) -> u64 {
     let Some((proof, pools)) = proof.zip(read_pools(prev).ok()) else { return 0 };
     let pool = pools.iter().find(|pool| Some(pool.id()) == proof.pool_id());
     let cost = pool.map_or(0, |pool| proof.solutions.len() as u64 * u64::from(pool.config.rounds));
-    cost.min(super::MAX_HASHES_PER_STEP)
+    cost.saturating_add(signature_cost(prev)).min(super::MAX_HASHES_PER_STEP)
 }
 
 /// How many hashes it takes to validate what is signed on `frame`, whichever pool signs, where
@@ -77,7 +82,13 @@ pub fn next_step_cost(frame: &IbGib) -> u64 {
             .fold(behavior.select_randomly, usize::saturating_add);
         taken.min(pool.challenges.len()) as u64 * u64::from(pool.config.rounds)
     });
-    costs.max().unwrap_or(0).min(super::MAX_HASHES_PER_STEP)
+    let cost = costs.max().unwrap_or(0);
+    cost.saturating_add(signature_cost(frame)).min(super::MAX_HASHES_PER_STEP)
+}
+
+/// What checking the signature of the frame after this one counts for.
+fn signature_cost(frame: &IbGib) -> u64 {
+    if super::lock_of(frame).is_some() { SIGNATURE_COST } else { 0 }
 }
 
 /// What checking a step found.
@@ -107,13 +118,14 @@ fn check_step(prev: &IbGib, curr: &IbGib) -> Checked {
     if let Some(proof) = &proof {
         frame::check_revocation(prev, curr, proof, &mut findings);
     }
+    let change = lock::check_step(prev, curr, proof.as_ref(), &mut findings);
     let used = proof.as_ref().and_then(|proof| proof::check(&prev_pools, proof, &mut findings));
     let mut checked = Checked { violations: Vec::new(), pool: String::new(), fresh: Vec::new() };
     // Without a pool that signed nothing tells how the pools should have changed.
     if let Some(used) = used {
         let ids = UsedIds::of(&prev_pools);
         checked.pool = used.pool.id().to_owned();
-        checked.fresh = pools::check_step(&prev_pools, curr, &used, &ids, &mut findings);
+        checked.fresh = pools::check_step(&prev_pools, curr, &used, (change, ids), &mut findings);
     }
     checked.violations = findings.0;
     checked

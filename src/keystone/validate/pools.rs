@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::lock::Change;
 use super::violation::{Findings, Violation};
 use super::{Used, identical, identical_maps};
 use crate::ibgib::IbGib;
 use crate::ibgib::addr::clip;
+use crate::keystone::POOL_RECOVER;
 use crate::keystone::error::ShapeError;
 use crate::keystone::frame::Pool;
 use crate::keystone::pool_config::{Algo, HASH_REVEAL, Replenish};
@@ -45,7 +47,7 @@ pub(super) fn check_step(
     prev_pools: &[Pool<'_>],
     curr: &IbGib,
     used: &Used<'_, '_>,
-    ids: &UsedIds,
+    (change, mut ids): (Change, UsedIds),
     findings: &mut Findings,
 ) -> Vec<String> {
     let curr_pools = curr.datum("challengePools").and_then(Value::as_array);
@@ -57,8 +59,15 @@ pub(super) fn check_step(
     }
     let mut fresh = Vec::new();
     for (prev, curr) in prev_pools.iter().zip(curr_pools.iter().filter_map(Value::as_object)) {
-        if prev.id() == used.pool.id() {
-            fresh = check_used(used, curr, ids, findings);
+        let is_renewed = match change {
+            Change::None => false,
+            Change::Rotation => prev.id() != POOL_RECOVER,
+            Change::Recovery => true,
+        };
+        if is_renewed {
+            fresh.extend(check_renewed(prev, curr, &mut ids, findings));
+        } else if prev.id() == used.pool.id() {
+            fresh = check_used(used, curr, &ids, findings);
         } else {
             let carried = identical_maps(prev.raw, curr);
             findings.require(carried, Violation::OtherPoolChanged, prev.id());
@@ -75,6 +84,45 @@ fn check_used(
     findings: &mut Findings,
 ) -> Vec<String> {
     let pool = used.pool;
+    let Some((challenges, binding_map)) = check_fields(pool, curr, findings) else {
+        return Vec::new();
+    };
+    check_kept(used, challenges, findings);
+    let fresh = check_fresh(used, challenges, ids, findings);
+    check_binding_map(pool.id(), challenges, binding_map, findings);
+    fresh
+}
+
+/// Checks a pool that a renewal makes anew: it is full, of new ids, and the same in all else.
+fn check_renewed(
+    prev: &Pool<'_>,
+    curr: &Map<String, Value>,
+    ids: &mut UsedIds,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let Some((challenges, binding_map)) = check_fields(prev, curr, findings) else {
+        return Vec::new();
+    };
+    let (expected, found) = (prev.config.behavior.size, challenges.len());
+    if found != expected {
+        findings.add(Violation::NewChallenges { pool: clip(prev.id()), expected, found });
+    }
+    for (id, challenge) in challenges {
+        check_challenge(prev, id, challenge, findings);
+        if !ids.add(id) && is_challenge_id(id) {
+            findings.add(Violation::IdSeenBefore { pool: clip(prev.id()), id: clip(id) });
+        }
+    }
+    check_binding_map(prev.id(), challenges, binding_map, findings);
+    challenges.keys().cloned().collect()
+}
+
+/// The challenges and the binding map that a pool has now; checks that nothing else in it changed.
+fn check_fields<'a>(
+    pool: &Pool<'_>,
+    curr: &'a Map<String, Value>,
+    findings: &mut Findings,
+) -> Option<(&'a Map<String, Value>, &'a Map<String, Value>)> {
     if let Some(key) = changed_field(pool.raw, curr) {
         let id = clip(pool.id());
         findings.add(match key.as_str() {
@@ -83,15 +131,12 @@ fn check_used(
         });
     }
     let object = |key| curr.get(key).and_then(Value::as_object);
-    let (Some(challenges), Some(binding_map)) = (object("challenges"), object("bindingMap")) else {
+    let both = object("challenges").zip(object("bindingMap"));
+    if both.is_none() {
         let error = ShapeError::new(pool.id(), "has no challenges or no bindingMap");
         findings.add(Violation::Malformed(error));
-        return Vec::new();
-    };
-    check_kept(used, challenges, findings);
-    let fresh = check_fresh(used, challenges, ids, findings);
-    check_binding_map(pool.id(), challenges, binding_map, findings);
-    fresh
+    }
+    both
 }
 
 /// The first key, other than the two that a signature changes, with another value or place.

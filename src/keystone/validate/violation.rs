@@ -234,6 +234,39 @@ pub enum Violation {
     /// The revocation and the frame carry different proofs.
     #[error("the revocation's proof is not the frame's")]
     RevocationProof,
+    /// A lock on a keystone that was made without.
+    #[error("the frame has a lock, but the keystone was made without a signing key")]
+    LockAppears,
+    /// No lock on a keystone that was made with one.
+    #[error(
+        "the frame is not signed (it has no lock), but this keystone's frames are: a version that knows no signing keys made it"
+    )]
+    LockMissing,
+    /// A lock without a signature.
+    #[error("the frame is not signed, but this keystone's frames are")]
+    NotSigned,
+    /// The signature is not one of this frame by the keystone's key.
+    #[error("the frame's signature is wrong")]
+    WrongSignature,
+    /// The lock names other keys, and the frame does not renew them as it must.
+    #[error("the frame's lock changed as it must not")]
+    LockChanged,
+    /// A recovery without the key whose hash the frame before has, or such a key elsewhere.
+    #[error(
+        "the frame is not signed by the keystone's recovery key, or names one without a recovery"
+    )]
+    RecoveryKey,
+    /// A renewal of something else.
+    #[error("the renewal targets {found:?}, not the frame before, {expected}")]
+    RenewalTarget {
+        /// The address of the frame before.
+        expected: String,
+        /// The claim's target.
+        found: String,
+    },
+    /// A recovery from a pool that is not there for it.
+    #[error("the keystone is recovered from the pool {0:?}, not from \"recover\"")]
+    RecoverFromOtherPool(String),
 }
 
 /// The broken rules found so far, each rule once.
