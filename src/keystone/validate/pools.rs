@@ -84,7 +84,7 @@ fn check_used(
     findings: &mut Findings,
 ) -> Vec<String> {
     let pool = used.pool;
-    let Some((challenges, binding_map)) = check_fields(pool, curr, findings) else {
+    let Some([challenges, binding_map]) = check_fields(pool, curr, findings) else {
         return Vec::new();
     };
     check_kept(used, challenges, findings);
@@ -100,7 +100,7 @@ fn check_renewed(
     ids: &mut UsedIds,
     findings: &mut Findings,
 ) -> Vec<String> {
-    let Some((challenges, binding_map)) = check_fields(prev, curr, findings) else {
+    let Some([challenges, binding_map]) = check_fields(prev, curr, findings) else {
         return Vec::new();
     };
     let (expected, found) = (prev.config.behavior.size, challenges.len());
@@ -122,7 +122,7 @@ fn check_fields<'a>(
     pool: &Pool<'_>,
     curr: &'a Map<String, Value>,
     findings: &mut Findings,
-) -> Option<(&'a Map<String, Value>, &'a Map<String, Value>)> {
+) -> Option<[&'a Map<String, Value>; 2]> {
     if let Some(key) = changed_field(pool.raw, curr) {
         let id = clip(pool.id());
         findings.add(match key.as_str() {
@@ -131,12 +131,12 @@ fn check_fields<'a>(
         });
     }
     let object = |key| curr.get(key).and_then(Value::as_object);
-    let both = object("challenges").zip(object("bindingMap"));
-    if both.is_none() {
-        let error = ShapeError::new(pool.id(), "has no challenges or no bindingMap");
-        findings.add(Violation::Malformed(error));
+    if let (Some(challenges), Some(binding_map)) = (object("challenges"), object("bindingMap")) {
+        return Some([challenges, binding_map]);
     }
-    both
+    let error = ShapeError::new(pool.id(), "has no challenges or no bindingMap");
+    findings.add(Violation::Malformed(error));
+    None
 }
 
 /// The first key, other than the two that a signature changes, with another value or place.
