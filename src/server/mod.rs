@@ -13,6 +13,7 @@ mod places;
 mod queue;
 mod refusals;
 mod routes;
+pub(crate) mod sessions;
 mod socket;
 mod sockets;
 mod state;

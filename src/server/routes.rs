@@ -14,13 +14,13 @@ use tracing::info;
 
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
-use super::state::{Shared, token_hash};
-use super::{body, newcomers, origin, refusals, socket, stream};
+use super::state::Shared;
+use super::{body, newcomers, origin, refusals, sessions, socket, stream};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
-use crate::sync::domain::{Evolution, RevocationCheck, StoredFrames};
+use crate::sync::domain::{RevocationCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{SyncError, domain};
 
@@ -199,18 +199,9 @@ async fn evolve(
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
-        let evolution = Evolution::check(&*space, &identity, &frames, &session, quota)?;
-        let tjp = evolution.session().clone();
-        // The ledger comes first: a kill in between leaves an entry of no session, which goes with
-        // time, and not a session that nobody can enter. A known session never comes back into it.
-        let is_new = evolution.is_new()
-            && space.ledger().add_session(&tjp, identity.as_str(), Moment::now().ms())?;
-        if let Err(error) = evolution.store(&*space, quota) {
-            if is_new {
-                space.ledger().remove_session(&tjp)?;
-            }
-            return Err(error.into());
-        }
+        let (ledger, now) = (space.ledger(), Moment::now().ms());
+        let claim = (&identity, frames.as_slice(), &session);
+        let (tjp, is_new) = sessions::establish(&*space, &ledger, claim, quota, now)?;
         info!(domain = %identity, session = %tjp, "session established");
         Ok((tjp, is_new))
     })
@@ -335,12 +326,11 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(refused)?;
     let space = shared.space(identity.as_str())?;
-    let opens = space.ledger().token_domain(&token_hash(token), Moment::now().ms())?;
-    if opens.as_deref() != Some(identity.as_str()) {
-        return Err(refused());
+    let now = Moment::now().ms();
+    match sessions::may_read(&*space, &space.ledger(), identity, token, now)? {
+        true => Ok(space),
+        false => Err(refused()),
     }
-    domain::expect_live(&*space, identity)?;
-    Ok(space)
 }
 
 async fn read_body(

@@ -22,6 +22,11 @@ impl MemorySpace {
         MemorySpace::default()
     }
 
+    /// A space that holds what this one holds now, as a copy of a file would.
+    pub fn copied(&self) -> MemorySpace {
+        MemorySpace { state: Mutex::new(self.lock().clone()) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -39,7 +44,7 @@ impl Backend for MemorySpace {
         let mut state = self.lock();
         let undoing = Undoing(&mut state);
         let result = f(&mut *undoing.0)?;
-        undoing.0.undo.clear();
+        undoing.0.undo.0.clear();
         Ok(result)
     }
 }
@@ -49,7 +54,7 @@ struct Undoing<'a>(&'a mut State);
 
 impl Drop for Undoing<'_> {
     fn drop(&mut self) {
-        while let Some(undo) = self.0.undo.pop() {
+        while let Some(undo) = self.0.undo.0.pop() {
             undo(self.0);
         }
     }
@@ -57,6 +62,7 @@ impl Drop for Undoing<'_> {
 
 type Undo = Box<dyn FnOnce(&mut State) + Send>;
 
+#[derive(Clone)]
 struct Held {
     row: Row,
     key: AddrKey,
@@ -64,7 +70,7 @@ struct Held {
     text: Box<str>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// By number, which counts from one.
     rows: Vec<Held>,
@@ -78,7 +84,17 @@ struct State {
     pending: HashMap<(Addr, Purpose), PendingRow>,
     count: SpaceCount,
     /// How to undo what the write under way has done.
-    undo: Vec<Undo>,
+    undo: Undos,
+}
+
+/// Belongs to the write under way: a copy of a state begins without.
+#[derive(Default)]
+struct Undos(Vec<Undo>);
+
+impl Clone for Undos {
+    fn clone(&self) -> Undos {
+        Undos::default()
+    }
 }
 
 impl State {
@@ -101,7 +117,7 @@ impl State {
     }
 
     fn undo_by(&mut self, undo: impl FnOnce(&mut State) + Send + 'static) {
-        self.undo.push(Box::new(undo));
+        self.undo.0.push(Box::new(undo));
     }
 
     /// As [`State::set_aside`], noting how to undo it.

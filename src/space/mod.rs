@@ -16,6 +16,7 @@ mod check;
 mod error;
 mod graph;
 mod head;
+mod killable;
 mod memory;
 mod pending;
 mod place;
@@ -34,6 +35,7 @@ pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
+pub use killable::{KillSwitch, KillableSpace};
 pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
