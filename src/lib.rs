@@ -14,4 +14,6 @@ pub mod peer;
 
 pub mod server;
 
+pub mod verify;
+
 pub mod cli;

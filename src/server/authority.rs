@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::sockets::Seat;
 use super::sessions;
+use super::sockets::Seat;
 use super::state::Shared;
 use crate::ibgib::{Addr, Moment, System};
 use crate::space::Ledger;

@@ -13,9 +13,15 @@ pub struct KillSwitch {
     is_dead: AtomicBool,
     /// Transactions until the kill, each with a half before its commit and one after; 0 for none.
     halves: AtomicU64,
+    commits: AtomicU64,
 }
 
 impl KillSwitch {
+    /// How many transactions it committed.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
     /// Whether the process was killed.
     pub fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
@@ -90,6 +96,7 @@ impl Backend for KillableSpace {
                 false => Ok(done),
             }
         })?;
+        self.switch.commits.fetch_add(1, Ordering::Relaxed);
         match self.switch.pass() {
             true => Err(killed()),
             false => Ok(written),

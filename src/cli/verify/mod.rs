@@ -14,6 +14,7 @@ mod phase;
 mod print;
 mod row;
 mod rows;
+mod simulation;
 mod world;
 
 pub use checks::{Assertion, Checks};
@@ -40,7 +41,8 @@ pub const PHASES: [&str; 14] =
 #[command(after_help = "Examples:\n  \
     sync-gib verify\n  \
     sync-gib verify 4.7 --way a --keep kept\n  \
-    sync-gib --home kept/4.7-a/sender graph X")]
+    sync-gib --home kept/4.7-a/sender graph X\n  \
+    sync-gib verify --simulate --seeds 100")]
 pub struct VerifyArgs {
     /// The phases to run; else all
     #[arg(value_name = "PHASE", value_parser = PHASES)]
@@ -52,6 +54,9 @@ pub struct VerifyArgs {
     /// under DIR/PHASE-WAY, and the secret beside them
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Worlds instead of phases.
+    #[command(flatten)]
+    pub simulation: simulation::SimulateArgs,
 }
 
 /// Which way a phase runs.
@@ -77,6 +82,9 @@ impl Way {
 
 /// Runs the phases and prints what each asserts. Errors where an assertion does not hold.
 pub fn run(args: &VerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    if args.simulation.simulate {
+        return simulation::run(&args.simulation, ctx);
+    }
     let program = std::env::current_exe()
         .map_err(|error| CliError::io("cannot tell where this program is", &error))?;
     let phases = Phase::chosen(&args.phases);
