@@ -59,6 +59,7 @@ pub(super) struct World {
     trouble: u32,
     /// Whether somebody hostile is about.
     pub(super) has_enemy: bool,
+    pub(super) enemy: Arc<Seeded>,
     seed: u64,
 }
 
@@ -94,6 +95,7 @@ impl World {
             is_calm: Cell::new(false),
             trouble,
             has_enemy,
+            enemy: Arc::new(Seeded::new(seed.wrapping_add(1 << 63), beginning)),
             seed,
         };
         world.trace.line(format_args!(
@@ -155,6 +157,7 @@ impl World {
     /// Time passes for everybody.
     pub(super) fn pass_time(&self, time: Duration) {
         self.server.env.sleep(time);
+        self.enemy.sleep(time);
         self.devices.borrow().iter().for_each(|device| device.env.sleep(time));
     }
 
@@ -339,7 +342,8 @@ impl World {
     }
 }
 
-fn person(number: usize, env: &Arc<Seeded>) -> Result<Person, SimulateError> {
+/// An identity that nobody else has.
+pub(super) fn person(number: usize, env: &Arc<Seeded>) -> Result<Person, SimulateError> {
     let secret = MasterSecret::from_raw(SecretString::from(random_id(&**env)?))?;
     let pools = presets::identity_pools(&**env)?;
     let details = json!({ "kdf": KdfParams::Raw.to_value() });
