@@ -31,27 +31,31 @@ impl World {
         let device = Rc::clone(&self.devices.borrow()[at]);
         let deed = self.choose().below(1000);
         match deed {
-            0..300 => self.edit(&device),
-            300..720 => self.sync_somehow(&device),
-            720..770 => self.join(&device),
-            770..800 => self.register(&device),
-            800..830 => {
+            0..270 => (0..=self.choose().below(3)).for_each(|_| self.edit(&device)),
+            270..620 => self.sync_somehow(&device),
+            620..670 => self.join(&device),
+            670..700 => self.register(&device),
+            700..730 => {
                 self.trace.line(format_args!("{} is copied away", device.name));
                 device.back_up();
             }
-            830..845 => self.restore(&device),
-            845..850 => self.revoke(&device),
-            850..865 => {
+            730..750 => self.restore(&device),
+            750..757 => self.revoke(&device),
+            757..772 => {
                 self.trace.line("a long time passes");
                 self.pass_time(LONG);
             }
-            865..880 => self.set_a_clock(),
-            880..900 if self.mishap(500) => {
+            772..787 => self.set_a_clock(),
+            787..810 if self.mishap(500) => {
                 self.trace.line("the server is killed");
                 self.server.switch().kill();
             }
-            900..930 => self.say_again(),
-            _ if self.has_enemy => self.attack(),
+            810..840 => self.say_again(),
+            _ if self.has_enemy => {
+                for _ in 0..=self.choose().below(3) {
+                    self.attack();
+                }
+            }
             _ => self.edit(&device),
         }
         if self.server.is_dead() && self.choose().chance(500) {
@@ -81,7 +85,7 @@ impl World {
         SimLink { world: self, device: Rc::clone(device), switch: Arc::clone(switch), is_hostile }
     }
 
-    fn edit(&self, device: &Rc<Device>) {
+    pub(super) fn edit(&self, device: &Rc<Device>) {
         if !device.is_joined.get() {
             return;
         }
@@ -103,7 +107,7 @@ impl World {
         }
     }
 
-    fn sync_somehow(&self, device: &Rc<Device>) {
+    pub(super) fn sync_somehow(&self, device: &Rc<Device>) {
         if !device.is_joined.get() {
             return;
         }
@@ -244,7 +248,7 @@ impl World {
     }
 
     /// A further device of an identity, or one that did not get it yet.
-    fn join(&self, other: &Rc<Device>) {
+    pub(super) fn join(&self, other: &Rc<Device>) {
         let person = other.person;
         let count = self.devices.borrow().iter().filter(|device| device.person == person).count();
         let device = match other.is_joined.get() {
@@ -354,7 +358,7 @@ impl World {
         self.calm_down();
         self.trace.line("all is well again");
         self.server.restart(false);
-        for device in self.devices.borrow().clone() {
+        for device in self.all_devices() {
             if device.is_joined.get() {
                 self.register(&device);
             }
@@ -365,7 +369,7 @@ impl World {
                 break;
             }
             is_quiet = true;
-            for device in self.devices.borrow().clone() {
+            for device in self.all_devices() {
                 if !device.is_joined.get() {
                     continue;
                 }

@@ -106,6 +106,7 @@ impl World {
         for person in 0..world.people.len() {
             world.set_up(person)?;
         }
+        world.begin_with_two();
         Ok(world)
     }
 
@@ -120,6 +121,22 @@ impl World {
         self.trace.line(format_args!("{label} is {domain}, on {}", device.name));
         self.register(&device);
         Ok(())
+    }
+
+    /// Mostly the identities have a timeline and a second device to begin with.
+    fn begin_with_two(&self) {
+        for device in self.all_devices() {
+            if self.choose().chance(700) {
+                self.edit(&device);
+                self.sync_somehow(&device);
+                self.join(&device);
+            }
+        }
+    }
+
+    /// All devices that there are now.
+    pub(super) fn all_devices(&self) -> Vec<Rc<Device>> {
+        self.devices.borrow().clone()
     }
 
     /// A device more of one of the people, whose clock is wrong.
