@@ -24,7 +24,7 @@ pub use error::{SimulateError, Violation};
 use world::World;
 
 /// How many things are done in a world before it is let come to rest, at least and at most.
-const STEPS: (usize, usize) = (15, 40);
+const STEPS: (usize, usize) = (8, 28);
 
 /// What became of a seed's world.
 #[derive(Debug, Clone, PartialEq, Eq)]

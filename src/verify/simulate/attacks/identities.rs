@@ -206,10 +206,16 @@ impl World {
         if way == 1 {
             self.pass_time(Duration::from_millis(super::super::server::SESSION_MS + 60_000));
         }
+        if way == 9 {
+            // One that expired and was forgotten does not come back by being posted again.
+            self.pass_time(Duration::from_millis(super::super::server::SESSION_MS + 60_000));
+            drop(Raw::connected(server, env, (&owner.domain, &owner.secret))?);
+            post(server, &owner.domain, &[&made.identity], &made.session)?;
+        }
         let mut raw = Raw::open(server, env, &owner.domain, made)?;
         let (uuid, ids) = raw.hello()?;
         match way {
-            1 => raw.prove(&uuid, &ids),
+            1 | 9 => raw.prove(&uuid, &ids),
             2 => raw.prove("another challenge", &ids),
             3 => raw.prove(&uuid, &ids[1..]),
             4 => {
@@ -264,7 +270,7 @@ impl World {
         let waiting = (made.identity.clone(), made.session.clone());
         let mut raw = Raw::open(server, env, &owner.domain, made)?;
         let (uuid, ids) = raw.hello()?;
-        if way != 0 {
+        if way != 0 && way != 6 {
             raw.prove(&uuid, &ids)?;
         }
         if way == 1 {
@@ -296,6 +302,9 @@ impl World {
             _ => {
                 let session = waiting.1.addr()?;
                 let (domain, protocol) = (owner.domain.clone(), crate::sync::msg::PROTOCOL);
+                let resumed =
+                    crate::sync::Established::resume(waiting.0, waiting.1, &owner.secret)?;
+                let mut raw = Raw::open(server, env, &domain, resumed)?;
                 raw.say(&Msg::Hello { protocol, domain, session }).map(drop)
             }
         }

@@ -84,7 +84,7 @@ impl World {
         };
         let ended = match kind {
             0 | 1 => self.attack_steps(owner, other, try_way("steps", 11)),
-            2 | 3 => self.attack_proof(owner, other, try_way("proof", 10)),
+            2 | 3 => self.attack_proof(owner, other, try_way("proof", 11)),
             4 => self.attack_revoked(try_way("revoked", 7)),
             5 if !is_revoked => {
                 let way = try_way("no rule", 2);

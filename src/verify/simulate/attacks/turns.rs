@@ -16,7 +16,7 @@ use crate::sync::frame::Role;
 use crate::sync::msg::Msg;
 
 /// How many attacks on turns there are.
-pub(super) const TURNS: usize = 36;
+pub(super) const TURNS: usize = 37;
 
 impl World {
     fn a_stone(&self, owner: &Person, linked: Option<&Addr>) -> Result<IbGib, Ended> {
@@ -238,6 +238,18 @@ impl World {
                 let want = Want { tjp: timeline.tjp, tip: timeline.tip.addr, common: None };
                 let wants = vec![want.clone(), want];
                 raw.request(&Body::Delta(Delta { wants, ..default() }))
+            }
+            35 => {
+                // A frame and its message under another turn's context and signature.
+                let signed = raw.make(&all_init(Vec::new(), vec![addr.clone()]))?;
+                let mut turn = raw.saga.make(
+                    Role::Sender,
+                    &all_init(Vec::new(), Vec::new()),
+                    self.now(),
+                )?;
+                turn.context = signed.context;
+                turn.signed_session_identity = signed.signed_session_identity;
+                raw.take(turn)
             }
             _ => {
                 // Another's token.
