@@ -295,9 +295,10 @@ impl World {
             4 => post(server, &owner.domain, &[&waiting.0], &waiting.1),
             5 => {
                 let made = establish(&owner.domain, &revocation, &owner.secret, env);
-                made.map_or_else(|_| Err(refused()), |made| {
-                    post(server, &owner.domain, &[&made.identity], &made.session)
-                })
+                made.map_or_else(
+                    |_| Err(refused()),
+                    |made| post(server, &owner.domain, &[&made.identity], &made.session),
+                )
             }
             _ => {
                 let session = waiting.1.addr()?;

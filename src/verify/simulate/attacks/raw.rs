@@ -177,11 +177,7 @@ impl<'s> Raw<'s> {
         self.take(turn)
     }
 
-    pub(super) fn init(
-        &mut self,
-        timelines: Vec<Stated>,
-        stones: Vec<Addr>,
-    ) -> Result<(), Ended> {
+    pub(super) fn init(&mut self, timelines: Vec<Stated>, stones: Vec<Addr>) -> Result<(), Ended> {
         let (probes, more) = (Vec::new(), false);
         self.request(&Body::Init(Init { scope: Scope::All, timelines, stones, probes, more }))
     }

@@ -68,8 +68,7 @@ impl World {
         owner: &Person,
         way: usize,
     ) -> Result<(), Ended> {
-        let mut raw =
-            Raw::connected(&self.server, &self.enemy, (&owner.domain, &owner.secret))?;
+        let mut raw = Raw::connected(&self.server, &self.enemy, (&owner.domain, &owner.secret))?;
         if way == 0 {
             let stone = self.a_stone(owner, None)?;
             self.note_made(at, std::slice::from_ref(&stone));
@@ -107,7 +106,8 @@ impl World {
             1 => {
                 // A signature of another turn.
                 let other = raw.make(&all_init(Vec::new(), vec![addr.clone()]))?;
-                let mut turn = raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
+                let mut turn =
+                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
                 turn.signed_session_identity = other.signed_session_identity;
                 raw.take(turn)
             }
@@ -242,11 +242,8 @@ impl World {
             35 => {
                 // A frame and its message under another turn's context and signature.
                 let signed = raw.make(&all_init(Vec::new(), vec![addr.clone()]))?;
-                let mut turn = raw.saga.make(
-                    Role::Sender,
-                    &all_init(Vec::new(), Vec::new()),
-                    self.now(),
-                )?;
+                let mut turn =
+                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
                 turn.context = signed.context;
                 turn.signed_session_identity = signed.signed_session_identity;
                 raw.take(turn)
