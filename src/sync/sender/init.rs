@@ -6,7 +6,7 @@ use super::plan::{Pull, Push};
 use super::{Direction, Sender, State};
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::{Id, TimelineKind, Tip};
-use crate::sync::body::{Ack, Answer, Body, Init, PAGE, Probe, Scope, Stated};
+use crate::sync::body::{Ack, Answer, Body, Init, PAGE, Probe, Relation, Scope, Stated};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision, SplitSearch};
 
@@ -161,6 +161,11 @@ impl Sender<'_> {
         for ((tjp_id, stated), answer) in stated.into_iter().zip(answers.by_ref()) {
             check_answer(&stated.tjp, answer)?;
             let mine = self.tip_here(&stated.tjp)?;
+            // It goes on from what was stated; what was edited here meanwhile it does not know.
+            if answer.relation == Relation::Ahead && mine.addr != stated.tip {
+                let message = format!("{} was edited here meanwhile", stated.tjp);
+                return Err(SyncError::Conflict(message));
+            }
             let decision = negotiate::decide(self.space, tjp_id, &mine, answer)?;
             self.decide(&mut stating, tjp_id, stated.tjp, mine, decision, 0)?;
         }

@@ -33,6 +33,9 @@ const REMEMBERED: usize = 16;
 /// An old request: its name, whose it was, and its body.
 pub(super) type Request = (String, Addr, String);
 
+/// What a home signed: its name, how often it was restored, for what, on which frame.
+type Signed = (String, u32, &'static str, Addr);
+
 /// A simulated world.
 pub(super) struct World {
     chooser: Chooser,
@@ -48,7 +51,7 @@ pub(super) struct World {
     /// What a sync that ended well said is on the server.
     acknowledged: RefCell<BTreeSet<(Addr, Addr)>>,
     /// The proof that a home made of a frame: by its name, how often it was restored, for what.
-    proofs: RefCell<BTreeMap<(String, u32, &'static str, Addr), Addr>>,
+    proofs: RefCell<BTreeMap<Signed, Addr>>,
     pub(super) requests: RefCell<Vec<Request>>,
     pub(super) sessions: RefCell<Vec<Vec<String>>>,
     checker: RefCell<Checker>,
