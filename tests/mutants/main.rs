@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// In how many worlds a mutant may be noticed.
-const SEEDS: u32 = 300;
+const SEEDS: u32 = 400;
 
 /// A small change to a file.
 struct Mutant {

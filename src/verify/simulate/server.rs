@@ -171,10 +171,19 @@ impl Server {
 
     /// `POST …/revocation`.
     pub(super) fn revoke(&self, domain: &Addr, text: &str) -> Result<(), Refusal> {
+        self.revoke_without_forgetting(domain, text)?;
+        self.ledger.forget(domain.as_str());
+        Ok(())
+    }
+
+    /// The same up to where the ledger forgets the domain's sessions and tokens.
+    pub(super) fn revoke_without_forgetting(
+        &self,
+        domain: &Addr,
+        text: &str,
+    ) -> Result<(), Refusal> {
         self.asked("a revocation", domain, |space| {
-            domain::revoke(space, domain, &wire::read_revocation(text)?)?;
-            self.ledger.forget(domain.as_str());
-            Ok(())
+            domain::revoke(space, domain, &wire::read_revocation(text)?)
         })
     }
 

@@ -31,7 +31,9 @@ impl World {
         let device = Rc::clone(&self.devices.borrow()[at]);
         let deed = self.choose().below(1000);
         match deed {
-            0..270 => (0..=self.choose().below(3)).for_each(|_| self.edit(&device)),
+            // Now and then so many that the other side's samples leave gaps.
+            0..20 => (0..12).for_each(|_| self.edit(&device)),
+            20..270 => (0..=self.choose().below(3)).for_each(|_| self.edit(&device)),
             270..620 => self.sync_somehow(&device),
             620..670 => self.join(&device),
             670..700 => self.register(&device),

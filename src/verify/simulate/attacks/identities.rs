@@ -79,6 +79,13 @@ impl World {
         Ok((tip, prev))
     }
 
+    /// An attack by a step that was changed after it was signed. Ok where it was taken.
+    pub(super) fn attack_by_forging(&self, owner: &Person, way: usize) -> Result<(), Ended> {
+        let (server, env) = (&self.server, &*self.enemy);
+        let made = sign_session(server, env, (&owner.domain, &owner.secret))?;
+        post(server, &owner.domain, &[&forged_step(&made.identity, way)?], &made.session)
+    }
+
     /// An attack on an identity's steps. Ok where it was taken.
     pub(super) fn attack_steps(
         &self,
@@ -96,11 +103,7 @@ impl World {
                 let made = establish(&owner.domain, &prev, &owner.secret, env)?;
                 post(server, &owner.domain, &[&made.identity], &made.session)
             }
-            1 => {
-                let made = sign_session(server, env, whose)?;
-                let forged = forged_step(&made.identity, self.choose().below(CHANGES))?;
-                post(server, &owner.domain, &[&forged], &made.session)
-            }
+            1 => self.attack_by_forging(owner, self.choose().below(CHANGES)),
             2 => {
                 // The frame claims another session than the one that comes with it.
                 let (made, more) =
@@ -279,8 +282,12 @@ impl World {
         let (tip, _) = self.newest(&owner)?;
         let revocation = keystone::revoke(&tip, &owner.secret, "gone", env)?;
         let body = js::stringify(&RevocationBody { frames: vec![&revocation] });
-        // Not by the server's own route: it would close the session, and not be asked.
-        server.revoke(&owner.domain, &body).map_err(|_| Ended::Gone)?;
+        // Killed in between, the server has not forgotten the tokens.
+        let ended = match way == 3 && self.choose().chance(500) {
+            true => server.revoke_without_forgetting(&owner.domain, &body),
+            false => server.revoke(&owner.domain, &body),
+        };
+        ended.map_err(|_| Ended::Gone)?;
         match way {
             0 => raw.prove(&uuid, &ids),
             1 => raw.commit(Vec::new()),

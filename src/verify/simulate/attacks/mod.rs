@@ -4,6 +4,7 @@ mod identities;
 mod raw;
 mod turns;
 
+use super::device::Person;
 use super::invariants::{ATTACK, HONEST};
 use super::server::Step;
 use super::world::World;
@@ -73,44 +74,61 @@ impl World {
         }
         let at = self.choose().below(self.people.len());
         let (owner, other) = (&self.people[at], &self.people[(at + 1) % self.people.len()]);
-        let (kind, is_revoked) = (self.choose().below(10), self.is_revoked(at));
-        let (before, disk) = (self.stored(), self.server.disk(&owner.domain));
-        let mut tried = String::new();
-        let mut try_way = |name: &str, ways: usize| {
-            let way = self.choose().below(ways);
-            tried = format!("{name} {way}");
-            self.trace.line(format_args!("somebody attacks {}: {tried}", owner.label));
-            way
-        };
+        let (before, is_revoked) = (self.stored(), self.is_revoked(at));
+        let (kind, way) = self.choose_attack();
+        self.trace.line(format_args!("somebody attacks {}: {kind} {way}", owner.label));
         let ended = match kind {
-            0 | 1 => self.attack_steps(owner, other, try_way("steps", 11)),
-            2 | 3 => self.attack_proof(owner, other, try_way("proof", 11)),
-            4 => self.attack_revoked(try_way("revoked", 7)),
-            5 if !is_revoked => {
-                let way = try_way("no rule", 2);
-                let ended = self.keep_to_the_rules(at, owner, way);
-                if let Err(Ended::Refused(refusal)) = &ended
-                    && !self.server.is_dead()
-                    && disk.tip(&owner.domain).is_ok_and(|tip| tip.is_some())
-                {
-                    let detail = format!("what kept to all rules was refused: {}", refusal.message);
-                    self.note_broken(HONEST, detail);
-                }
-                return;
-            }
-            _ => self.attack_turns(owner, other, try_way("turns", turns::TURNS)),
+            "forgery" => self.attack_by_forging(owner, way),
+            "steps" => self.attack_steps(owner, other, way),
+            "proof" => self.attack_proof(owner, other, way),
+            "revoked" => self.attack_revoked(way),
+            "turns" => self.attack_turns(owner, other, way),
+            _ if is_revoked => return,
+            _ => return self.expect_taken(self.keep_to_the_rules(at, owner, way % 2), owner),
         };
         match ended {
             Err(Ended::Refused(refusal)) => {
                 self.trace.line(format_args!("  refused ({:?}) {}", refusal.code, refusal.message));
             }
             Err(Ended::Gone) => self.trace.line("  not possible"),
-            Ok(()) => self.note_broken(ATTACK, format!("{tried} was taken")),
+            Ok(()) => self.note_broken(ATTACK, format!("{kind} {way} was taken")),
         }
         // I may have gone on, and S may have proved itself: nothing else.
         let data = self.stored();
         if data != before {
             self.trace.line(format_args!("  stored {before:?} -> {data:?}"));
+        }
+    }
+
+    /// A kind of attacks, and one of it: all are as likely.
+    fn choose_attack(&self) -> (&'static str, usize) {
+        let kinds = [
+            ("forgery", identities::CHANGES),
+            ("steps", 11),
+            ("proof", 11),
+            ("revoked", 7),
+            ("no rule", 4),
+            ("turns", turns::TURNS),
+        ];
+        let mut way = self.choose().below(kinds.iter().map(|(_, ways)| ways).sum());
+        for (kind, ways) in kinds {
+            match way < ways {
+                true => return (kind, way),
+                false => way -= ways,
+            }
+        }
+        ("no rule", 0)
+    }
+
+    /// What keeps to all rules is taken, unless nobody is there to take it.
+    fn expect_taken(&self, ended: Result<(), Ended>, owner: &Person) {
+        let is_registered = self.server.has(&owner.domain, &owner.domain);
+        if let Err(Ended::Refused(refusal)) = ended
+            && !self.server.is_dead()
+            && is_registered
+        {
+            let detail = format!("what kept to all rules was refused: {}", refusal.message);
+            self.note_broken(HONEST, detail);
         }
     }
 

@@ -8,6 +8,7 @@ use super::identities::changed;
 use super::raw::{Ended, Raw};
 use crate::ibgib::transform::{Kind, Opts, transform};
 use crate::ibgib::{Addr, IbGib};
+use crate::keystone;
 use crate::space::{Space, SpaceExt, Timeline, TimelineKind};
 use crate::sync::body::{
     Body, Commit, Delta, Init, Move, PayloadDigest, Probe, Scope, Stated, Want,
@@ -16,7 +17,7 @@ use crate::sync::frame::Role;
 use crate::sync::msg::Msg;
 
 /// How many attacks on turns there are.
-pub(super) const TURNS: usize = 37;
+pub(super) const TURNS: usize = 40;
 
 impl World {
     fn a_stone(&self, owner: &Person, linked: Option<&Addr>) -> Result<IbGib, Ended> {
@@ -238,6 +239,41 @@ impl World {
                 let want = Want { tjp: timeline.tjp, tip: timeline.tip.addr, common: None };
                 let wants = vec![want.clone(), want];
                 raw.request(&Body::Delta(Delta { wants, ..default() }))
+            }
+            36 => {
+                // A proof's signature, of what is left to prove by.
+                let mut turn =
+                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
+                let target = turn.context.addr()?;
+                let left = keystone::pool_ids(raw.signer().tip(), keystone::POOL_CONNECT);
+                let signed = raw.signer().prove(target.as_str(), &left, env)?;
+                turn.signed_session_identity = Some(signed);
+                raw.take(turn)
+            }
+            37 => {
+                // A frame that says something else, under a context of its own.
+                let body = all_init(Vec::new(), Vec::new());
+                let mut turn = raw.saga.make(Role::Sender, &body, self.now())?;
+                turn.saga_frame = changed(&turn.saga_frame, |data| {
+                    data["sessionIdentityTjpAddr"] = owner.domain.as_str().into();
+                })?;
+                let addr = turn.saga_frame.addr()?;
+                if let Some(rel8ns) = &mut turn.context.rel8ns {
+                    rel8ns.insert("sagaFrame".into(), json!([addr]));
+                }
+                turn.context.gib = turn.context.computed_gib()?;
+                raw.signer().sign_turn(&mut turn, env)?;
+                raw.take(turn)
+            }
+            38 => {
+                // A second branch beside a tip that stays.
+                let (timeline, tip) = self.a_timeline(owner)?;
+                let prev = tip.prev().map(Addr::parse).transpose()?.ok_or(Ended::Gone)?;
+                let prev = server.disk(&owner.domain).get(&prev)?.ok_or(Ended::Gone)?;
+                let made = self.frames_on(&prev)?;
+                let (stated, moved) = stated_and_moved(&timeline, made.last())?;
+                let stays = Move { to: timeline.tip.addr, ..moved };
+                World::bring(raw, (vec![stated], Vec::new()), &made, vec![stays])
             }
             35 => {
                 // A frame and its message under another turn's context and signature.
