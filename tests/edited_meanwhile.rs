@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
-use sync_gib::peer::{InProcess, Link, Observer, PeerError};
+use sync_gib::peer::{InProcess, Link, Observer, PeerError, Synced};
+use sync_gib::space::Space;
 use sync_gib::sync::msg::Msg;
-use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, Sender, SyncError};
+use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError};
+use tempfile::TempDir;
 
 /// A link on whose way something is done once, right after the first turn is made.
 struct Meanwhile<'a> {
@@ -84,6 +86,18 @@ impl Link for Meanwhile<'_> {
     }
 }
 
+/// Syncs a device, and does something once while its first turn is on its way.
+fn sync_with_deed<'a>(
+    device: &'a Device,
+    (dir, link): (&'a TempDir, &'a InProcess),
+    opts: &SenderOpts,
+    deed: impl FnOnce() + 'a,
+) -> Synced {
+    let deed: RefCell<Option<Box<dyn FnOnce() + 'a>>> = RefCell::new(Some(Box::new(deed)));
+    let meanwhile = Meanwhile { link, dir: dir.path().to_owned(), deed };
+    device.sync_with(&meanwhile, opts).unwrap()
+}
+
 #[test]
 fn an_edit_while_the_receiver_answers_that_it_is_ahead_is_merged() {
     let one = Device::new();
@@ -96,14 +110,30 @@ fn an_edit_while_the_receiver_answers_that_it_is_ahead_is_merged() {
     two.edit(&x, json!({"there": 1}));
     two.sync(&link).unwrap();
 
-    let deed = || drop(one.edit(&x, json!({"here": 1})));
-    let deed: RefCell<Option<Box<dyn FnOnce()>>> = RefCell::new(Some(Box::new(deed)));
-    let meanwhile = Meanwhile { link: &link, dir: dir.path().to_owned(), deed };
-    let synced = one.sync(&meanwhile).unwrap();
+    let edit = || drop(one.edit(&x, json!({"here": 1})));
+    let synced = sync_with_deed(&one, (&dir, &link), &one.opts(), edit);
     assert_eq!(synced.tries, 2);
     let tip = one.tip(&x);
     let of = |key: &str| tip.datum(key).and_then(Value::as_u64);
     assert_eq!((of("here"), of("there")), (Some(1), Some(1)));
     two.sync(&link).unwrap();
     assert_eq!(two.tip(&x), tip);
+}
+
+#[test]
+fn a_timeline_that_is_related_to_a_new_one_after_it_was_stated_goes_up_with_it() {
+    let one = Device::new();
+    let (dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let x = one.new_timeline("x", json!({"hello": "world"}));
+    let opts = SenderOpts { roots: vec![x.clone()], ..one.opts() };
+
+    let relate = || {
+        let y = one.new_timeline("y", json!({"a": 1}));
+        one.relate(&x, "linked", &y);
+    };
+    let synced = sync_with_deed(&one, (&dir, &link), &opts, relate);
+    assert_eq!(synced.tries, 2);
+    let there = link.dest().tip(&x).unwrap().unwrap().addr;
+    assert_eq!(there, one.tip(&x).addr().unwrap());
 }

@@ -161,8 +161,9 @@ impl Sender<'_> {
         for ((tjp_id, stated), answer) in stated.into_iter().zip(answers.by_ref()) {
             check_answer(&stated.tjp, answer)?;
             let mine = self.tip_here(&stated.tjp)?;
-            // It goes on from what was stated; what was edited here meanwhile it does not know.
-            if answer.relation == Relation::Ahead && mine.addr != stated.tip {
+            // The answer is about what was stated. What another process has made of it meanwhile may
+            // relate to what was not stated at all.
+            if answer.relation != Relation::Equal && mine.addr != stated.tip {
                 let message = format!("{} was edited here meanwhile", stated.tjp);
                 return Err(SyncError::Conflict(message));
             }
