@@ -55,7 +55,7 @@ fn refused(refusal: Refusal) -> PeerError {
 impl SimLink<'_> {
     /// What may happen between two messages; an error where this process does not live on.
     fn between(&self) -> Result<(), PeerError> {
-        self.world.between(&self.switch);
+        self.world.between(&self.device, &self.switch);
         match self.switch.is_dead() {
             true => Err(stopped("this process was killed")),
             false => Ok(()),

@@ -29,20 +29,25 @@ impl World {
     pub(super) fn act(&self) {
         let at = self.choose().below(self.devices.borrow().len());
         let device = Rc::clone(&self.devices.borrow()[at]);
+        self.act_on(&device);
+    }
+
+    /// Does one thing that the seed chooses, on a device where it is of that kind.
+    pub(super) fn act_on(&self, device: &Rc<Device>) {
         let deed = self.choose().below(1000);
         match deed {
             // Now and then so many that the other side's samples leave gaps.
-            0..20 => (0..12).for_each(|_| self.edit(&device)),
-            20..270 => (0..=self.choose().below(3)).for_each(|_| self.edit(&device)),
-            270..620 => self.sync_somehow(&device),
-            620..670 => self.join(&device),
-            670..700 => self.register(&device),
+            0..20 => (0..12).for_each(|_| self.edit(device)),
+            20..270 => (0..=self.choose().below(3)).for_each(|_| self.edit(device)),
+            270..620 => self.sync_somehow(device),
+            620..670 => self.join(device),
+            670..700 => self.register(device),
             700..730 => {
                 self.trace.line(format_args!("{} is copied away", device.name));
                 device.back_up();
             }
-            730..750 => self.restore(&device),
-            750..757 => self.revoke(&device),
+            730..750 => self.restore(device),
+            750..757 => self.revoke_at_last(device),
             757..772 => {
                 self.trace.line("a long time passes");
                 self.pass_time(LONG);
@@ -58,7 +63,7 @@ impl World {
                     self.attack();
                 }
             }
-            _ => self.edit(&device),
+            _ => self.edit(device),
         }
         if self.server.is_dead() && self.choose().chance(500) {
             self.restart_server();
@@ -326,10 +331,15 @@ impl World {
         }
     }
 
-    fn revoke(&self, device: &Rc<Device>) {
-        if !device.is_joined.get() || self.choose().chance(500) {
-            return;
+    /// Revokes, and again where that did not come about.
+    fn revoke_at_last(&self, device: &Rc<Device>) {
+        if device.is_joined.get() && self.choose().chance(700) {
+            while !self.revoke(device) && self.choose().chance(700) {}
         }
+    }
+
+    /// Whether a device revoked its identity.
+    fn revoke(&self, device: &Rc<Device>) -> bool {
         let (switch, space) = self.process(device);
         let link = self.link(device, &switch);
         let identity = self.people[device.person].identity();
@@ -344,13 +354,15 @@ impl World {
                 if !self.is_revoked(device.person) && !link.is_hostile {
                     self.note_broken(ACKNOWLEDGED, "a revocation that was acknowledged is lost");
                 }
+                true
             }
-            Ok(_) => {}
+            Ok(_) => false,
             Err(error) => {
                 self.trace.line(format_args!("{} does not revoke: {error}", device.name));
                 if !link.is_hostile && !switch.is_dead() {
                     self.look_at_error(device, &error);
                 }
+                false
             }
         }
     }

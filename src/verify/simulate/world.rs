@@ -195,7 +195,7 @@ impl World {
     }
 
     /// What happens between two messages of a process that `switch` tells of.
-    pub(super) fn between(&self, switch: &KillSwitch) {
+    pub(super) fn between(&self, device: &Rc<Device>, switch: &KillSwitch) {
         let ms = 1 + self.choose().below(50) as u64;
         self.pass_time(Duration::from_millis(ms));
         if self.is_calm() {
@@ -219,7 +219,11 @@ impl World {
             self.depth.set(self.depth.get() + 1);
             self.trace.line("meanwhile:");
             self.trace.enter();
-            self.act();
+            match self.choose().chance(300) {
+                // Another process of the same home.
+                true => self.act_on(device),
+                false => self.act(),
+            }
             self.trace.leave();
             self.depth.set(self.depth.get() - 1);
         }
