@@ -11,7 +11,7 @@ use cli_common::{Home, error_of, json_of};
 use serde_json::{Value, json};
 use sync_gib::ibgib::System;
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, Link, Remote, Timeouts};
+use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts};
 
 /// A `serve` process, killed when dropped.
 struct Serve {

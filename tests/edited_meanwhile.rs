@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
-use sync_gib::peer::{InProcess, Link, Observer, PeerError, Synced};
+use sync_gib::peer::{InProcess, Observer, PeerError, ReceiverLink, Synced};
 use sync_gib::space::Space;
 use sync_gib::sync::msg::Msg;
 use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError};
@@ -23,7 +23,7 @@ struct Meanwhile<'a> {
     deed: RefCell<Option<Box<dyn FnOnce() + 'a>>>,
 }
 
-impl Link for Meanwhile<'_> {
+impl ReceiverLink for Meanwhile<'_> {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         self.link.register(genesis)
     }

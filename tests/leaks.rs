@@ -13,7 +13,7 @@ use hostile_common::fake::{self, Fake};
 use hostile_common::*;
 use serde_json::json;
 use sync_gib::ibgib::IbGib;
-use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts, client, ws};
+use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, ws};
 use sync_gib::space::SpaceExt;
 use sync_gib::sync::body::{Body, Init};
 use sync_gib::sync::establish::Established;

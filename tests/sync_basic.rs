@@ -7,7 +7,7 @@ use common::{Device, receiver};
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, System};
-use sync_gib::peer::{Link, client};
+use sync_gib::peer::{ReceiverLink, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 use sync_gib::sync::SenderOpts;
 

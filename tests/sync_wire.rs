@@ -7,9 +7,9 @@ use common::Device;
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
 use sync_gib::ibgib::{Addr, IbGib, System};
-use sync_gib::peer::channel::Way;
+use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::wire::{self, EvolutionBody};
-use sync_gib::peer::{Endpoint, Link, Observer, Remote, Timeouts, client};
+use sync_gib::peer::{Endpoint, Observer, ReceiverLink, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::msg::Msg;
@@ -24,7 +24,7 @@ struct Counter {
 }
 
 impl Observer for Counter {
-    fn message(&mut self, _way: Way, msg: &Msg) {
+    fn message(&mut self, _direction: MessageDirection, msg: &Msg) {
         let bytes = wire::write(msg).len();
         match msg {
             Msg::Payload { .. } => self.payload += bytes,

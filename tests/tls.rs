@@ -14,7 +14,7 @@ use rustls::ClientConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
-use sync_gib::peer::{Endpoint, Link, NoObserver, PeerError, Remote, Timeouts, client};
+use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::SenderOpts;

@@ -14,7 +14,7 @@ use crowd::{Served, Someone, loopback, many};
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{IbGib, System};
-use sync_gib::peer::{Endpoint, Identity, Link, NoObserver, Remote, Timeouts, client};
+use sync_gib::peer::{Endpoint, Identity, NoObserver, ReceiverLink, Remote, Timeouts, client};
 use sync_gib::space::{SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 use tokio::runtime::Runtime;

@@ -26,13 +26,13 @@ pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
         true => Some(SqliteSpace::open(&receiver, "").and_then(|space| space.audit())),
         false => None,
     };
-    let ours = told(&audit, space.path(), ctx)?;
+    let ours = report(&audit, space.path(), ctx)?;
     let mut fields = fields(&audit);
     let theirs = match theirs {
         None => None,
         Some(Ok(audit)) => {
             ctx.out.line(format_args!("{}:", printable(&receiver.display().to_string())))?;
-            let problem = told(&audit, &receiver, ctx)?;
+            let problem = report(&audit, &receiver, ctx)?;
             fields.insert("receiver".into(), Value::Object(self::fields(&audit)));
             problem
         }
@@ -52,7 +52,7 @@ pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
 pub fn check_server(path: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = SqliteSpace::open(path, "")?;
     let audit = space.audit()?;
-    match told(&audit, path, ctx)? {
+    match report(&audit, path, ctx)? {
         None => ctx.out.done(Value::Object(fields(&audit))),
         Some(error) => Err(with_fields(error, fields(&audit))
             .hint("restore the file from a copy, then let each person sync from every device")),
@@ -70,7 +70,7 @@ pub fn assertions(audit: &Audit) -> Value {
 }
 
 /// Prints the assertions; returns the failure where one does not hold.
-fn told(audit: &Audit, path: &Path, ctx: &mut Ctx) -> Result<Option<CliError>, CliError> {
+fn report(audit: &Audit, path: &Path, ctx: &mut Ctx) -> Result<Option<CliError>, CliError> {
     let mut all = 0;
     for (at, finding) in audit.findings.iter().enumerate() {
         line(ctx, at + 1, finding.what, finding.count == 0)?;

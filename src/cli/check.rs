@@ -12,7 +12,7 @@ use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, Replay, VERB_SYNC};
-use crate::peer::{Link, PeerError, Remote, identity};
+use crate::peer::{PeerError, ReceiverLink, Remote, identity};
 use crate::space::{
     Id, SeenOnDisk, Space, SpaceError, SpaceExt, SqliteSpace, Tip, chain, graph_ids,
 };
@@ -68,7 +68,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let token = connection::token(&home, &connection, &link, &space, &args.secret)?;
 
     let assertions = compare(&space, &link, (&domain, &token), (&x, &session, &saga));
-    print(&assertions.map_err(|error| connection.told(error))?, connection.name(), ctx)
+    print(&assertions.map_err(|error| connection.name_damaged_file(error))?, connection.name(), ctx)
 }
 
 fn compare(

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::error::{CliError, ErrorCode};
-use super::home::{Config, Home, Lasting};
+use super::home::{Config, Durable, Home};
 use super::output::printable;
 use super::secret::{Ask, SecretArgs};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KdfParams, MasterSecret};
-use crate::peer::{Endpoint, Identity, Link, NoObserver, PeerError, Remote, Timeouts, client};
+use crate::peer::{
+    Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
+};
 use crate::server::{Server, ServerOpts};
 use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
 use crate::sync::msg::Token;
@@ -80,13 +82,13 @@ impl Connection {
             {
                 SpaceError::Full(self.receiver.clone()).into()
             }
-            error => self.told(error.into()),
+            error => self.name_damaged_file(error.into()),
         }
     }
 
     /// A failure of a command that talks to the server: where an embedded one failed since its file is
     /// damaged, that is this machine's, and says which file.
-    pub fn told(&self, error: CliError) -> CliError {
+    pub fn name_damaged_file(&self, error: CliError) -> CliError {
         if self.embedded.is_none() || error.code != ErrorCode::Unreachable {
             return error;
         }
@@ -208,7 +210,7 @@ pub fn keep_token(home: &Home, connection: &Connection, domain: &Addr, token: Op
     let Some(token) = token.cloned() else { return };
     let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
     if let Ok(text) = serde_json::to_vec(&kept) {
-        let _ = home.save("token.json", &text, Lasting::No);
+        let _ = home.save("token.json", &text, Durable::No);
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Config {
 
 /// Whether a file must survive a loss of power, which waiting for the disk ensures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lasting {
+pub enum Durable {
     /// It must.
     Yes,
     /// It can be made anew.
@@ -129,11 +129,11 @@ impl Home {
             CliError::io(format!("cannot write {}", self.config_path().display()), &error.into())
         })?;
         text.push(b'\n');
-        self.save("config.json", &text, Lasting::Yes)
+        self.save("config.json", &text, Durable::Yes)
     }
 
     /// Writes a file of the home, whole or not at all, readable by its owner alone.
-    pub fn save(&self, name: &str, bytes: &[u8], lasting: Lasting) -> Result<(), CliError> {
+    pub fn save(&self, name: &str, bytes: &[u8], durable: Durable) -> Result<(), CliError> {
         self.create()?;
         let path = self.dir.join(name);
         let cannot = |error| CliError::io(format!("cannot write {}", path.display()), &error);
@@ -141,7 +141,7 @@ impl Home {
         // A temporary file is its owner's alone from the start.
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(cannot)?;
         file.write_all(bytes).map_err(cannot)?;
-        if lasting == Lasting::Yes {
+        if durable == Durable::Yes {
             file.as_file().sync_all().map_err(cannot)?;
         }
         file.persist(&path).map_err(|error| cannot(error.error))?;

@@ -12,7 +12,7 @@ use super::error::{CliError, ErrorCode, LOST_STEP, UNREADABLE};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, AddrKey, IbGib};
-use crate::peer::{Link, Remote, identity};
+use crate::peer::{ReceiverLink, Remote, identity};
 use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace, Steps};
 use crate::sync::SyncError;
 
@@ -76,7 +76,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     }
     done.fetched += gone.len() as u64;
     if !audit.is_good() {
-        steps = mend_steps(&space, ctx, &mut done)?;
+        steps = repair_steps(&space, ctx, &mut done)?;
         audit = space.audit()?;
     }
     if !audit.is_good() && audit.damaged.is_empty() {
@@ -87,7 +87,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         }
         if steps.left > 0 {
             // Rows that are made anew tell what the identity's newest frame is.
-            steps = space.mend_steps()?;
+            steps = space.repair_steps()?;
             done.restored += steps.restored;
             done.dropped += steps.dropped;
         }
@@ -98,8 +98,8 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// Mends pending steps. Of one that is left, the server may tell that I went on from the frame that
 /// it is signed on.
-fn mend_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, CliError> {
-    let mut steps = space.mend_steps()?;
+fn repair_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, CliError> {
+    let mut steps = space.repair_steps()?;
     done.restored += steps.restored;
     done.dropped += steps.dropped;
     if steps.left > 0 {
@@ -110,7 +110,7 @@ fn mend_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, 
         if let Err(error) = caught_up {
             ctx.out.note(format_args!("the identity's newest frame is not known: {error}"));
         }
-        steps = space.mend_steps()?;
+        steps = space.repair_steps()?;
         done.dropped += steps.dropped;
     }
     Ok(steps)
@@ -288,7 +288,7 @@ fn print(
         let message =
             format!("{} is damaged: SQLite cannot read all of it", space.path().display());
         let error = CliError::new(ErrorCode::Damaged, printable(&message)).hint(UNREADABLE);
-        return Err(not_mended(error, audit, done));
+        return Err(not_repaired(error, audit, done));
     }
     if steps.left > 0 && audit.damaged.is_empty() && audit.missing.is_empty() {
         return Err(lost_step(audit, done));
@@ -332,11 +332,11 @@ fn print(
 fn lost_step(audit: &Audit, done: &Done) -> CliError {
     let message = "a step that is signed on the identity's newest frame is damaged; whether a server \
          has taken it is not known, and a second one is not signed on that frame";
-    not_mended(CliError::new(ErrorCode::Damaged, message).hint(LOST_STEP), audit, done)
+    not_repaired(CliError::new(ErrorCode::Damaged, message).hint(LOST_STEP), audit, done)
 }
 
 /// A failure with what was done before it.
-fn not_mended(error: CliError, audit: &Audit, done: &Done) -> CliError {
+fn not_repaired(error: CliError, audit: &Audit, done: &Done) -> CliError {
     error
         .detail("restored", done.restored)
         .detail("fetched", done.fetched)

@@ -18,7 +18,7 @@ use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::{Addr, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Endpoint, Identity, Link, NoObserver, Remote, client, identity};
+use crate::peer::{Endpoint, Identity, NoObserver, ReceiverLink, Remote, client, identity};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
@@ -91,10 +91,10 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             new_identity(args, &space)?
         }
     };
-    say(ctx, "identity I", done.identity, args.join.is_some());
+    report(ctx, "identity I", done.identity, args.join.is_some());
     let x = first_timeline(args, data, &space, &mut done)?;
     if x.is_some() {
-        say(ctx, "timeline X", done.x, false);
+        report(ctx, "timeline X", done.x, false);
     }
     register(ctx, &space, &link, &domain, &connection)?;
     ctx.out.note(format_args!("I registered with {}", connection.shown_name()));
@@ -119,7 +119,7 @@ struct Done {
     x: bool,
 }
 
-fn say(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
+fn report(ctx: &Ctx, what: &str, is_new: bool, joined: bool) {
     let how = match (is_new, joined) {
         (true, true) => "joined",
         (true, false) => "made",

@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::progress::Progress;
 use crate::ibgib::Moment;
 use crate::peer::Observer;
-use crate::peer::channel::Way;
+use crate::peer::channel::MessageDirection;
 use crate::peer::wire;
 use crate::sync::msg::{Msg, Token};
 
@@ -70,14 +70,14 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 impl Observer for ProgressObserver {
-    fn message(&mut self, way: Way, msg: &Msg) {
+    fn message(&mut self, direction: MessageDirection, msg: &Msg) {
         let Some(trace) = &mut self.trace else { return };
         if trace.failed.is_some() {
             return;
         }
-        let way = match way {
-            Way::Out => "out",
-            Way::In => "in",
+        let way = match direction {
+            MessageDirection::Out => "out",
+            MessageDirection::In => "in",
         };
         let at = Moment::now().ms();
         // The token opens the domain's data to whoever has it. Solutions stay, since a trace is of

@@ -34,7 +34,7 @@ pub(crate) enum DriveStop {
 
 /// Which way a traced message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum MessageDirection {
     /// To the other side.
     Out,
     /// From the other side.
@@ -42,7 +42,7 @@ pub enum Way {
 }
 
 /// Is told of every message that passes.
-pub type Tracer<'a> = &'a mut dyn FnMut(Way, &Msg);
+pub type Tracer<'a> = &'a mut dyn FnMut(MessageDirection, &Msg);
 
 /// One end of a session. Dropping it closes the socket.
 #[derive(Debug)]
@@ -87,11 +87,11 @@ impl Channel {
         loop {
             while let Some(msg) = machine.next()? {
                 if let Some(trace) = &mut trace {
-                    trace(Way::Out, &msg);
+                    trace(MessageDirection::Out, &msg);
                 }
                 self.trust_after(&msg);
                 if let Err(closed) = self.send(&msg) {
-                    return Err(self.last_words(&mut trace).unwrap_or(closed));
+                    return Err(self.final_refusal(&mut trace).unwrap_or(closed));
                 }
                 after(machine);
             }
@@ -100,7 +100,7 @@ impl Channel {
             }
             let msg = self.receive()?;
             if let Some(trace) = &mut trace {
-                trace(Way::In, &msg);
+                trace(MessageDirection::In, &msg);
             }
             self.trust_after(&msg);
             machine.handle(msg)?;
@@ -153,7 +153,7 @@ impl Channel {
     }
 
     /// Sends a text, without holding a thread while the socket is full.
-    pub(crate) async fn say(&self, text: String) -> Result<(), PeerError> {
+    pub(crate) async fn send_text(&self, text: String) -> Result<(), PeerError> {
         self.out.send(text).await.map_err(|_| self.closed())
     }
 
@@ -177,11 +177,11 @@ impl Channel {
     }
 
     /// What the other side said before it closed, where that is a refusal.
-    fn last_words(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
+    fn final_refusal(&mut self, trace: &mut Option<Tracer<'_>>) -> Option<PeerError> {
         while let Ok(Ok(text)) = self.inc.try_recv() {
             if let Ok(msg) = text.read() {
                 if let Some(trace) = trace {
-                    trace(Way::In, &msg);
+                    trace(MessageDirection::In, &msg);
                 }
                 if let Msg::AuthFail(refusal) | Msg::SyncError(refusal) = msg {
                     return Some(crate::sync::SyncError::Refused(refusal).into());

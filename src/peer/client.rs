@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::link::{Link, Observer};
+use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
-use super::signing::{self, Opened};
+use super::signing::{self, AcceptedSession};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, Environment, IbGib, System};
 use crate::keystone::{self, MasterSecret};
@@ -42,7 +42,7 @@ pub struct Synced {
 ///
 /// Where another device was faster, or the receiver is busy, it begins anew with a session of its
 /// own, within `opts.retry_for`.
-pub fn sync<L: Link>(
+pub fn sync<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -73,7 +73,7 @@ pub fn sync<L: Link>(
 
 /// One saga, from the opening of its session on. The outer error is of a session that did not come
 /// about, the inner one of the saga, with what it was about to do.
-fn sync_once<L: Link>(
+fn sync_once<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -83,7 +83,8 @@ fn sync_once<L: Link>(
 ) -> Result<Result<Synced, (PeerError, Plan)>, PeerError> {
     let mut is_renewed = false;
     loop {
-        let Opened { made, is_resumed } = signing::open_session(space, link, identity, retries)?;
+        let AcceptedSession { made, is_resumed } =
+            signing::open_session(space, link, identity, retries)?;
         let Established { saga_id, session, identity: step, signer } = made;
         let session = session.addr().map_err(SyncError::from)?;
         let domain = identity.domain.clone();
@@ -110,7 +111,7 @@ fn sync_once<L: Link>(
 }
 
 /// Opens a session and closes it again: proves the secret, and brings a token for reading.
-pub fn connect<L: Link>(
+pub fn connect<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -125,7 +126,7 @@ pub fn connect<L: Link>(
 /// section 5).
 ///
 /// From one frame of I one proof is made, whatever is answered and however often this is called.
-pub fn open_session<L: Link>(
+pub fn open_session<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -135,7 +136,7 @@ pub fn open_session<L: Link>(
 }
 
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
-pub fn revoke<L: Link>(
+pub fn revoke<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -145,7 +146,7 @@ pub fn revoke<L: Link>(
 }
 
 /// As [`revoke`], with time and random bytes from `env`.
-pub fn revoke_with<L: Link>(
+pub fn revoke_with<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -156,7 +157,7 @@ pub fn revoke_with<L: Link>(
 }
 
 /// Fetches what the receiver has of I and is lacking here. Returns what the receiver lacks of it.
-pub fn catch_up<L: Link>(
+pub fn catch_up<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     domain: &Addr,
@@ -180,7 +181,7 @@ pub fn catch_up<L: Link>(
 /// Brings the receiver I's frames in portions, each with the session that its last frame claims,
 /// but for the newest ones, which are returned: they go with the next step. A portion has no more
 /// frames, and costs no more hashes to check, than one evolution may.
-fn bring<L: Link>(
+fn bring<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     domain: &Addr,

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::PeerError;
-use super::link::Link;
+use super::link::ReceiverLink;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{Replay, SeenIds, StepsOnly};
 use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, Tip};
@@ -19,7 +19,7 @@ const PORTION: (usize, usize) = (256, 4 << 20);
 ///
 /// Errors with [`SpaceError::KeystoneInvalid`] at the first frame that is wrong; nothing after it is
 /// read.
-pub fn follow<L: Link + ?Sized, S: SeenIds>(
+pub fn follow<L: ReceiverLink + ?Sized, S: SeenIds>(
     link: &L,
     domain: &Addr,
     replay: &mut Replay<S>,
@@ -54,7 +54,7 @@ where
 /// has none. Those that are valid are stored as they come, so that what breaks off goes on there.
 ///
 /// Where the receiver lacks frames that are here, returns the newest one that it has.
-pub fn fetch<L: Link + ?Sized>(
+pub fn fetch<L: ReceiverLink + ?Sized>(
     space: &dyn Space,
     link: &L,
     domain: &Addr,
@@ -110,7 +110,7 @@ impl Portion<'_> {
 ///
 /// It is asked for what follows ever older frames until it knows one, which takes few questions
 /// however long the identity is. Errors where it went on from there differently.
-fn newest_common<L: Link + ?Sized>(
+fn newest_common<L: ReceiverLink + ?Sized>(
     space: &dyn Space,
     link: &L,
     domain: &Addr,
@@ -135,7 +135,7 @@ fn newest_common<L: Link + ?Sized>(
                 }
                 let addr = frame.addr().map_err(SyncError::from)?;
                 if space.find(&addr).map_err(SyncError::from)?.is_none() {
-                    return Err(went_on(space, domain, &last, frame, &addr));
+                    return Err(new_frames_error(space, domain, &last, frame, &addr));
                 }
                 last = addr;
                 Ok(ControlFlow::Continue(()))
@@ -156,7 +156,13 @@ fn newest_common<L: Link + ?Sized>(
 }
 
 /// The error for a frame that is not here and follows one that has another successor here.
-fn went_on(space: &dyn Space, domain: &Addr, last: &Addr, frame: IbGib, addr: &Addr) -> PeerError {
+fn new_frames_error(
+    space: &dyn Space,
+    domain: &Addr,
+    last: &Addr,
+    frame: IbGib,
+    addr: &Addr,
+) -> PeerError {
     let checked = || -> Result<(), SyncError> {
         let Some(last) = space.get(last)? else { return Ok(()) };
         check_next(&mut Replay::after(last, StepsOnly), frame, addr)

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::PeerError;
-use super::link::{EachFrame, Link, Observer};
+use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::StepsOnly;
@@ -38,7 +38,7 @@ fn refused(error: SyncError) -> PeerError {
     SyncError::Refused(error.refusal()).into()
 }
 
-impl Link for InProcess {
+impl ReceiverLink for InProcess {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         domain::register(&self.dest, genesis, &Quota::default()).map(drop).map_err(refused)
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::PeerError;
-use super::channel::Way;
+use super::channel::MessageDirection;
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
 use crate::sync::Sender;
@@ -12,7 +12,7 @@ use crate::sync::msg::Msg;
 /// Sees what passes in a session.
 pub trait Observer {
     /// A message passes.
-    fn message(&mut self, way: Way, msg: &Msg);
+    fn message(&mut self, direction: MessageDirection, msg: &Msg);
     /// The sender made a step; `(sent, received)` are bytes of payload and ibGibs so far.
     fn step(&mut self, bytes: u64, ibgibs: u64);
 }
@@ -22,7 +22,7 @@ pub trait Observer {
 pub struct NoObserver;
 
 impl Observer for NoObserver {
-    fn message(&mut self, _way: Way, _msg: &Msg) {}
+    fn message(&mut self, _direction: MessageDirection, _msg: &Msg) {}
     fn step(&mut self, _bytes: u64, _ibgibs: u64) {}
 }
 
@@ -30,7 +30,7 @@ impl Observer for NoObserver {
 pub type EachFrame<'a> = dyn FnMut(IbGib) -> Result<ControlFlow<()>, PeerError> + 'a;
 
 /// A way to a receiver. Every call waits for its answer.
-pub trait Link {
+pub trait ReceiverLink {
     /// Registers a domain keystone's genesis; one that is registered already is fine.
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;
 

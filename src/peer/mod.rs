@@ -18,7 +18,7 @@ pub use channel::Channel;
 pub use client::{Identity, Synced};
 pub use endpoint::Endpoint;
 pub use inprocess::InProcess;
-pub use link::{Link, NoObserver, Observer};
+pub use link::{NoObserver, Observer, ReceiverLink};
 pub use pump::Timeouts;
 pub use remote::Remote;
 

@@ -133,15 +133,15 @@ async fn pump<S: Socket>(
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
         let learns = timeout(FAREWELL, incoming.send(Err(reason)));
-        let says = timeout(FAREWELL, last_words(&mut socket, &mut outgoing));
-        let _ = tokio::join!(learns, says);
+        let flushes = timeout(FAREWELL, flush_outgoing(&mut socket, &mut outgoing));
+        let _ = tokio::join!(learns, flushes);
     }
     drop(incoming);
     let _ = timeout(FAREWELL, socket.close()).await;
 }
 
 /// Sends what the channel's owner still says, until it drops the channel or the socket fails.
-async fn last_words<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
+async fn flush_outgoing<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
     while let Some(text) = outgoing.recv().await {
         if socket.send(text).await.is_err() {
             break;
@@ -159,12 +159,13 @@ async fn move_texts<S: Socket>(
     timeouts: Timeouts,
 ) -> Result<(), Ended> {
     let started = Instant::now();
-    let mut heard = started;
+    let mut last_received = started;
     let mut beat = interval(timeouts.idle.div_f32(4.0).max(Duration::from_millis(50)));
     beat.tick().await;
     loop {
         let waits = !trusted.load(Ordering::Relaxed);
-        let deadline = if waits { started + timeouts.untrusted } else { heard + timeouts.idle };
+        let deadline =
+            if waits { started + timeouts.untrusted } else { last_received + timeouts.idle };
         let deadline = deadline.min(started + timeouts.session);
         tokio::select! {
             text = outgoing.recv() => match text {
@@ -176,7 +177,7 @@ async fn move_texts<S: Socket>(
             },
             // Only with room for it is the next text read: a slow reader slows its writer.
             text = receive(socket, incoming) => {
-                heard = Instant::now();
+                last_received = Instant::now();
                 if let Some((permit, text)) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
@@ -196,7 +197,7 @@ async fn move_texts<S: Socket>(
                     false if started.elapsed() >= timeouts.session => {
                         format!("a session ends after {} s", timeouts.session.as_secs())
                     }
-                    false => format!("silent for {} s", heard.elapsed().as_secs()),
+                    false => format!("silent for {} s", last_received.elapsed().as_secs()),
                 }));
             }
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::channel::Way;
+use super::channel::MessageDirection;
 use super::http::HttpClient;
-use super::link::{EachFrame, Link, Observer};
+use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wire::Latest;
 use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib};
@@ -51,7 +51,7 @@ impl<'r> Remote<'r> {
     }
 }
 
-impl Link for Remote<'_> {
+impl ReceiverLink for Remote<'_> {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         self.runtime.block_on(self.http.register(genesis))
     }
@@ -81,7 +81,8 @@ impl Link for Remote<'_> {
         let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.timeouts));
         let (mut channel, pump) = opened?;
         let observer = std::cell::RefCell::new(observer);
-        let mut trace = |way: Way, msg: &Msg| observer.borrow_mut().message(way, msg);
+        let mut trace =
+            |direction: MessageDirection, msg: &Msg| observer.borrow_mut().message(direction, msg);
         let ended = channel.run(sender, Some(&mut trace), |sender| {
             let summary = sender.summary();
             observer.borrow_mut().step(summary.bytes(), summary.ibgibs());

@@ -3,7 +3,7 @@
 
 use super::PeerError;
 use super::client::{Identity, catch_up, is_conflict, store};
-use super::link::Link;
+use super::link::ReceiverLink;
 use super::retries::Retries;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone;
@@ -12,7 +12,7 @@ use crate::sync::{Established, SyncError, establish};
 
 /// A session that the receiver has accepted.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct AcceptedSession {
     pub(super) made: Established,
     /// Whether it was made by an earlier run or by another process of this home, which may have
     /// connected it.
@@ -24,12 +24,12 @@ pub(super) struct Opened {
 /// I's newest frames are fetched first, validated, and signed upon. What is signed is kept before
 /// it is sent; what was kept before is sent again as it is, until the receiver takes it or shows a
 /// newer frame. Conflicts, and a receiver that is busy, are tried again within `retries`.
-pub(super) fn open_session<L: Link>(
+pub(super) fn open_session<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
     retries: &mut Retries,
-) -> Result<Opened, PeerError> {
+) -> Result<AcceptedSession, PeerError> {
     let Identity { domain, secret } = identity;
     let mut refused_on = None;
     loop {
@@ -40,8 +40,8 @@ pub(super) fn open_session<L: Link>(
             }
             other => other?,
         };
-        if let Some(made) = taken_unheard(space, identity)? {
-            return Ok(Opened { made, is_resumed: true });
+        if let Some(made) = accepted_without_answer(space, identity)? {
+            return Ok(AcceptedSession { made, is_resumed: true });
         }
         let tip = signable_tip(space, identity)?;
         let on = tip.addr().map_err(SyncError::from)?;
@@ -62,7 +62,7 @@ pub(super) fn open_session<L: Link>(
                 // Another process may have heard of it first, and have stored and connected S.
                 let is_resumed = store(space, &[&step, &session])?.new == 0 || is_resumed;
                 let made = Established::resume(step, session, secret)?;
-                return Ok(Opened { made, is_resumed });
+                return Ok(AcceptedSession { made, is_resumed });
             }
             Err(error) if is_conflict(&error) => {
                 newer_since(&mut refused_on, on, &error)?;
@@ -81,7 +81,7 @@ pub(super) fn open_session<L: Link>(
 ///
 /// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
 /// successor than the one here: it takes nothing that is signed on the frames of this space.
-pub(super) fn revoke<L: Link>(
+pub(super) fn revoke<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     identity: &Identity,
@@ -152,7 +152,10 @@ pub(super) fn is_shared(space: &dyn Space, domain: &Addr, step: &IbGib) -> Resul
 
 /// The session of a step that the receiver took without its answer having come here: I's frames
 /// show the step, and S is not here yet. It is stored, and may still be connected.
-fn taken_unheard(space: &dyn Space, identity: &Identity) -> Result<Option<Established>, SyncError> {
+fn accepted_without_answer(
+    space: &dyn Space,
+    identity: &Identity,
+) -> Result<Option<Established>, SyncError> {
     let kept = space.pending(&identity.domain, Purpose::Session)?;
     let Some((step, session)) = kept.and_then(with_session) else { return Ok(None) };
     if space.find(&step.addr()?)?.is_none() || space.find(&session.addr()?)?.is_some() {

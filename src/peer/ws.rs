@@ -29,23 +29,23 @@ pub async fn open(
     Ok((channel, tokio::spawn(pump)))
 }
 
-enum Opened {
+enum OpenSocket {
     Plain(Box<WebSocketStream<TcpStream>>),
     Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>>),
 }
 
-impl Opened {
+impl OpenSocket {
     fn pumped(
         self,
         url: &str,
         timeouts: Timeouts,
     ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         match self {
-            Opened::Plain(socket) => {
+            OpenSocket::Plain(socket) => {
                 let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
                 (channel, Box::pin(pump))
             }
-            Opened::Tls(socket) => {
+            OpenSocket::Tls(socket) => {
                 let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
                 (channel, Box::pin(pump))
             }
@@ -53,7 +53,7 @@ impl Opened {
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Opened, PeerError> {
+async fn connect(endpoint: &Endpoint) -> Result<OpenSocket, PeerError> {
     let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
@@ -65,14 +65,14 @@ async fn connect(endpoint: &Endpoint) -> Result<Opened, PeerError> {
     match tls {
         None => {
             let opened = tokio_tungstenite::client_async_with_config(url, tcp, config).await;
-            Ok(Opened::Plain(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            Ok(OpenSocket::Plain(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
         }
         Some(tls) => {
             let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
             let connector = tokio_rustls::TlsConnector::from(tls);
             let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
             let opened = tokio_tungstenite::client_async_with_config(url, stream, config).await;
-            Ok(Opened::Tls(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            Ok(OpenSocket::Tls(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::sessions;
-use super::sockets::Seat;
+use super::sockets::SocketPlace;
 use super::state::Shared;
 use crate::ibgib::{Addr, Moment, System};
 use crate::space::Ledger;
@@ -15,14 +15,15 @@ pub(super) struct LedgerAuthority<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
     pub(super) domain: Addr,
-    pub(super) seat: &'a Mutex<Seat>,
+    pub(super) socket_place: &'a Mutex<SocketPlace>,
 }
 
 impl SessionAuthority for LedgerAuthority<'_> {
     fn admit(&self, session: &Addr) -> Result<(), SyncError> {
         let times = (Moment::now().ms(), self.shared.session_ms());
-        let seat = || self.seat.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain);
-        sessions::admit(&self.ledger, &self.domain, session, times, seat)
+        let socket_place =
+            || self.socket_place.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain);
+        sessions::admit(&self.ledger, &self.domain, session, times, socket_place)
     }
 
     fn token(&self) -> Result<Option<Token>, SyncError> {

@@ -28,9 +28,9 @@ pub(super) async fn read(
     most: usize,
 ) -> Result<String, Failure> {
     // What says that it is too large is not read first.
-    let stated = headers.get(header::CONTENT_LENGTH);
-    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|length| length > most) {
+    let declared = headers.get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
     let mut body = body.into_data_stream();

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-use super::places::Who;
+use super::places::Holder;
 
 /// Proxies whose word counts for where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +57,15 @@ impl ClientAddr {
         trusted: &[TrustedProxy],
     ) -> ClientAddr {
         let is_trusted = |address| trusted.iter().any(|proxy| proxy.is(address));
-        let said: Vec<&[u8]> =
+        let named: Vec<&[u8]> =
             headers.get_all("x-forwarded-for").iter().map(|value| value.as_bytes()).collect();
         // Each proxy adds the address that it was asked by: what stands before the last one that
         // is not trusted is that one's own word. Nothing before what cannot be read counts either:
         // who could have it passed over would choose what is read.
         let mut address = peer;
-        for said in said.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
-            match std::str::from_utf8(said).ok().and_then(|said| parse(said.trim())) {
-                Some(said) if is_trusted(address) => address = said,
+        for named in named.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
+            match std::str::from_utf8(named).ok().and_then(|named| parse(named.trim())) {
+                Some(named) if is_trusted(address) => address = named,
                 _ => break,
             }
         }
@@ -73,9 +73,9 @@ impl ClientAddr {
     }
 }
 
-impl Who for ClientAddr {}
+impl Holder for ClientAddr {}
 
-impl Who for Option<ClientAddr> {
+impl Holder for Option<ClientAddr> {
     fn is_many(&self) -> bool {
         self.is_none()
     }
@@ -87,9 +87,9 @@ pub(super) fn is_proxy(peer: IpAddr, trusted: &[TrustedProxy]) -> bool {
 }
 
 /// An address, with a port or without.
-fn parse(said: &str) -> Option<IpAddr> {
-    let bare = said.strip_prefix('[').and_then(|said| said.strip_suffix(']')).unwrap_or(said);
-    bare.parse().ok().or_else(|| said.parse().ok().map(|addr: SocketAddr| addr.ip()))
+fn parse(named: &str) -> Option<IpAddr> {
+    let bare = named.strip_prefix('[').and_then(|named| named.strip_suffix(']')).unwrap_or(named);
+    bare.parse().ok().or_else(|| named.parse().ok().map(|addr: SocketAddr| addr.ip()))
 }
 
 #[cfg(test)]

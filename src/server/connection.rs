@@ -23,7 +23,7 @@ use super::places::{Place, Places};
 /// How often it is looked whether there is room again.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long there may be no room.
-const CROWDED: Duration = Duration::from_secs(10);
+const BUDGET_WAIT: Duration = Duration::from_secs(10);
 
 /// What a request's handlers know of its connection.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ impl Connection {
 
 /// Takes connections in.
 #[derive(Debug, Clone)]
-pub(super) struct Door {
+pub(super) struct Acceptor {
     /// Places for connections; those of a trusted proxy have no share.
     pub(super) places: Arc<Places<Option<ClientAddr>>>,
     /// Proxies that many clients come through.
@@ -67,7 +67,7 @@ pub(super) struct Door {
     pub(super) timeouts: Duration,
 }
 
-impl<S> Accept<TcpStream, S> for Door {
+impl<S> Accept<TcpStream, S> for Acceptor {
     type Stream = Stream;
     type Service = AddExtension<S, Connection>;
     type Future = Ready<io::Result<(Stream, Self::Service)>>;
@@ -84,7 +84,7 @@ impl<S> Accept<TcpStream, S> for Door {
         };
         ready(enter().map(|connection| {
             let (timeouts, connected) = (self.timeouts, connection.clone());
-            let stream = Stream { tcp, timeouts, stalled: None, crowded: None, connected };
+            let stream = Stream { tcp, timeouts, stalled: None, budget_wait: None, connected };
             (stream, Extension(connection).layer(service))
         }))
     }
@@ -97,13 +97,13 @@ pub(super) struct Stream {
     tcp: TcpStream,
     timeouts: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    crowded: Option<Crowded>,
+    budget_wait: Option<BudgetWait>,
     connected: Connection,
 }
 
 /// A stream for whose message there is no room.
 #[derive(Debug)]
-struct Crowded {
+struct BudgetWait {
     since: Instant,
     look: Pin<Box<Sleep>>,
 }
@@ -132,16 +132,16 @@ impl Stream {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let meter = &self.connected.meter;
         while !meter.has_room() {
-            let begun = || Crowded { since: Instant::now(), look: Box::pin(sleep(LOOK)) };
-            let crowded = self.crowded.get_or_insert_with(begun);
-            ready!(crowded.look.as_mut().poll(cx));
-            if crowded.since.elapsed() > CROWDED {
+            let begun = || BudgetWait { since: Instant::now(), look: Box::pin(sleep(LOOK)) };
+            let budget_wait = self.budget_wait.get_or_insert_with(begun);
+            ready!(budget_wait.look.as_mut().poll(cx));
+            if budget_wait.since.elapsed() > BUDGET_WAIT {
                 meter.starve();
                 return Poll::Ready(Err(io::Error::other("there is no room for its message")));
             }
-            crowded.look.as_mut().reset(Instant::now() + LOOK);
+            budget_wait.look.as_mut().reset(Instant::now() + LOOK);
         }
-        self.crowded = None;
+        self.budget_wait = None;
         Poll::Ready(Ok(()))
     }
 }

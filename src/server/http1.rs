@@ -21,28 +21,29 @@ const PREFACE: &[u8] = b"PRI ";
 pub(super) struct Http1<A>(pub(super) A);
 
 /// A stream and its service, as an acceptor gives them, with the stream watched.
-type Watch<T, S> = fn((T, S)) -> (Begun<T>, S);
+type Wrap<T, S> = fn((T, S)) -> (PrefaceCheck<T>, S);
 
 impl<I, S, A: Accept<I, S>> Accept<I, S> for Http1<A> {
-    type Stream = Begun<A::Stream>;
+    type Stream = PrefaceCheck<A::Stream>;
     type Service = A::Service;
-    type Future = MapOk<A::Future, Watch<A::Stream, A::Service>>;
+    type Future = MapOk<A::Future, Wrap<A::Stream, A::Service>>;
 
     fn accept(&self, stream: I, service: S) -> Self::Future {
-        let watch: Watch<_, _> = |(stream, service)| (Begun { stream, same: Some(0) }, service);
-        self.0.accept(stream, service).map_ok(watch)
+        let wrap: Wrap<_, _> =
+            |(stream, service)| (PrefaceCheck { stream, same: Some(0) }, service);
+        self.0.accept(stream, service).map_ok(wrap)
     }
 }
 
 /// A stream whose first bytes are watched.
 #[derive(Debug)]
-pub(super) struct Begun<T> {
+pub(super) struct PrefaceCheck<T> {
     stream: T,
     /// How many bytes so far are the preface's; none once one was not.
     same: Option<usize>,
 }
 
-impl<T> Begun<T> {
+impl<T> PrefaceCheck<T> {
     fn watch(&mut self, read: &[u8]) -> io::Result<()> {
         let Some(same) = self.same else { return Ok(()) };
         let left = PREFACE.get(same..).unwrap_or_default();
@@ -55,7 +56,7 @@ impl<T> Begun<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for PrefaceCheck<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -67,7 +68,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Begun<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for PrefaceCheck<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,8 +105,8 @@ mod tests {
     #[test]
     fn the_preface_is_known_in_whatever_pieces() {
         let refused = |pieces: &[&[u8]]| {
-            let mut begun = Begun { stream: (), same: Some(0) };
-            pieces.iter().any(|piece| begun.watch(piece).is_err())
+            let mut check = PrefaceCheck { stream: (), same: Some(0) };
+            pieces.iter().any(|piece| check.watch(piece).is_err())
         };
         assert!(refused(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]));
         assert!(refused(&[b"P", b"R", b"", b"I", b" "]));

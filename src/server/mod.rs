@@ -34,9 +34,9 @@ use crate::ibgib::Addr;
 use crate::peer::Timeouts;
 use crate::space::SpaceError;
 use crate::sync::Quota;
-use crate::sync::payload::{Limits, Staging};
+use crate::sync::payload::{Limits, StagingQuota};
 pub use client_addr::TrustedProxy;
-use connection::Door;
+use connection::Acceptor;
 pub use files::{files_needed, raise_file_limit};
 use http1::Http1;
 pub use origin::{HostName, Origin};
@@ -198,7 +198,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let handle = Handle::new();
-        let door = Door {
+        let acceptor = Acceptor {
             places: Arc::clone(&shared.connections),
             trusted: shared.opts.trusted_proxies.clone().into(),
             timeouts: silence,
@@ -208,13 +208,13 @@ impl Server {
         let task = match tls {
             None => {
                 let server =
-                    axum_server::from_tcp(listener).map_err(failed)?.acceptor(door.clone());
+                    axum_server::from_tcp(listener).map_err(failed)?.acceptor(acceptor.clone());
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
             Some(tls) => {
                 let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?;
-                let server = server.map(|tls| tls.acceptor(door));
+                let server = server.map(|tls| tls.acceptor(acceptor));
                 let server = bound_silence(server, silence);
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
@@ -240,7 +240,7 @@ impl Server {
 
     /// How many bytes are staged; none where that is not bounded.
     pub fn staged_bytes(&self) -> Option<u64> {
-        self.shared.staging.as_ref().map(Staging::bytes)
+        self.shared.staging.as_ref().map(StagingQuota::bytes)
     }
 
     /// Stops: takes nothing new, lets sagas that are being committed finish, closes the sockets.

@@ -121,9 +121,9 @@ fn is_named_here(allowed: &[HostName], request: &Request) -> bool {
         !authority.as_str().contains('@')
             && (is_loopback(&host) || allowed.iter().any(|allowed| allowed.0 == host))
     };
-    let mut stated = request.headers().get_all(header::HOST).iter().peekable();
-    stated.peek().is_some()
-        && stated.all(|host| Authority::try_from(host.as_bytes()).is_ok_and(|a| names_here(&a)))
+    let mut hosts = request.headers().get_all(header::HOST).iter().peekable();
+    hosts.peek().is_some()
+        && hosts.all(|host| Authority::try_from(host.as_bytes()).is_ok_and(|a| names_here(&a)))
         && request.uri().authority().is_none_or(names_here)
 }
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who takes places.
-pub(super) trait Who: Clone + Eq + Hash {
+pub(super) trait Holder: Clone + Eq + Hash {
     /// Whether it is so many at once that it is not held to one's share.
     fn is_many(&self) -> bool {
         false
@@ -14,7 +14,7 @@ pub(super) trait Who: Clone + Eq + Hash {
 
 /// Places for sockets, answers, bytes of bodies.
 #[derive(Debug)]
-pub(super) struct Places<K: Who> {
+pub(super) struct Places<K: Holder> {
     most: usize,
     each: usize,
     taken: Mutex<Taken<K>>,
@@ -26,7 +26,7 @@ struct Taken<K> {
     by: HashMap<K, usize>,
 }
 
-impl<K: Who> Taken<K> {
+impl<K: Holder> Taken<K> {
     fn give_back(&mut self, who: &K, count: usize) {
         self.all -= count;
         let own = self.by.get(who).copied().unwrap_or(0);
@@ -38,7 +38,7 @@ impl<K: Who> Taken<K> {
     }
 }
 
-impl<K: Who> Places<K> {
+impl<K: Holder> Places<K> {
     /// So many places, of which one may take so many.
     pub(super) fn new(most: usize, each: usize) -> Arc<Places<K>> {
         let taken = Taken { all: 0, by: HashMap::new() };
@@ -63,13 +63,13 @@ impl<K: Who> Places<K> {
 
 /// Places that were taken, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place<K: Who> {
+pub(super) struct Place<K: Holder> {
     places: Arc<Places<K>>,
     who: K,
     count: usize,
 }
 
-impl<K: Who> Place<K> {
+impl<K: Holder> Place<K> {
     /// Holds `count` of them at least; false where there are not so many left.
     pub(super) fn grow_to(&mut self, count: usize) -> bool {
         self.add(count.saturating_sub(self.count))
@@ -99,7 +99,7 @@ impl<K: Who> Place<K> {
     }
 }
 
-impl<K: Who> Drop for Place<K> {
+impl<K: Holder> Drop for Place<K> {
     fn drop(&mut self) {
         self.places.lock().give_back(&self.who, self.count);
     }
@@ -109,7 +109,7 @@ impl<K: Who> Drop for Place<K> {
 mod tests {
     use super::*;
 
-    impl Who for &str {}
+    impl Holder for &str {}
 
     #[test]
     fn nobody_takes_more_than_a_share_and_all_is_given_back() {

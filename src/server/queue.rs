@@ -18,7 +18,7 @@ const ENTER: Duration = Duration::from_secs(1);
 /// How long one that was entered does.
 const HOLD: Duration = Duration::from_secs(3);
 /// How long one waits at most; then it runs beside the others.
-const PATIENCE: Duration = Duration::from_secs(45);
+const MAX_WAIT: Duration = Duration::from_secs(45);
 
 /// A queue for each identity whose devices sync at the moment.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Queues {
     /// `session` is the one that others wait for, until it leaves, or for long enough.
     pub(super) async fn wait(self: &Arc<Self>, identity: &Addr, session: &Addr) {
         let queue = Arc::clone(self.lock().queues.entry(identity.clone()).or_default());
-        let Ok(place) = timeout(PATIENCE, queue.lock_owned()).await else { return };
+        let Ok(place) = timeout(MAX_WAIT, queue.lock_owned()).await else { return };
         let running = Running { _place: place, is_entered: false };
         self.lock().running.insert(session.clone(), running);
         let (queues, session) = (Arc::clone(self), session.clone());
@@ -66,11 +66,11 @@ impl Queues {
     }
 
     /// Notes that a session is entered; it leaves when what is returned is dropped.
-    pub(super) fn enter(self: &Arc<Self>, session: Addr) -> Place {
+    pub(super) fn enter(self: &Arc<Self>, session: Addr) -> QueuePlace {
         if let Some(running) = self.lock().running.get_mut(&session) {
             running.is_entered = true;
         }
-        Place { queues: Arc::clone(self), session }
+        QueuePlace { queues: Arc::clone(self), session }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,12 +80,12 @@ impl Queues {
 
 /// A session that was entered, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct QueuePlace {
     queues: Arc<Queues>,
     session: Addr,
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         self.queues.leave(&self.session);
     }

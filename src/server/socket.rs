@@ -18,7 +18,7 @@ use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::meter::Meter;
 use super::routes::Failure;
-use super::sockets::Seat;
+use super::sockets::SocketPlace;
 use super::state::{LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::Addr;
@@ -44,7 +44,7 @@ pub(super) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let client = shared.client(&connection, &headers);
-    let Some(seat) = shared.sockets.take(client, connection.meter()) else {
+    let Some(socket_place) = shared.sockets.take(client, connection.meter()) else {
         return Failure::busy("too many open sessions; try again in a moment").into_response();
     };
     connection.give_place_back();
@@ -54,11 +54,16 @@ pub(super) async fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
         .read_buffer_size(READ_BUFFER)
-        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), client, seat))
+        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), client, socket_place))
 }
 
-async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr, seat: Seat) {
-    let seat = Arc::new(Mutex::new(seat));
+async fn serve(
+    shared: Arc<Shared>,
+    socket: ServerSocket,
+    client: ClientAddr,
+    socket_place: SocketPlace,
+) {
+    let socket_place = Arc::new(Mutex::new(socket_place));
     let timeouts: Timeouts = shared.opts.timeouts;
     let (channel, pump) = pump::connect(socket, "the client".into(), timeouts);
     let stopping = Arc::clone(&shared);
@@ -70,8 +75,8 @@ async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr, se
             () = stopping.stopped() => {}
         }
     };
-    tokio::join!(pump, session(shared, channel, client, Arc::clone(&seat)));
-    drop(seat);
+    tokio::join!(pump, session(shared, channel, client, Arc::clone(&socket_place)));
+    drop(socket_place);
 }
 
 /// Runs one session from hello to commit. Whatever goes wrong is told to the other side, best
@@ -80,41 +85,44 @@ async fn session(
     shared: Arc<Shared>,
     channel: Channel,
     client: ClientAddr,
-    seat: Arc<Mutex<Seat>>,
+    socket_place: Arc<Mutex<SocketPlace>>,
 ) {
-    let mut talk = Talk { shared: Arc::clone(&shared), channel, seat, begun: None };
+    let mut session =
+        SocketSession { shared: Arc::clone(&shared), channel, socket_place, domain_session: None };
     let mut revoked = shared.revocations();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
-        let said = match unless_revoked(&mut revoked, talk.domain(), talk.listen()).await {
+        let received = match unless_revoked(&mut revoked, session.domain(), session.listen()).await
+        {
             Ok(text) => text,
-            Err(error) => return talk.end(Err(error)).await,
+            Err(error) => return session.end(Err(error)).await,
         };
         let mut stop = None;
-        let mut said = Some(said);
+        let mut received = Some(received);
         while !matches!(stop, Some(Ok(DriveStop::Idle))) {
             if let Some(Ok(DriveStop::Full(text))) = stop.take()
                 && let Err(error) =
-                    unless_revoked(&mut revoked, talk.domain(), talk.channel.say(text)).await
+                    unless_revoked(&mut revoked, session.domain(), session.channel.send_text(text))
+                        .await
             {
-                return talk.end(Err(error)).await;
+                return session.end(Err(error)).await;
             }
-            let text = said.take();
+            let text = received.take();
             let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
             let stepped = shared.work(client, move || {
-                let stop = talk.step(text);
-                (talk, stop)
+                let stop = session.step(text);
+                (session, stop)
             });
             let Some(stepped) = stepped.await else {
                 tracing::error!("a session failed");
                 return;
             };
             drop(large);
-            talk = stepped.0;
+            session = stepped.0;
             match stepped.1 {
-                Ok(DriveStop::Large(text)) => said = Some(text),
-                Ok(DriveStop::Done) => return talk.end(Ok(())).await,
-                Err(error) => return talk.end(Err(error)).await,
+                Ok(DriveStop::Large(text)) => received = Some(text),
+                Ok(DriveStop::Done) => return session.end(Ok(())).await,
+                Err(error) => return session.end(Err(error)).await,
                 other => stop = Some(other),
             }
         }
@@ -144,15 +152,15 @@ async fn unless_revoked<T>(
 }
 
 /// A session between two messages.
-struct Talk {
+struct SocketSession {
     shared: Arc<Shared>,
     channel: Channel,
-    seat: Arc<Mutex<Seat>>,
-    begun: Option<Begun>,
+    socket_place: Arc<Mutex<SocketPlace>>,
+    domain_session: Option<DomainSession>,
 }
 
 /// A session whose domain is known.
-struct Begun {
+struct DomainSession {
     domain: Addr,
     /// The receiver; none only while it takes a step.
     receiver: Option<Paused>,
@@ -161,19 +169,22 @@ struct Begun {
     session: Addr,
     /// Its place among its identity's devices, once it has proved itself: whoever merely names a
     /// session has no say in whose turn it is.
-    place: Option<queue::Place>,
+    place: Option<queue::QueuePlace>,
 }
 
-impl Talk {
+impl SocketSession {
     /// Whose session it is, once that was said.
     fn domain(&self) -> Option<Addr> {
-        self.begun.as_ref().map(|begun| begun.domain.clone())
+        self.domain_session.as_ref().map(|domain_session| domain_session.domain.clone())
     }
 
     /// The next message's text. Once the client has proved itself it has so long for it: pongs alone
     /// keep no place. Before, the time to prove itself runs.
     async fn listen(&mut self) -> Result<Text, PeerError> {
-        let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
+        let receiver = self
+            .domain_session
+            .as_ref()
+            .and_then(|domain_session| domain_session.receiver.as_ref());
         let Some(receiver) = receiver.filter(|receiver| receiver.is_authenticated()) else {
             return self.channel.listen().await;
         };
@@ -190,22 +201,28 @@ impl Talk {
     }
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
-    fn step(&mut self, said: Option<Text>) -> Result<DriveStop, PeerError> {
-        let said = said.map(|text| text.read()).transpose()?;
-        if self.begun.is_none() {
-            self.begun = Some(self.begin(said.as_ref())?);
+    fn step(&mut self, received: Option<Text>) -> Result<DriveStop, PeerError> {
+        let received = received.map(|text| text.read()).transpose()?;
+        if self.domain_session.is_none() {
+            self.domain_session = Some(self.begin(received.as_ref())?);
         }
-        let Some(Begun { domain, receiver, before, session, place }) = &mut self.begun else {
+        let Some(DomainSession { domain, receiver, before, session, place }) =
+            &mut self.domain_session
+        else {
             return Err(silent().into());
         };
         let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
         let (shared, ledger) = (&*self.shared, space.ledger());
-        let authority =
-            LedgerAuthority { shared, ledger, domain: domain.clone(), seat: &self.seat };
+        let authority = LedgerAuthority {
+            shared,
+            ledger,
+            domain: domain.clone(),
+            socket_place: &self.socket_place,
+        };
         let paused = receiver.take().ok_or_else(silent)?;
         let mut resumed = paused.resume(&*space, &authority);
-        let stop = self.channel.drive(&mut resumed, said, LARGE);
+        let stop = self.channel.drive(&mut resumed, received, LARGE);
         let paused = resumed.pause();
         if place.is_none() && paused.is_authenticated() {
             *place = Some(shared.queues.enter(session.clone()));
@@ -221,7 +238,7 @@ impl Talk {
         stop
     }
 
-    fn begin(&self, hello: Option<&Msg>) -> Result<Begun, PeerError> {
+    fn begin(&self, hello: Option<&Msg>) -> Result<DomainSession, PeerError> {
         let Some(Msg::Hello { domain, session, .. }) = hello else {
             return Err(silent().into());
         };
@@ -236,14 +253,17 @@ impl Talk {
         };
         let receiver = Some(Paused::new(domain.clone(), opts));
         let (domain, session) = (domain.clone(), session.clone());
-        Ok(Begun { domain, receiver, before, session, place: None })
+        Ok(DomainSession { domain, receiver, before, session, place: None })
     }
 
     /// Logs how it ended, and tells the client, best effort.
     async fn end(self, ended: Result<(), PeerError>) {
         match ended {
             Ok(()) => {
-                let domain = self.begun.map(|begun| begun.domain.to_string()).unwrap_or_default();
+                let domain = self
+                    .domain_session
+                    .map(|domain_session| domain_session.domain.to_string())
+                    .unwrap_or_default();
                 info!(domain, "saga committed");
             }
             Err(PeerError::Sync(error)) => {
@@ -274,14 +294,17 @@ impl Talk {
 
     /// Whether there was no room for what the client sends.
     fn is_starved(&self) -> bool {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner).is_starved()
+        self.socket_place.lock().unwrap_or_else(PoisonError::into_inner).is_starved()
     }
 
     async fn refuse(&self, refusal: Refusal) {
-        let receiver = self.begun.as_ref().and_then(|begun| begun.receiver.as_ref());
+        let receiver = self
+            .domain_session
+            .as_ref()
+            .and_then(|domain_session| domain_session.receiver.as_ref());
         let proved = receiver.is_some_and(Paused::is_authenticated);
         let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
-        let _ = self.channel.say(wire::write(&last)).await;
+        let _ = self.channel.send_text(wire::write(&last)).await;
     }
 }
 

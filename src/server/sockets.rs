@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::client_addr::ClientAddr;
 use super::meter::Meter;
-use super::places::{Place, Places, Who};
+use super::places::{Holder, Place, Places};
 use crate::ibgib::Addr;
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
@@ -19,7 +19,7 @@ const UNPROVED_BYTES: u64 = 128 << 10;
 /// hold that is small.
 const MESSAGE_BYTES: usize = 64 << 20;
 
-impl Who for Addr {}
+impl Holder for Addr {}
 
 /// The places for sockets.
 #[derive(Debug)]
@@ -55,7 +55,11 @@ impl Sockets {
 
     /// Takes a place for a socket that has proved nothing; none where there is none, or none will
     /// be once it has.
-    pub(super) fn take(self: &Arc<Self>, client: ClientAddr, meter: &Arc<Meter>) -> Option<Seat> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        client: ClientAddr,
+        meter: &Arc<Meter>,
+    ) -> Option<SocketPlace> {
         let unproved = self.unproved.take(&client, 1)?;
         if self.proved.is_full() {
             return None;
@@ -63,13 +67,13 @@ impl Sockets {
         self.open.fetch_add(1, Ordering::SeqCst);
         meter.bound(UNPROVED_BYTES);
         let (sockets, meter) = (Arc::clone(self), Arc::clone(meter));
-        Some(Seat { sockets, client, meter, unproved: Some(unproved), proved: None })
+        Some(SocketPlace { sockets, client, meter, unproved: Some(unproved), proved: None })
     }
 }
 
 /// A socket's place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct SocketPlace {
     sockets: Arc<Sockets>,
     client: ClientAddr,
     meter: Arc<Meter>,
@@ -77,7 +81,7 @@ pub(super) struct Seat {
     proved: Option<(Place<Addr>, Place<ClientAddr>)>,
 }
 
-impl Seat {
+impl SocketPlace {
     /// Whether there was no room for a message of this socket's for too long.
     pub(super) fn is_starved(&self) -> bool {
         self.meter.is_starved()
@@ -99,7 +103,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for SocketPlace {
     fn drop(&mut self) {
         self.sockets.open.fetch_sub(1, Ordering::SeqCst);
     }
@@ -122,19 +126,19 @@ mod tests {
     fn one_address_and_one_identity_have_a_share_each() {
         let sockets = Sockets::new(400, 400);
         let take = |last| sockets.take(client(last), &Meter::new());
-        let mut held: Vec<Seat> = std::iter::from_fn(|| take(1)).collect();
+        let mut held: Vec<SocketPlace> = std::iter::from_fn(|| take(1)).collect();
         assert_eq!(held.len(), 100, "a quarter of the places before the proof");
         let mut proved = 0;
         let mut last = 2;
         loop {
-            let mut seat = take(last).unwrap();
+            let mut socket_place = take(last).unwrap();
             last = last % 200 + 2;
-            if let Err(error) = seat.prove(&identity("a")) {
+            if let Err(error) = socket_place.prove(&identity("a")) {
                 assert_eq!(error.refusal().code, RefusalCode::Busy);
                 break;
             }
             proved += 1;
-            held.push(seat);
+            held.push(socket_place);
         }
         assert_eq!(proved, 100, "a quarter of the places after it");
         let mut other = take(1).is_none().then(|| take(2)).flatten().unwrap();

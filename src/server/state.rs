@@ -15,7 +15,7 @@ use super::workers::Workers;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Pool, Pooled, SpaceError};
-use crate::sync::payload::Staging;
+use crate::sync::payload::StagingQuota;
 
 /// How much may wait for the disk at the same time.
 pub(super) const WORKERS: usize = 32;
@@ -43,7 +43,7 @@ pub(super) struct Shared {
     pub(super) bytes: Arc<Places<ClientAddr>>,
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
-    pub(super) staging: Option<Staging>,
+    pub(super) staging: Option<StagingQuota>,
     /// One connection of it is always open: else the last one's closing would write the whole log
     /// back and remove it.
     spaces: Arc<Pool>,
@@ -68,7 +68,7 @@ impl Shared {
         let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
         let (workers, large) = (Workers::new(WORKERS), Semaphore::new(1));
-        let staging = opts.max_staged_bytes.map(Staging::new);
+        let staging = opts.max_staged_bytes.map(StagingQuota::new);
         Ok(Shared {
             opts,
             connections,

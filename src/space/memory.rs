@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Puts a frame on its line or takes it off.
-    fn set_aside(&mut self, id: Id, is_off_mainline: bool) {
+    fn set_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };
         held.row.is_off_mainline = is_off_mainline;
@@ -120,11 +120,11 @@ impl State {
         self.undo.0.push(Box::new(undo));
     }
 
-    /// As [`State::set_aside`], noting how to undo it.
-    fn move_aside(&mut self, id: Id, is_off_mainline: bool) {
+    /// As [`State::set_off_mainline`], noting how to undo it.
+    fn move_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
         let was = self.held(id).is_some_and(|held| held.row.is_off_mainline);
-        self.set_aside(id, is_off_mainline);
-        self.undo_by(move |state| state.set_aside(id, was));
+        self.set_off_mainline(id, is_off_mainline);
+        self.undo_by(move |state| state.set_off_mainline(id, was));
     }
 }
 
@@ -202,7 +202,7 @@ impl RowsMut for State {
         self.rows.push(Held { row, key, deps: new.deps.into(), text: new.text.into() });
         self.ids.insert(new.key, id);
         if row.timeline.is_some() && !row.is_off_mainline {
-            self.set_aside(id, false);
+            self.set_off_mainline(id, false);
         }
         self.undo_by(|state: &mut State| {
             let Some(held) = state.rows.pop() else { return };
@@ -257,12 +257,12 @@ impl RowsMut for State {
         let line = self.lines.get(&tjp_id);
         let above = line.into_iter().flat_map(|line| line.range(n.saturating_add(1)..));
         let above: Vec<Id> = above.map(|(_, id)| *id).collect();
-        above.into_iter().for_each(|id| self.move_aside(id, true));
+        above.into_iter().for_each(|id| self.move_off_mainline(id, true));
         Ok(())
     }
 
     fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
-        self.move_aside(id, false);
+        self.move_off_mainline(id, false);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::ibgib::transform::is_dna;
 use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, MAX_IBGIB_BYTES};
 
-use super::{KEYSTONE_IB, TimelineKind, head};
+use super::{KEYSTONE_IB, TimelineKind, relations};
 
 /// Up to how many addresses are compared one by one before a set is made of them.
 const FEW: usize = 16;
@@ -113,7 +113,7 @@ impl Prepared {
 
     /// The address of an entry of `rel8ds`; read from the text, for errors only.
     pub(super) fn rel8d_addr(&self, index: usize) -> Option<Addr> {
-        head::rel8ds(&self.text).ok()?.into_iter().nth(index)
+        relations::rel8ds(&self.text).ok()?.into_iter().nth(index)
     }
 
     fn rel8d_at(&self, index: Option<u32>) -> Option<AddrKey> {

@@ -8,7 +8,7 @@ use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
     Bound, Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Snapshot, Space, SpaceCount,
-    SpaceError, Timeline, TimelineKind, Tip, head, pending, put,
+    SpaceError, Timeline, TimelineKind, Tip, pending, put, relations,
 };
 
 /// Below every row's number.
@@ -43,7 +43,7 @@ impl<B: Backend> Space for B {
         self.read(|rows| {
             let (Verified { row, addr, text }, _) = verified(rows, id)?;
             let damaged = |error| rows.damaged(format!("{addr}: {error}"));
-            let rel8ds = head::rel8ds(&text).map_err(damaged)?;
+            let rel8ds = relations::rel8ds(&text).map_err(damaged)?;
             let Row { timeline, n, prev, .. } = row;
             Ok(Node { id, addr, timeline, n, prev, rel8ds })
         })
@@ -71,12 +71,14 @@ impl<B: Backend> Space for B {
             let after = after.unwrap_or(BEFORE_ALL);
             let found = rows.timelines(kind, after, limit)?;
             check_ascends(rows, after, found.iter().map(|timeline| timeline.tjp_id))?;
-            found.into_iter().map(|timeline| told(rows, timeline)).collect()
+            found.into_iter().map(|timeline| to_timeline(rows, timeline)).collect()
         })
     }
 
     fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError> {
-        self.read(|rows| rows.timeline(tjp_id)?.map(|timeline| told(rows, timeline)).transpose())
+        self.read(|rows| {
+            rows.timeline(tjp_id)?.map(|timeline| to_timeline(rows, timeline)).transpose()
+        })
     }
 
     fn unreferenced_stones(
@@ -156,8 +158,8 @@ impl<B: Backend> Space for B {
     }
 
     fn damaged(&self, detail: String) -> SpaceError {
-        let told = self.read::<()>(|rows| Err(rows.damaged(detail)));
-        told.err().unwrap_or(SpaceError::NoSuchId(BEFORE_ALL))
+        let damaged = self.read::<()>(|rows| Err(rows.damaged(detail)));
+        damaged.err().unwrap_or(SpaceError::NoSuchId(BEFORE_ALL))
     }
 }
 
@@ -209,7 +211,7 @@ fn mainline_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceE
     }
 }
 
-fn told(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
+fn to_timeline(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
     let TimelineRow { tjp_id, kind, .. } = timeline;
     let tjp = addr_of(rows, tjp_id)?;
     if TimelineKind::of_ib(tjp.ib()) != kind {

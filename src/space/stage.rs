@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::ibgib::{Addr, AddrKey, IbGib};
 
 use super::{Prepared, Space, SpaceError, SpaceExt};
-use record::{HEAD, decode, encode, record_len, stated_len};
+use record::{HEAD, declared_len, decode, encode, record_len};
 
 /// How many bytes gather before they are written, and are read at once.
 const BUFFER: usize = 256 << 10;
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         if !self.fill(4)? {
             return Err(changed());
         }
-        let len = stated_len(&self.buffer[self.used..]).unwrap_or(0);
+        let len = declared_len(&self.buffer[self.used..]).unwrap_or(0);
         if len < HEAD || len as u64 > self.stage.spool().end() - self.place || !self.fill(len)? {
             return Err(changed());
         }

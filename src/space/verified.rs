@@ -70,7 +70,7 @@ pub(super) fn whole(rows: &dyn Rows, id: Id) -> Result<(Verified, Prepared), Spa
 pub(super) fn addr_of(rows: &dyn Rows, id: Id) -> Result<Addr, SpaceError> {
     let stored = stored(rows, id)?;
     // The key is a hash of the address, so that a wrong one is told without hashing all of the text.
-    match said_addr(&stored.text).filter(|addr| addr.key() == stored.key) {
+    match claimed_addr(&stored.text).filter(|addr| addr.key() == stored.key) {
         Some(addr) => Ok(addr),
         None => Ok(hashed(rows, id)?.addr),
     }
@@ -151,7 +151,7 @@ fn check_relations(
 
 /// The error for a row that does not hold what it says; it names the ibGib as far as it is known.
 fn damaged(rows: &dyn Rows, stored: &Stored, detail: &str) -> SpaceError {
-    let addr = said_addr(&stored.text).filter(|addr| addr.key() == stored.key);
+    let addr = claimed_addr(&stored.text).filter(|addr| addr.key() == stored.key);
     let Some(addr) = addr else {
         return rows.damaged(format!("ibGib number {}: {detail}", stored.row.id));
     };
@@ -162,7 +162,7 @@ fn damaged(rows: &dyn Rows, stored: &Stored, detail: &str) -> SpaceError {
 }
 
 /// The address that a text says it has, whatever else is wrong with it.
-pub(super) fn said_addr(text: &str) -> Option<Addr> {
+pub(super) fn claimed_addr(text: &str) -> Option<Addr> {
     let rest = text.strip_prefix("{\"ib\":\"")?;
     let (ib, rest) = rest.split_once("\",\"gib\":\"")?;
     let (gib, _) = rest.split_once('"')?;

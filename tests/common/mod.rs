@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Identity, InProcess, Link, NoObserver, PeerError, Synced, client};
+use sync_gib::peer::{Identity, InProcess, NoObserver, PeerError, ReceiverLink, Synced, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
@@ -44,11 +44,15 @@ impl Device {
         SenderOpts::new(self.dir.path().to_owned())
     }
 
-    pub fn sync<L: Link>(&self, link: &L) -> Result<Synced, PeerError> {
+    pub fn sync<L: ReceiverLink>(&self, link: &L) -> Result<Synced, PeerError> {
         self.sync_with(link, &self.opts())
     }
 
-    pub fn sync_with<L: Link>(&self, link: &L, opts: &SenderOpts) -> Result<Synced, PeerError> {
+    pub fn sync_with<L: ReceiverLink>(
+        &self,
+        link: &L,
+        opts: &SenderOpts,
+    ) -> Result<Synced, PeerError> {
         client::sync(&self.space, link, &self.identity, opts, &mut NoObserver)
     }
 

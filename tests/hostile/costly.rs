@@ -2,7 +2,7 @@
 
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
-use sync_gib::peer::{Link, NoObserver, PeerError, client};
+use sync_gib::peer::{NoObserver, PeerError, ReceiverLink, client};
 use sync_gib::space::{Space, chain};
 use sync_gib::sync::msg::RefusalCode;
 use sync_gib::sync::{SenderOpts, SyncError};

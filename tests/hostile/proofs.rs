@@ -9,7 +9,7 @@ use sync_gib::cli::error::CliError;
 use sync_gib::ibgib::IbGib;
 use sync_gib::keystone;
 use sync_gib::peer::{
-    Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client, wire,
+    Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, wire,
 };
 use sync_gib::space::{Purpose, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::{SenderOpts, SyncError};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use sync_gib::ibgib::{Addr, IbGib, json::stringify};
-use sync_gib::peer::{Link, NoObserver, PeerError, Synced, client, wire};
+use sync_gib::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{Body, Commit};

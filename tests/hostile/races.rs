@@ -5,7 +5,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 use sync_gib::ibgib::Addr;
-use sync_gib::peer::{Identity, Link, NoObserver, client};
+use sync_gib::peer::{Identity, NoObserver, ReceiverLink, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
@@ -13,7 +13,7 @@ use crate::hostile_common::*;
 
 const ROUNDS: usize = 5;
 
-fn sync<L: Link>(space: &SqliteSpace, link: &L, identity: &Identity) {
+fn sync<L: ReceiverLink>(space: &SqliteSpace, link: &L, identity: &Identity) {
     let dir = space.path().parent().unwrap().to_owned();
     client::sync(space, link, identity, &SenderOpts::new(dir), &mut NoObserver).unwrap();
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone;
-use sync_gib::peer::{Link, PeerError, client, wire};
+use sync_gib::peer::{PeerError, ReceiverLink, client, wire};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{Body, Commit};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};

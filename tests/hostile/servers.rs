@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
-use sync_gib::peer::{Endpoint, InProcess, Link, NoObserver, PeerError, Remote, Timeouts, client};
+use sync_gib::peer::{
+    Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
+};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::body::{
     Ack, Answer, Body, Commit, Delta, Move, PayloadDigest, Relation, SAMPLES, Sample, Stated,

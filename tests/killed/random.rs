@@ -28,9 +28,9 @@ enum Victim {
 }
 
 /// Numbers that look random and are the same for the same seed (SplitMix64).
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -79,20 +79,20 @@ impl Target {
         Target { template, messages, time }
     }
 
-    fn moment(&self, dice: &mut Dice) -> Moment {
+    fn moment(&self, rng: &mut Rng) -> Moment {
         let messages = self.messages.len() as u64;
-        match messages > 0 && dice.below(3) > 0 {
+        match messages > 0 && rng.below(3) > 0 {
             true => {
-                let message = self.messages[dice.below(messages) as usize].clone();
-                Moment::At(message, dice.time(LATER))
+                let message = self.messages[rng.below(messages) as usize].clone();
+                Moment::At(message, rng.time(LATER))
             }
-            false => Moment::After(dice.time(self.time)),
+            false => Moment::After(rng.time(self.time)),
         }
     }
 
     /// Kills once, and asserts all that must hold then. Whether the client was still at it.
-    fn strike(&self, victim: Victim, dice: &mut Dice) -> bool {
-        let moment = self.moment(dice);
+    fn strike(&self, victim: Victim, rng: &mut Rng) -> bool {
+        let moment = self.moment(rng);
         let place = format!("{:?}, {victim:?} killed {moment}", self.template.kind());
         println!("{place}");
         let mut stage = self.template.stage();
@@ -165,9 +165,9 @@ fn victims(kind: Kind) -> &'static [Victim] {
 /// A few kills of a kind.
 fn a_few(kind: Kind, seed: u64) {
     let target = Target::new(kind);
-    let mut dice = Dice(seed);
+    let mut rng = Rng(seed);
     for victim in victims(kind) {
-        let in_time = (0..2).filter(|_| target.strike(*victim, &mut dice)).count();
+        let in_time = (0..2).filter(|_| target.strike(*victim, &mut rng)).count();
         println!("{in_time} of 2 in time");
     }
 }
@@ -210,7 +210,7 @@ fn a_hundred_and_fifty_random_kills() {
         Err(_) => getrandom::u64().unwrap(),
     };
     println!("SYNC_GIB_TEST_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut rng = Rng(seed);
     let kinds = [Kind::Push, Kind::Pull, Kind::Merge, Kind::Setup, Kind::Join, Kind::Put];
     let targets = kinds.map(|kind| (kind, Target::new(kind)));
     let mut all = targets
@@ -223,7 +223,7 @@ fn a_hundred_and_fifty_random_kills() {
     while in_time < KILLS {
         let (target, victim) = all.next().unwrap();
         tried += 1;
-        in_time += usize::from(target.strike(victim, &mut dice));
+        in_time += usize::from(target.strike(victim, &mut rng));
         assert!(tried < 3 * KILLS, "{in_time} of {tried} kills came in time");
     }
     println!("{in_time} kills, of {tried} that were tried");

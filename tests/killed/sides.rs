@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib};
-use sync_gib::peer::channel::Way;
+use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::{Endpoint, Identity, Observer, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
@@ -34,7 +34,7 @@ fn say(line: &str) {
 struct Told<F: FnMut(&'static str)>(F);
 
 impl<F: FnMut(&'static str)> Observer for Told<F> {
-    fn message(&mut self, _: Way, msg: &Msg) {
+    fn message(&mut self, _: MessageDirection, msg: &Msg) {
         self.0(msg.name());
     }
     fn step(&mut self, _: u64, _: u64) {}

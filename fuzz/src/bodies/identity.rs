@@ -7,7 +7,7 @@ use sync_gib::ibgib::{Addr, IbGib, json as js};
 use sync_gib::keystone;
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
-use sync_gib::peer::{Link, Observer, PeerError, identity};
+use sync_gib::peer::{Observer, PeerError, ReceiverLink, identity};
 use sync_gib::space::{MemorySpace, Space, SpaceExt};
 use sync_gib::sync::Sender;
 
@@ -68,7 +68,7 @@ fn unasked<T>() -> Result<T, PeerError> {
     Err(PeerError::Url("nobody asks for this".to_owned()))
 }
 
-impl Link for Pages {
+impl ReceiverLink for Pages {
     fn identity(
         &self,
         _domain: &Addr,

@@ -168,27 +168,27 @@ impl From<SpaceError> for CliError {
             | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
-        let told = CliError::new(code, printable(&error.to_string()));
+        let failure = CliError::new(code, printable(&error.to_string()));
         match (&error, code) {
-            (SpaceError::Damaged { .. }, _) => told.hint(
+            (SpaceError::Damaged { .. }, _) => failure.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
                  from the server; else restore the file from a copy",
             ),
-            (SpaceError::Revoked(_), _) => told.hint(
+            (SpaceError::Revoked(_), _) => failure.hint(
                 "it signs nothing any more. The data here stays readable; a new identity takes it \
                  over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
                  ndjson` here and `put` there",
             ),
-            (SpaceError::Empty(_), _) => told.hint(
+            (SpaceError::Empty(_), _) => failure.hint(
                 "restore it from a copy, or make a new home with `sync-gib setup --join I` and \
                  sync; where nothing was in it yet, `sync-gib setup` makes it",
             ),
-            (SpaceError::PendingDamaged { .. }, _) => told.hint(LOST_STEP),
-            (_, ErrorCode::DiskFull) => told.hint(ROOM),
+            (SpaceError::PendingDamaged { .. }, _) => failure.hint(LOST_STEP),
+            (_, ErrorCode::DiskFull) => failure.hint(ROOM),
             (_, ErrorCode::ReadOnly) => {
-                told.hint("copy it to where you may write, or use another user")
+                failure.hint("copy it to where you may write, or use another user")
             }
-            _ => told,
+            _ => failure,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::error::{CliError, ErrorCode};
 use crate::cli::output::printable;
 use crate::cli::target::{Target, resolve};
 use crate::ibgib::Addr;
-use crate::peer::{Link, PeerError};
+use crate::peer::{PeerError, ReceiverLink};
 use crate::space::{Prepared, PutOpts, Space, SqliteSpace, Stage};
 use crate::sync::SyncError;
 

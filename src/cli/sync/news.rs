@@ -11,7 +11,7 @@ use crate::cli::output::printable;
 use crate::ibgib::{Addr, Moment};
 use crate::space::{Id, Space};
 use crate::sync::merge::{Overwritten, overwritten_unseen};
-use crate::sync::sender::{How, TipChange};
+use crate::sync::sender::{TipChange, TipChangeKind};
 
 /// How far ahead of this machine's clock a frame's may be, in milliseconds.
 const TOLERANCE_MS: u64 = 5 * 60 * 1000;
@@ -26,7 +26,7 @@ pub(super) fn overwritten(
     change: &TipChange,
     seen: &mut HashSet<Addr>,
 ) -> Result<Vec<Overwritten>, CliError> {
-    if change.how == How::Pushed {
+    if change.how == TipChangeKind::Pushed {
         return Ok(Vec::new());
     }
     let from = change.from.as_ref().map(|from| space.find(from)).transpose()?.flatten();
@@ -95,13 +95,13 @@ fn clock(moment: Moment, now: Moment) -> String {
 }
 
 /// A frame whose clock was ahead.
-pub(super) struct Ahead {
+pub(super) struct ClockAhead {
     addr: Addr,
     moment: Moment,
     ms: u64,
 }
 
-impl Ahead {
+impl ClockAhead {
     pub(super) fn warning(&self) -> String {
         let by = match self.ms / 60_000 {
             minutes @ ..120 => format!("{minutes} minutes"),
@@ -127,10 +127,10 @@ pub(super) fn ahead(
     space: &dyn Space,
     change: &TipChange,
     now: Moment,
-) -> Result<Option<Ahead>, CliError> {
+) -> Result<Option<ClockAhead>, CliError> {
     let from = change.from.as_ref().map(|from| space.find(from)).transpose()?.flatten();
     let Some(to) = space.find(&change.to)? else { return Ok(None) };
-    let mut most: Option<Ahead> = None;
+    let mut most: Option<ClockAhead> = None;
     for id in since(space, from, to, MAX_LOOKED_AT)? {
         let frame = space.get_id(id)?;
         let moment = frame.data.as_ref().and_then(Value::as_object).and_then(Moment::of_data);
@@ -139,7 +139,7 @@ pub(super) fn ahead(
             && ms > TOLERANCE_MS
             && most.as_ref().is_none_or(|most| ms > most.ms)
         {
-            most = Some(Ahead { addr: space.addr(id)?, moment, ms });
+            most = Some(ClockAhead { addr: space.addr(id)?, moment, ms });
         }
     }
     Ok(most)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::news::{self, Ahead};
+use super::news::{self, ClockAhead};
 use crate::cli::Ctx;
 use crate::cli::error::{CliError, ErrorCode};
 use crate::cli::output::{printable, size, warn};
@@ -108,7 +108,7 @@ pub(super) fn summary(
         "tips": tips,
         "left": plan.left,
         "diverged": plan.diverged,
-        "ahead": ahead.iter().map(Ahead::to_value).collect::<Vec<_>>(),
+        "ahead": ahead.iter().map(ClockAhead::to_value).collect::<Vec<_>>(),
         "tries": tries,
     });
     end(diverged(plan).or(conflict), fields, ctx)

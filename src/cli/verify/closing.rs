@@ -5,15 +5,15 @@
 use super::checks::{listed, shown};
 use super::device::Device;
 use super::error::VerifyError;
-use super::evidence::{Graph, fetch_graph, frames, read_graph, replay, same, told};
-use super::world::{Run, World};
+use super::evidence::{Graph, fetch_graph, frames, message_of, read_graph, replay, same};
+use super::world::{SessionRecord, World};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, VERB_SYNC};
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 use crate::sync::sender::NAME_SAGA;
 
-impl<L: Link> World<'_, L> {
+impl<L: ReceiverLink> World<'_, L> {
     /// Asserts it all, for each device and each named root; the device that synced last comes
     /// first among `devices`.
     pub(super) fn close(
@@ -179,9 +179,9 @@ fn as_ref(graph: &Result<Graph, String>) -> Result<(), &String> {
 /// The spaces' own comparison, which works from their index.
 fn compared(a: &dyn Space, tip_a: &Addr, b: &dyn Space, tip_b: &Addr) -> Result<(), String> {
     let row = |space: &dyn Space, tip: &Addr| {
-        space.find(tip).map_err(told)?.ok_or_else(|| format!("{tip} is missing"))
+        space.find(tip).map_err(message_of)?.ok_or_else(|| format!("{tip} is missing"))
     };
-    let diff = compare_graphs(a, &[row(a, tip_a)?], b, &[row(b, tip_b)?]).map_err(told)?;
+    let diff = compare_graphs(a, &[row(a, tip_a)?], b, &[row(b, tip_b)?]).map_err(message_of)?;
     if diff.is_same() { Ok(()) } else { Err(format!("{diff:?}")) }
 }
 
@@ -192,7 +192,7 @@ fn replayed(space: &dyn Space, tjp: &Addr) -> Result<(), String> {
 /// Whether both sides hold one timeline with the same latest frame and the same closed graph.
 fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), String> {
     let tip = |space: &dyn Space| {
-        let tip = space.tip(tjp).map_err(told)?;
+        let tip = space.tip(tjp).map_err(message_of)?;
         tip.map(|tip| tip.addr).ok_or_else(|| format!("{tjp} is missing"))
     };
     let (tip_here, tip_there) = (tip(here)?, tip(there)?);
@@ -203,16 +203,20 @@ fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), S
 }
 
 /// Whether I has one frame that claims a session, in both spaces.
-fn claim_on_both(evolved: &[IbGib], run: &Run, here: Option<&SqliteSpace>) -> Result<(), String> {
+fn claim_on_both(
+    evolved: &[IbGib],
+    run: &SessionRecord,
+    here: Option<&SqliteSpace>,
+) -> Result<(), String> {
     let claims = |frame: &&IbGib| {
         let claim = keystone::proof_of(frame).ok().flatten().map(|proof| proof.claim);
         claim.is_some_and(|c| c.verb == VERB_SYNC && c.target == run.session.as_str())
     };
     let frame = evolved.iter().find(claims);
     let frame = frame.ok_or_else(|| format!("no frame there claims {}", run.session))?;
-    let addr = frame.addr().map_err(told)?;
+    let addr = frame.addr().map_err(message_of)?;
     let here = here.ok_or_else(|| format!("{} is not looked at", run.label))?;
-    let held = here.get(&addr).map_err(told)?;
+    let held = here.get(&addr).map_err(message_of)?;
     let held = held.ok_or_else(|| format!("{addr} is missing on {}", run.label))?;
     if held == *frame { Ok(()) } else { Err(format!("{addr} differs on {}", run.label)) }
 }
@@ -223,7 +227,7 @@ mod tests {
 
     use super::*;
     use crate::cli::verify::checks::{Assertion, Checks};
-    use crate::cli::verify::world::Place;
+    use crate::cli::verify::world::RowFolder;
     use crate::peer::InProcess;
 
     /// What fails after a sync of one timeline and `spoil`.
@@ -231,7 +235,7 @@ mod tests {
         spoil: impl FnOnce(&mut World<'_, InProcess>, &Device, &Addr),
     ) -> Vec<Assertion> {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place::make(&dir.path().join("row")).unwrap();
+        let place = RowFolder::make(&dir.path().join("row")).unwrap();
         let domain = place.domain().as_str();
         let dest = SqliteSpace::create_if_missing(&place.receiver_path(), domain).unwrap();
         let link = InProcess::new(dest, place.dir().to_owned());
@@ -279,7 +283,7 @@ mod tests {
             let made = world.establish_on_genesis().unwrap();
             device.space.put_all(std::slice::from_ref(&made.session)).unwrap();
             let session = made.session.addr().unwrap();
-            world.runs.push(Run { label: device.label, session, n: 0, token: None });
+            world.runs.push(SessionRecord { label: device.label, session, n: 0, token: None });
         });
         let whats = whats(&failed);
         for part in ["S: n there", "S: replays there", "S: latest frame", "(I1)"] {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::TimelineValidator;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
 
 /// A graph: the JSON of each ibGib by its address.
@@ -21,10 +21,11 @@ pub(super) fn read_graph(space: &dyn Space, root: &Addr) -> Result<Graph, String
         if graph.contains_key(&addr) {
             continue;
         }
-        let id = space.find(&addr).map_err(told)?.ok_or_else(|| format!("{addr} is missing"))?;
-        let text = space.text(id).map_err(told)?;
-        let ibgib = IbGib::from_json(&text).map_err(told)?;
-        let found = ibgib.validate().map_err(told)?;
+        let id =
+            space.find(&addr).map_err(message_of)?.ok_or_else(|| format!("{addr} is missing"))?;
+        let text = space.text(id).map_err(message_of)?;
+        let ibgib = IbGib::from_json(&text).map_err(message_of)?;
+        let found = ibgib.validate().map_err(message_of)?;
         if found != addr {
             return Err(format!("{addr} holds {found}"));
         }
@@ -36,7 +37,7 @@ pub(super) fn read_graph(space: &dyn Space, root: &Addr) -> Result<Graph, String
 
 /// Fetches the graph of `root` from a receiver. Errors where it is absent, not closed, or where an
 /// ibGib's gib is not its hash.
-pub(super) fn fetch_graph<L: Link>(
+pub(super) fn fetch_graph<L: ReceiverLink>(
     link: &L,
     domain: &Addr,
     root: &Addr,
@@ -47,14 +48,14 @@ pub(super) fn fetch_graph<L: Link>(
         lines.push(line.to_owned());
         Ok(())
     });
-    if !has.map_err(told)? {
+    if !has.map_err(message_of)? {
         return Err(format!("the receiver does not have {root}"));
     }
     let mut graph = Graph::new();
     let mut wanted = BTreeSet::from([root.clone()]);
     for line in lines {
-        let ibgib = IbGib::from_json(&line).map_err(told)?;
-        let addr = ibgib.validate().map_err(told)?;
+        let ibgib = IbGib::from_json(&line).map_err(message_of)?;
+        let addr = ibgib.validate().map_err(message_of)?;
         wanted.extend(relations(&ibgib)?);
         graph.insert(addr, line);
     }
@@ -67,7 +68,7 @@ pub(super) fn fetch_graph<L: Link>(
 fn relations(ibgib: &IbGib) -> Result<Vec<Addr>, String> {
     let mut addrs = Vec::new();
     for rel8d in ibgib.rel8ds() {
-        let addr = Addr::parse(rel8d).map_err(told)?;
+        let addr = Addr::parse(rel8d).map_err(message_of)?;
         if !addr.is_primitive() {
             addrs.push(addr);
         }
@@ -92,13 +93,13 @@ pub(super) fn same(here: &Graph, there: &Graph) -> Result<(), String> {
 
 /// The frames of a timeline, oldest first, from its tip down through `past`.
 pub(super) fn frames(space: &dyn Space, tjp: &Addr) -> Result<Vec<IbGib>, String> {
-    let tip = space.tip(tjp).map_err(told)?.ok_or_else(|| format!("{tjp} is missing"))?;
+    let tip = space.tip(tjp).map_err(message_of)?.ok_or_else(|| format!("{tjp} is missing"))?;
     let mut next = Some(tip.addr);
     let mut frames = Vec::new();
     while let Some(addr) = next {
-        let frame = space.get(&addr).map_err(told)?;
+        let frame = space.get(&addr).map_err(message_of)?;
         let frame = frame.ok_or_else(|| format!("{addr} is missing"))?;
-        next = frame.prev().map(Addr::parse).transpose().map_err(told)?;
+        next = frame.prev().map(Addr::parse).transpose().map_err(message_of)?;
         frames.push(frame);
     }
     frames.reverse();
@@ -109,7 +110,7 @@ pub(super) fn frames(space: &dyn Space, tjp: &Addr) -> Result<Vec<IbGib>, String
 pub(super) fn replay(frames: &[IbGib]) -> Result<(), String> {
     let mut validator = TimelineValidator::new();
     for (at, frame) in frames.iter().enumerate() {
-        frame.validate().map_err(told)?;
+        frame.validate().map_err(message_of)?;
         let violations = validator.push(frame);
         if !violations.is_empty() {
             return Err(format!("frame {at}: {}", super::checks::listed(violations)));
@@ -122,7 +123,7 @@ pub(super) fn replay(frames: &[IbGib]) -> Result<(), String> {
 }
 
 /// An error as an assertion shows it.
-pub(super) fn told(error: impl Display) -> String {
+pub(super) fn message_of(error: impl Display) -> String {
     error.to_string()
 }
 

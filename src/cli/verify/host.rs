@@ -13,7 +13,7 @@ use super::super::interrupt::{self, AtEnd};
 use super::checks::{Checks, shown};
 use super::error::VerifyError;
 use super::phase::Phase;
-use super::world::Place;
+use super::world::RowFolder;
 use crate::server::{Server, ServerOpts};
 
 /// How `serve` begins the line that tells its URL.
@@ -36,7 +36,7 @@ impl Host {
     pub fn start(
         phase: Phase,
         runtime: &Runtime,
-        place: &Place,
+        place: &RowFolder,
         program: &Path,
     ) -> Result<Host, VerifyError> {
         if phase.is_embedded() {
@@ -86,7 +86,7 @@ pub(super) struct ServeProcess {
 }
 
 impl ServeProcess {
-    fn start(program: &Path, place: &Place) -> Result<ServeProcess, VerifyError> {
+    fn start(program: &Path, place: &RowFolder) -> Result<ServeProcess, VerifyError> {
         let doing = || format!("start {} serve", program.display());
         let log = place.dir().join("serve.log");
         let stderr = std::fs::File::create(&log).map_err(VerifyError::io("write serve.log"))?;
@@ -141,7 +141,7 @@ fn end(child: &Mutex<Child>) {
 /// The first line that a process prints; none where it prints none in time. A thread reads on
 /// until the process ends, so that it never waits for a reader.
 fn first_line(stdout: ChildStdout) -> Option<String> {
-    let (tell, told) = mpsc::channel();
+    let (tell, message_of) = mpsc::channel();
     std::thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
@@ -150,5 +150,5 @@ fn first_line(stdout: ChildStdout) -> Option<String> {
         }
         let _ = std::io::copy(&mut stdout, &mut std::io::sink());
     });
-    told.recv_timeout(STARTING).ok()
+    message_of.recv_timeout(STARTING).ok()
 }

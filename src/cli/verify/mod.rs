@@ -22,7 +22,7 @@ pub use device::Device;
 pub use error::VerifyError;
 pub use phase::Phase;
 pub use row::{Outcome, Setting, Transport, run_row};
-pub use world::{Place, World};
+pub use world::{RowFolder, World};
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ pub struct VerifyArgs {
     pub phases: Vec<String>,
     /// Which way to run them
     #[arg(long, value_enum, default_value = "both")]
-    pub way: Way,
+    pub way: TransportChoice,
     /// Leave the spaces behind in DIR, for `graph` and `check` to look at: a home for each device
     /// under DIR/PHASE-WAY, and the secret beside them
     #[arg(long, value_name = "DIR")]
@@ -61,7 +61,7 @@ pub struct VerifyArgs {
 
 /// Which way a phase runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Way {
+pub enum TransportChoice {
     /// In process: two spaces, no network
     A,
     /// Over a real WebSocket
@@ -70,12 +70,12 @@ pub enum Way {
     Both,
 }
 
-impl Way {
+impl TransportChoice {
     fn transports(self) -> &'static [Transport] {
         match self {
-            Way::A => &[Transport::InProcess],
-            Way::B => &[Transport::WebSocket],
-            Way::Both => &[Transport::InProcess, Transport::WebSocket],
+            TransportChoice::A => &[Transport::InProcess],
+            TransportChoice::B => &[Transport::WebSocket],
+            TransportChoice::Both => &[Transport::InProcess, Transport::WebSocket],
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::error::VerifyError;
 use super::rows;
 use super::world::World;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 
 /// A phase, which is one line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Phase {
     }
 
     /// Runs the phase.
-    pub(super) fn play<L: Link>(self, world: &mut World<'_, L>) -> Result<(), VerifyError> {
+    pub(super) fn play<L: ReceiverLink>(self, world: &mut World<'_, L>) -> Result<(), VerifyError> {
         match self {
             Phase::Establish => rows::session::establish(world),
             Phase::Connect => rows::session::connect(world),

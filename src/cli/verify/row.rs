@@ -6,7 +6,7 @@ use super::checks::{Assertion, Checks};
 use super::error::VerifyError;
 use super::host::Host;
 use super::phase::Phase;
-use super::world::{Place, SECOND, SENDER, World};
+use super::world::{RowFolder, SECOND, SENDER, World};
 use crate::peer::{Endpoint, InProcess, Remote, Timeouts};
 use crate::space::SqliteSpace;
 
@@ -86,7 +86,7 @@ pub fn run_row(phase: Phase, transport: Transport, setting: &Setting<'_>) -> Out
 }
 
 fn in_process(phase: Phase, setting: &Setting<'_>, checks: &mut Checks) -> Result<(), VerifyError> {
-    let place = Place::make(setting.dir)?;
+    let place = RowFolder::make(setting.dir)?;
     let dest = SqliteSpace::create_if_missing(&place.receiver_path(), place.domain().as_str())?;
     let link = InProcess::new(dest, place.dir().join(SENDER));
     phase.play(&mut World::new(&place, &link, checks, false))
@@ -97,7 +97,7 @@ fn over_websocket(
     setting: &Setting<'_>,
     checks: &mut Checks,
 ) -> Result<(), VerifyError> {
-    let place = Place::make(setting.dir)?;
+    let place = RowFolder::make(setting.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -14,7 +14,7 @@ use super::error::VerifyError;
 use super::evidence;
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
-use crate::peer::{Identity, Link, NoObserver, client, identity};
+use crate::peer::{Identity, NoObserver, ReceiverLink, client, identity};
 use crate::space::{SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
@@ -26,17 +26,17 @@ pub(super) const SENDER: &str = "sender";
 pub(super) const SECOND: &str = "second";
 
 /// A row's folder, and the identity that is made for the row.
-pub struct Place {
+pub struct RowFolder {
     dir: PathBuf,
     secret: MasterSecret,
     genesis: IbGib,
     domain: Addr,
 }
 
-impl Place {
+impl RowFolder {
     /// Makes the folder, a random secret (kept in the file `secret`, for its owner alone) and the
     /// identity's genesis.
-    pub fn make(dir: &Path) -> Result<Place, VerifyError> {
+    pub fn make(dir: &Path) -> Result<RowFolder, VerifyError> {
         let doing = || format!("make {}", dir.display());
         std::fs::create_dir_all(dir).map_err(VerifyError::io(doing()))?;
         let secret = SecretString::from(random_id(&System::new())?);
@@ -46,7 +46,7 @@ impl Place {
         let details = json!({ "kdf": KdfParams::Raw.to_value() });
         let genesis = keystone::genesis(&secret, &pools, Some(details), &System::new())?;
         let domain = genesis.addr()?;
-        let place = Place { dir: dir.to_owned(), secret, genesis, domain };
+        let place = RowFolder { dir: dir.to_owned(), secret, genesis, domain };
         place.home(SENDER)?.create()?;
         Ok(place)
     }
@@ -96,7 +96,7 @@ fn write_secret(path: &Path, secret: &SecretString) -> Result<(), VerifyError> {
 }
 
 /// A session that was opened, and what must be true of it.
-pub(super) struct Run {
+pub(super) struct SessionRecord {
     /// The device that opened it.
     pub label: &'static str,
     /// The tjp address of S.
@@ -109,18 +109,18 @@ pub(super) struct Run {
 
 /// What a row works in.
 pub struct World<'w, L> {
-    pub(super) place: &'w Place,
+    pub(super) place: &'w RowFolder,
     pub(super) link: &'w L,
     pub(super) checks: &'w mut Checks,
     /// Whether the receiver is reached over a WebSocket.
     pub(super) is_remote: bool,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<SessionRecord>,
 }
 
-impl<'w, L: Link> World<'w, L> {
+impl<'w, L: ReceiverLink> World<'w, L> {
     /// A world without devices.
     pub(super) fn new(
-        place: &'w Place,
+        place: &'w RowFolder,
         link: &'w L,
         checks: &'w mut Checks,
         is_remote: bool,
@@ -161,7 +161,7 @@ impl<'w, L: Link> World<'w, L> {
             client::sync(&device.space, self.link, &device.identity, &opts, &mut NoObserver)?;
         let n = 1 + synced.summary.turns;
         let (label, session) = (device.label, synced.session);
-        self.runs.push(Run { label, session, n, token: synced.token });
+        self.runs.push(SessionRecord { label, session, n, token: synced.token });
         Ok(synced.summary)
     }
 
@@ -177,7 +177,7 @@ impl<'w, L: Link> World<'w, L> {
 
     /// Establishes a session on I's genesis, whatever came after it.
     pub(super) fn establish_on_genesis(&self) -> Result<crate::sync::Established, SyncError> {
-        let Place { domain, genesis, secret, .. } = self.place;
+        let RowFolder { domain, genesis, secret, .. } = self.place;
         crate::sync::establish(domain, genesis, secret, &System::new())
     }
 }

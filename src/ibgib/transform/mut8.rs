@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::opts::Read;
-use super::patch::{self, Which};
+use super::patch::{self, KeyChange};
 use super::{TransformError, Transformed, dna};
 use crate::ibgib::environment::Environment;
 use crate::ibgib::json;
@@ -32,10 +32,10 @@ pub(super) fn mut8(
 
     let mut data = object_data(src)?;
     if let Some(rename) = rename {
-        patch::rename_or_remove(&mut data, rename, Which::Rename)?;
+        patch::rename_or_remove(&mut data, rename, KeyChange::Rename)?;
     }
     if let Some(remove) = remove {
-        patch::rename_or_remove(&mut data, remove, Which::Remove)?;
+        patch::rename_or_remove(&mut data, remove, KeyChange::Remove)?;
     }
     if let Some(add) = add {
         patch::patch(&mut data, add)?;

@@ -7,7 +7,7 @@ use crate::ibgib::json;
 
 /// Whether keys are renamed or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum KeyChange {
     Rename,
     Remove,
 }
@@ -20,7 +20,7 @@ const FORBIDDEN: &str = "timestamp";
 pub(super) fn rename_or_remove(
     data: &mut Map<String, Value>,
     info: &Value,
-    which: Which,
+    change: KeyChange,
 ) -> Result<(), TransformError> {
     let info = match info {
         Value::Object(info) => info,
@@ -40,7 +40,7 @@ pub(super) fn rename_or_remove(
                 if to == FORBIDDEN {
                     return Err(TransformError::opts("nothing can be renamed to \"timestamp\""));
                 }
-                if which == Which::Rename
+                if change == KeyChange::Rename
                     && let Some(value) = data.get(key).cloned()
                 {
                     json::set(data, to, value);
@@ -48,7 +48,7 @@ pub(super) fn rename_or_remove(
                 json::delete(data, key);
             }
             deeper => match data.get_mut(key) {
-                Some(Value::Object(inner)) => rename_or_remove(inner, deeper, which)?,
+                Some(Value::Object(inner)) => rename_or_remove(inner, deeper, change)?,
                 Some(_) if json::key_count(deeper) == 0 && !deeper.is_null() => {}
                 _ => {
                     let message = format!("the value of {key:?} is no object to look into");

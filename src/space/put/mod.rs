@@ -1,10 +1,10 @@
 //! The rules of a put, told once for every implementation of a space.
 
-mod reached;
+mod deferred;
+mod reach_check;
 mod recent;
-mod standing;
-mod touched;
-mod waiting;
+mod relation_index;
+mod timeline_heads;
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use super::read::{row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
 use super::verified::{addr_of, verified};
 use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
-use reached::Reached;
+use deferred::Deferred;
+use reach_check::ReachCheck;
 use recent::Recent;
-use standing::Standing;
-pub(super) use standing::{is_loose, is_related, link};
-use touched::Touched;
-use waiting::Waiting;
+use relation_index::RelationIndex;
+pub(super) use relation_index::{is_related, is_unreferenced, link};
+use timeline_heads::TimelineHeads;
 
 /// How high the count of a tjp may be: a fork may take its source's over.
 const MAX_FIRST_N: u64 = 1 << 32;
@@ -75,11 +75,11 @@ fn expect_live(rows: &dyn RowsMut, identity: &Addr) -> Result<(), SpaceError> {
 }
 
 /// What became of an item.
-enum Placed {
+enum PlaceOutcome {
     New,
     Known,
     /// The entry of its relations that is not there yet.
-    Waits(usize),
+    Missing(usize),
 }
 
 /// A put under way.
@@ -87,10 +87,10 @@ struct Put<'a> {
     rows: &'a mut dyn RowsMut,
     next_id: Id,
     recent: Recent,
-    waiting: Waiting,
-    touched: BTreeMap<Id, Touched>,
-    standing: Standing,
-    reached: Option<Reached<'a>>,
+    deferred: Deferred,
+    heads: BTreeMap<Id, TimelineHeads>,
+    relation_index: RelationIndex,
+    reach_check: Option<ReachCheck<'a>>,
     room: Room,
     report: PutReport,
 }
@@ -106,10 +106,10 @@ impl<'a> Put<'a> {
             rows,
             next_id,
             recent: Recent::default(),
-            waiting: Waiting::default(),
-            touched: BTreeMap::new(),
-            standing: Standing::new(next_id),
-            reached: reach.map(Reached::new),
+            deferred: Deferred::default(),
+            heads: BTreeMap::new(),
+            relation_index: RelationIndex::new(next_id),
+            reach_check: reach.map(ReachCheck::new),
             room,
             report: PutReport::default(),
         })
@@ -120,9 +120,9 @@ impl<'a> Put<'a> {
         let mut ready = vec![(0, item)];
         while let Some((from, item)) = ready.pop() {
             match self.place(&item, from)? {
-                Placed::New => ready.extend(self.waiting.release(&item.key)),
-                Placed::Known => self.report.known += 1,
-                Placed::Waits(index) => self.waiting.hold(index, item)?,
+                PlaceOutcome::New => ready.extend(self.deferred.release(&item.key)),
+                PlaceOutcome::Known => self.report.known += 1,
+                PlaceOutcome::Missing(index) => self.deferred.hold(index, item)?,
             }
         }
         Ok(())
@@ -130,15 +130,15 @@ impl<'a> Put<'a> {
 
     /// Stores an item whose relations before the `from`-th are there. An item that waited is not
     /// looked through from its beginning each time: one with many relations would take for ever.
-    fn place(&mut self, item: &Prepared, from: usize) -> Result<Placed, SpaceError> {
+    fn place(&mut self, item: &Prepared, from: usize) -> Result<PlaceOutcome, SpaceError> {
         if self.lookup(&item.key)?.is_some() {
-            return Ok(Placed::Known);
+            return Ok(PlaceOutcome::Known);
         }
         let mut deps = Vec::new();
         for (index, key) in item.rel8ds.iter().enumerate().skip(from) {
             match self.lookup(key)? {
                 Some(row) => deps.push(row),
-                None => return Ok(Placed::Waits(index)),
+                None => return Ok(PlaceOutcome::Missing(index)),
             }
         }
         if from > 0 {
@@ -155,14 +155,14 @@ impl<'a> Put<'a> {
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id += 1;
         self.recent.add(item.key, row);
-        self.standing.stored(self.rows, &row, &deps, item.kind())?;
-        if let Some(reached) = &mut self.reached {
-            reached.stored(row.id, &item.key, &ids);
+        self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
+        if let Some(check) = &mut self.reach_check {
+            check.stored(row.id, &item.key, &ids);
         }
         self.report.new += 1;
         self.report.bytes += item.text.len() as u64;
         self.room.check(self.rows, self.report.bytes)?;
-        Ok(Placed::New)
+        Ok(PlaceOutcome::New)
     }
 
     /// The row that an item gets; notes where its timeline then stands.
@@ -213,34 +213,34 @@ impl<'a> Put<'a> {
     /// Notes a new frame in its timeline; whether it stands on the line.
     fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
-            self.touched.insert(tjp_id, Touched::new(item.kind(), row));
+            self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
             return Ok(true);
         }
-        let touched = self.touch(tjp_id)?;
-        let follows_line = row.prev == Some(touched.line());
-        if touched.is_keystone() && !follows_line {
+        let heads = self.heads_of(tjp_id)?;
+        let follows_line = row.prev == Some(heads.line());
+        if heads.is_keystone() && !follows_line {
             let tjp = addr_of(self.rows, tjp_id)?;
             let prev = addr_of(self.rows, row.prev.unwrap_or(tjp_id))?;
             return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
         }
-        self.touch(tjp_id)?.add(row);
+        self.heads_of(tjp_id)?.add(row);
         Ok(follows_line)
     }
 
-    fn touch(&mut self, tjp_id: Id) -> Result<&mut Touched, SpaceError> {
+    fn heads_of(&mut self, tjp_id: Id) -> Result<&mut TimelineHeads, SpaceError> {
         use std::collections::btree_map::Entry;
-        match self.touched.entry(tjp_id) {
-            Entry::Occupied(touched) => Ok(touched.into_mut()),
+        match self.heads.entry(tjp_id) {
+            Entry::Occupied(heads) => Ok(heads.into_mut()),
             Entry::Vacant(place) => match self.rows.timeline(tjp_id)? {
-                Some(timeline) => Ok(place.insert(Touched::known(&timeline))),
+                Some(timeline) => Ok(place.insert(TimelineHeads::known(&timeline))),
                 None => Err(self.rows.damaged(format!("ibGib number {tjp_id} has no timeline"))),
             },
         }
     }
 
     fn is_keystone_timeline(&self, row: &Row) -> bool {
-        let touched = row.timeline.and_then(|tjp_id| self.touched.get(&tjp_id));
-        touched.is_some_and(Touched::is_keystone)
+        let heads = row.timeline.and_then(|tjp_id| self.heads.get(&tjp_id));
+        heads.is_some_and(TimelineHeads::is_keystone)
     }
 
     fn check_keystone(&self, item: &Prepared, row: &Row) -> Result<(), SpaceError> {
@@ -264,17 +264,17 @@ impl<'a> Put<'a> {
     }
 
     fn finish(mut self) -> Result<PutReport, SpaceError> {
-        self.waiting.expect_none()?;
-        if let Some(id) = self.reached.as_ref().and_then(Reached::first_unwanted) {
+        self.deferred.expect_none()?;
+        if let Some(id) = self.reach_check.as_ref().and_then(ReachCheck::first_unwanted) {
             return Err(SpaceError::Unwanted(addr_of(self.rows, id)?));
         }
-        let touched = std::mem::take(&mut self.touched);
+        let heads = std::mem::take(&mut self.heads);
         let mut timelines = 0;
-        for (tjp_id, touched) in &touched {
-            timelines += u64::from(touched.is_new());
-            self.move_tip(*tjp_id, touched)?;
+        for (tjp_id, heads) in &heads {
+            timelines += u64::from(heads.is_new());
+            self.move_tip(*tjp_id, heads)?;
         }
-        self.standing.write_loose(self.rows)?;
+        self.relation_index.write_unreferenced(self.rows)?;
         let PutReport { new, bytes, .. } = self.report;
         if new > 0 {
             self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
@@ -284,8 +284,8 @@ impl<'a> Put<'a> {
     }
 
     /// Writes where a timeline stands now; refuses one with two newest frames.
-    fn move_tip(&mut self, tjp_id: Id, touched: &Touched) -> Result<(), SpaceError> {
-        let tip = match touched.tip() {
+    fn move_tip(&mut self, tjp_id: Id, heads: &TimelineHeads) -> Result<(), SpaceError> {
+        let tip = match heads.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
                 let addr = |id| addr_of(self.rows, id);
@@ -293,16 +293,16 @@ impl<'a> Put<'a> {
                 return Err(SpaceError::Diverged { tjp, tip, frame });
             }
         };
-        if let Some(reached) = &self.reached
-            && touched.is_data()
+        if let Some(check) = &self.reach_check
+            && heads.is_data()
         {
             let addr = addr_of(self.rows, tip.tip_id)?;
-            if !reached.may_move_to(&addr.key()) {
+            if !check.may_move_to(&addr.key()) {
                 let tjp = addr_of(self.rows, tjp_id)?;
                 return Err(SpaceError::UnnamedMove { tjp, tip: addr });
             }
         }
-        if tip.tip_id != touched.line() {
+        if tip.tip_id != heads.line() {
             self.move_mainline(tjp_id, tip.tip_id)?;
         }
         self.rows.set_timeline(&tip.of(tjp_id))

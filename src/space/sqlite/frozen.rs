@@ -18,7 +18,7 @@ const INDEX: u64 = 32 << 10;
 
 /// How a file can be read without writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum ReadMode {
     /// Its log and the log's index are there: SQLite reads both, and sees who else has them.
     Beside,
     /// A log without an index is there. Whoever writes makes an index first, so nobody does: a
@@ -30,22 +30,22 @@ enum Way {
     Alone,
 }
 
-impl Way {
-    fn of(path: &Path) -> Way {
+impl ReadMode {
+    fn of(path: &Path) -> ReadMode {
         let len = |end| std::fs::metadata(beside(path, end)).map_or(None, |it| Some(it.len()));
         match (len("-wal"), len("-shm")) {
-            (Some(_), Some(INDEX..)) => Way::Beside,
-            (Some(1..), _) => Way::Log,
-            _ => Way::Alone,
+            (Some(_), Some(INDEX..)) => ReadMode::Beside,
+            (Some(1..), _) => ReadMode::Log,
+            _ => ReadMode::Alone,
         }
     }
 
     fn query(self) -> &'static str {
         match self {
-            Way::Beside => "mode=ro",
+            ReadMode::Beside => "mode=ro",
             // Locks need an index, and there is nobody to lock out.
-            Way::Log => "mode=ro&vfs=unix-none",
-            Way::Alone => "mode=ro&immutable=1",
+            ReadMode::Log => "mode=ro&vfs=unix-none",
+            ReadMode::Alone => "mode=ro&immutable=1",
         }
     }
 }
@@ -57,8 +57,8 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, SpaceError> {
         return Ok(None);
     }
     for _ in 0..TRIES {
-        let way = Way::of(path);
-        let Ok(connection) = connect(path, way) else { return Ok(None) };
+        let mode = ReadMode::of(path);
+        let Ok(connection) = connect(path, mode) else { return Ok(None) };
         let format = schema::identify(&connection, path)?;
         if format == 0 {
             return Err(SpaceError::Empty(path.to_owned()));
@@ -70,20 +70,20 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, SpaceError> {
         if format == schema::MIGRATIONS.len() as i64 {
             guard::expect_own_schema(&connection, path)?;
         }
-        if Way::of(path) == way {
+        if ReadMode::of(path) == mode {
             return Ok(Some(connection));
         }
     }
     Err(SpaceError::Busy(path.to_owned()))
 }
 
-fn connect(path: &Path, way: Way) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, mode: ReadMode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = schema::connect(uri(path, way), flags)?;
+    let connection = schema::connect(uri(path, mode), flags)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    if way == Way::Log {
+    if mode == ReadMode::Log {
         // An index that nobody shares is kept in memory.
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     }
@@ -98,7 +98,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-fn uri(path: &Path, way: Way) -> String {
+fn uri(path: &Path, mode: ReadMode) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -107,7 +107,7 @@ fn uri(path: &Path, way: Way) -> String {
             byte => uri.push_str(&format!("%{byte:02X}")),
         }
     }
-    uri + "?" + way.query()
+    uri + "?" + mode.query()
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_path_stands_in_a_uri_as_it_is() {
-        let uri = uri(Path::new("/a b/100%?x=1#é.db"), Way::Alone);
+        let uri = uri(Path::new("/a b/100%?x=1#é.db"), ReadMode::Alone);
         assert_eq!(uri, "file:/a%20b/100%25%3Fx%3D1%23%C3%A9.db?mode=ro&immutable=1");
     }
 }

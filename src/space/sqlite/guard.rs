@@ -35,8 +35,8 @@ pub(super) fn expect_own_schema(connection: &Connection, path: &Path) -> Result<
     let own = own_schema(path)?;
     let found = parts(connection).map_err(|error| fail(path, error))?;
     let is_statistics = |part: &&Part| STATISTICS.contains(&part.name.as_str());
-    let strange = found.iter().find(|part| !own.contains(part) && !is_statistics(part));
-    let detail = match (strange, own.iter().find(|part| !found.contains(part))) {
+    let foreign = found.iter().find(|part| !own.contains(part) && !is_statistics(part));
+    let detail = match (foreign, own.iter().find(|part| !found.contains(part))) {
         (Some(Part { kind, name, .. }), _) => {
             format!("its {} {:?} is not a space's", clip(kind), clip(name))
         }

@@ -28,7 +28,7 @@ const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
-const LOOSE: &str = "SELECT stone_id FROM loose \
+const UNREFERENCED: &str = "SELECT stone_id FROM loose \
      WHERE domain = ?1 AND stone_id > ?2 ORDER BY stone_id LIMIT ?3";
 const LINKS: &str = "SELECT dst FROM link WHERE src = ?1";
 const LINE_AT: &str = "SELECT id FROM ibgib \
@@ -46,10 +46,11 @@ const SET_TIMELINE: &str = "INSERT INTO timeline(tjp_id, domain, kind, tip_id, t
      VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT(tjp_id) DO UPDATE SET tip_id = excluded.tip_id, tip_n = excluded.tip_n";
 const ADD_LINK: &str = "INSERT OR IGNORE INTO link(src, dst) VALUES (?1, ?2)";
-const ADD_LOOSE: &str = "INSERT OR IGNORE INTO loose(stone_id, domain) VALUES (?2, ?1)";
-const REMOVE_LOOSE: &str = "DELETE FROM loose WHERE stone_id = ?2 AND domain = ?1";
-const CLEAR_LINE: &str = "UPDATE ibgib SET aside = 1 WHERE timeline = ?1 AND aside = 0 AND n > ?2";
-const SET_ON_LINE: &str = "UPDATE ibgib SET aside = 0 WHERE id = ?2 AND domain = ?1";
+const ADD_UNREFERENCED: &str = "INSERT OR IGNORE INTO loose(stone_id, domain) VALUES (?2, ?1)";
+const REMOVE_UNREFERENCED: &str = "DELETE FROM loose WHERE stone_id = ?2 AND domain = ?1";
+const CLEAR_MAINLINE: &str =
+    "UPDATE ibgib SET aside = 1 WHERE timeline = ?1 AND aside = 0 AND n > ?2";
+const SET_ON_MAINLINE: &str = "UPDATE ibgib SET aside = 0 WHERE id = ?2 AND domain = ?1";
 const SET_NAME: &str = "INSERT INTO name(domain, name, addr) VALUES (?1, ?2, ?3) \
      ON CONFLICT(domain, name) DO UPDATE SET addr = excluded.addr";
 const SET_PENDING: &str = "INSERT OR REPLACE INTO \
@@ -151,7 +152,7 @@ impl Rows for SqlRows<'_> {
     }
 
     fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
-        self.all(LOOSE, [self.domain, after, signed(limit)], first)
+        self.all(UNREFERENCED, [self.domain, after, signed(limit)], first)
     }
 
     fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
@@ -235,19 +236,19 @@ impl RowsMut for SqlRows<'_> {
     }
 
     fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
-        self.run(ADD_LOOSE, [self.domain, stone])
+        self.run(ADD_UNREFERENCED, [self.domain, stone])
     }
 
     fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
-        self.run(REMOVE_LOOSE, [self.domain, stone])
+        self.run(REMOVE_UNREFERENCED, [self.domain, stone])
     }
 
     fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
-        self.run(CLEAR_LINE, [tjp_id, signed(n)])
+        self.run(CLEAR_MAINLINE, [tjp_id, signed(n)])
     }
 
     fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
-        self.run(SET_ON_LINE, [self.domain, id])
+        self.run(SET_ON_MAINLINE, [self.domain, id])
     }
 
     fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {

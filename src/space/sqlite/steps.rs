@@ -35,7 +35,7 @@ impl SqliteSpace {
     /// Mends the pending steps, in one transaction: each text of which one bit flipped is found by its
     /// hash. One that stays damaged is dropped where I went on from the frame that it was signed on,
     /// and is left else: nothing else keeps a second proof from being made on that frame.
-    pub fn mend_steps(&self) -> Result<Steps, SpaceError> {
+    pub fn repair_steps(&self) -> Result<Steps, SpaceError> {
         self.change(|transaction, rows| {
             let read = "SELECT rowid, identity, purpose, CAST(evolved AS BLOB), \
                  CAST(session AS BLOB), frame, evolved, session, shared FROM pending";
@@ -63,8 +63,8 @@ impl SqliteSpace {
                 if is_good(&kept.row) {
                     continue;
                 }
-                let mended = mended(&kept, &identity, purpose);
-                if let Some(row) = mended.filter(is_good) {
+                let repaired = repaired(&kept, &identity, purpose);
+                if let Some(row) = repaired.filter(is_good) {
                     let give = "UPDATE pending SET frame = ?2, evolved = ?3, session = ?4 \
                          WHERE rowid = ?1";
                     rows.run(give, params![kept.id, row.on, row.evolved, row.session])?;
@@ -84,7 +84,7 @@ impl SqliteSpace {
 }
 
 /// A step of which each text is given back a flipped bit, where one was.
-fn mended(kept: &Kept, identity: &Addr, purpose: Purpose) -> Option<PendingRow> {
+fn repaired(kept: &Kept, identity: &Addr, purpose: Purpose) -> Option<PendingRow> {
     let evolved = whole(&kept.evolved)?;
     let session = kept.session.as_deref().map(whole);
     let session = if session.is_some() { Some(session.flatten()?) } else { None };

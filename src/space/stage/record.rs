@@ -15,10 +15,10 @@ const NO_PLACE: u32 = u32::MAX;
 
 /// What a record says after its length and checksum, and where it stands, as a number: an error of
 /// the disk is noticed by it. It keeps nobody out, nor need it: the file has no name.
-fn checksum(place: u64, said: &[u8]) -> u32 {
+fn checksum(place: u64, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place.to_le_bytes());
-    hasher.update(said);
+    hasher.update(bytes);
     hasher.finalize()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn encode(item: &Prepared, place: u64, out: &mut Vec<u8>) {
 }
 
 /// How long the record is that these bytes begin, by what it says; none where they are too few.
-pub(super) fn stated_len(begin: &[u8]) -> Option<usize> {
+pub(super) fn declared_len(begin: &[u8]) -> Option<usize> {
     Fields(begin).len()
 }
 

@@ -20,7 +20,7 @@ for_every_space!(
     extends_goes_through_past_and_orphans,
     names_are_pointers,
     timelines_come_by_kind_and_page,
-    loose_stones_are_those_that_nothing_relates_to,
+    unreferenced_stones_are_those_that_nothing_relates_to,
     live_timelines_are_told_from_the_index,
     moves_are_checked,
 );
@@ -220,7 +220,7 @@ fn timelines_come_by_kind_and_page(space: &dyn Space) {
     assert_eq!(space.timelines(TimelineKind::Keystone, None, 10).unwrap(), []);
 }
 
-fn loose_stones_are_those_that_nothing_relates_to(space: &dyn Space) {
+fn unreferenced_stones_are_those_that_nothing_relates_to(space: &dyn Space) {
     let mut world = World::default();
     let a = world.stone("a");
     let b = world.stone("b");

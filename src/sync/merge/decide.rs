@@ -11,7 +11,7 @@ use super::last_edit::LastEdit;
 use super::overwritten::{Overwritten, Side, Winner};
 use super::path::{FieldPath, Step, look_in};
 use super::rename::{Names, Pair, Renaming, own_name, under_merged_names};
-use super::value::{Conflict, Four, Values};
+use super::value::{Conflict, FieldVersions, Values};
 use crate::ibgib::IbGib;
 use crate::ibgib::json as js;
 
@@ -62,8 +62,12 @@ pub(super) struct Data {
 
 impl Data {
     /// The values of a key of the data, with that of a frame on the way.
-    pub(super) fn four<'a>(&'a self, key: &str, replayed: Option<&'a Value>) -> Four<'a> {
-        Four {
+    pub(super) fn versions<'a>(
+        &'a self,
+        key: &str,
+        replayed: Option<&'a Value>,
+    ) -> FieldVersions<'a> {
+        FieldVersions {
             common: self.common.get(key),
             kept: self.kept.get(key),
             replayed,
@@ -84,8 +88,8 @@ impl Data {
     pub(super) fn merged(&self, values: &mut Values) -> Map<String, Value> {
         let mut merged = self.kept.clone();
         for key in self.keys() {
-            let four = self.four(key, self.last.get(key));
-            match values.below(Step::Key(key.clone()), four) {
+            let versions = self.versions(key, self.last.get(key));
+            match values.below(Step::Key(key.clone()), versions) {
                 Some(value) => js::set(&mut merged, key, value),
                 None => drop(js::delete(&mut merged, key)),
             }

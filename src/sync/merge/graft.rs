@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::branch::{Branches, MAX_FRAMES};
 use super::derive::moment_of;
-use super::replay::{Run, copy_time};
+use super::replay::{ReplayResult, copy_time};
 use super::{
     Frames, GRAFT_BASE, GRAFT_INFO, GRAFT_INFO_IB, GRAFT_INFO_PART_IB, GRAFT_ORPHAN, Merge,
     MergeError, Overwritten, RULES, Replayed, Unreplayed, need,
@@ -27,10 +27,10 @@ pub(super) fn finish(
     branches: &Branches,
     kept: &Addr,
     replayed: &Addr,
-    run: Run<'_>,
+    result: ReplayResult<'_>,
 ) -> Result<Merge, MergeError> {
     let orphan = need(frames, replayed, "the merge")?;
-    let Run { tip, mut new, made, replayed: edits, unreplayed, overwritten, .. } = run;
+    let ReplayResult { tip, mut new, made, replayed: edits, unreplayed, overwritten, .. } = result;
 
     let lists = chunks(branches, &edits, &unreplayed, &overwritten);
     let mut stones = info(branches, kept, replayed, lists)?;

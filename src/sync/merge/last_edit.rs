@@ -33,7 +33,7 @@ pub(super) fn last_edits(
         Ok(LastEdit { moment: moment_of(frame), origin: origin(&addr), frame: addr })
     };
     let mut found: Vec<Option<LastEdit>> = vec![None; fields.len()];
-    let mut open = Open::new(fields);
+    let mut open = Unfound::new(fields);
     let mut frame = tip.clone();
     while !open.is_empty()
         && let Some(prev) = before(&frame)?
@@ -51,14 +51,14 @@ pub(super) fn last_edits(
 
 /// Fields whose last edit was not found, by what they stand under in a frame, so that what did
 /// not change at all is compared once.
-struct Open {
+struct Unfound {
     by_key: HashMap<String, Vec<usize>>,
     others: Vec<usize>,
 }
 
-impl Open {
-    fn new(fields: &[FieldPath]) -> Open {
-        let mut open = Open { by_key: HashMap::new(), others: Vec::new() };
+impl Unfound {
+    fn new(fields: &[FieldPath]) -> Unfound {
+        let mut open = Unfound { by_key: HashMap::new(), others: Vec::new() };
         for (at, field) in fields.iter().enumerate() {
             match field.top_key() {
                 Some(key) => open.by_key.entry(key.to_owned()).or_default().push(at),

@@ -7,16 +7,16 @@ use serde_json::Value;
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
 use super::path::{ELEMENT_KEYS, Step, element_id};
-use super::value::{Four, Values};
+use super::value::{FieldVersions, Values};
 use crate::ibgib::json as js;
 
 /// How many elements two lists may differ in to be compared at all; more count as replaced.
 const MAX_ELEMENTS: usize = 20_000;
 
 /// Merges the lists of the branch that stays and the one that is replayed.
-pub(super) fn merge(values: &mut Values, four: Four<'_>) -> Value {
+pub(super) fn merge(values: &mut Values, versions: FieldVersions<'_>) -> Value {
     let [common, kept, replayed, last] =
-        [four.common, four.kept, four.replayed, four.last].map(elements);
+        [versions.common, versions.kept, versions.replayed, versions.last].map(elements);
     for key in ELEMENT_KEYS {
         let lists = [common, kept, replayed].map(|list| Identified::new(list, key));
         if let [Some(common), Some(kept), Some(replayed)] = lists {
@@ -66,7 +66,7 @@ fn by_id(values: &mut Values, key: &'static str, lists: [&Identified<'_>; 4]) ->
     };
     let mut merged = Vec::with_capacity(order.len());
     for id in order {
-        let field = Four {
+        let field = FieldVersions {
             common: common.by_id.get(id).copied(),
             kept: kept.by_id.get(id).copied(),
             replayed: replayed.by_id.get(id).copied(),

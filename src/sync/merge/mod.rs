@@ -15,12 +15,12 @@
 //! - An edit that an earlier merge already brought to the branch that stays is not replayed again.
 
 mod branch;
+mod branch_frames;
 mod content;
 mod decide;
 mod derive;
 mod graft;
 mod last_edit;
-mod line;
 mod list;
 mod overwritten;
 mod path;

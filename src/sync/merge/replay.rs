@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::branch::Branches;
+use super::branch_frames::{BranchEnd, BranchFrames, Made};
 use super::decide::{Tips, decide};
 use super::derive::{self, Edit, data_of, is_graft, own_dna};
-use super::line::{End, Line, Made};
 use super::rebase::rebase;
 use super::relation::Links;
 use super::target::{Part, Target, Targets};
@@ -18,7 +18,7 @@ use crate::ibgib::transform::transform;
 use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES, System};
 
 /// What replaying a branch gave.
-pub(super) struct Run<'a> {
+pub(super) struct ReplayResult<'a> {
     frames: &'a dyn Frames,
     branches: &'a Branches,
     /// The newest frame: the last one made, or the tip that stays.
@@ -40,12 +40,21 @@ pub(super) fn replay<'a>(
     frames: &'a dyn Frames,
     branches: &'a Branches,
     kept: &Addr,
-) -> Result<Run<'a>, MergeError> {
+) -> Result<ReplayResult<'a>, MergeError> {
     let tip = need(frames, kept, "the merge")?;
     let (new, by_addr, replayed, unreplayed, overwritten) = Default::default();
     let made = 0;
-    let mut run =
-        Run { frames, branches, tip, new, by_addr, made, replayed, unreplayed, overwritten };
+    let mut run = ReplayResult {
+        frames,
+        branches,
+        tip,
+        new,
+        by_addr,
+        made,
+        replayed,
+        unreplayed,
+        overwritten,
+    };
     let mut common = &branches.common;
     let is_held = |addr: &Addr| branches.present.contains(addr);
     for stretch in branches.line.chunk_by(|a, b| is_held(a) == is_held(b)) {
@@ -67,7 +76,7 @@ struct Original<'a> {
     recorded: Option<IbGib>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ReplayResult<'a> {
     /// Replays frames that follow each other; `common` is the frame before them.
     fn stretch(&mut self, common: &Addr, stretch: &[Addr]) -> Result<(), MergeError> {
         let Some(last) = stretch.last() else { return Ok(()) };
@@ -76,9 +85,9 @@ impl<'a> Run<'a> {
         let kept = self.tip.clone();
         let tips = Tips { common: &common, kept: &kept, last: &last };
         let (decided, reasons) = {
-            let end = End::At(common.addr()?);
-            let ours = self.line(tips.common, tips.kept, End::Shared);
-            let theirs = self.line(tips.common, tips.last, end);
+            let end = BranchEnd::At(common.addr()?);
+            let ours = self.branch_frames(tips.common, tips.kept, BranchEnd::Shared);
+            let theirs = self.branch_frames(tips.common, tips.last, end);
             let mut decided = decide(tips, &ours, &theirs)?;
             let reasons = rebase(&mut decided, tips, &ours, &theirs)?;
             (decided, reasons)
@@ -106,9 +115,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn line<'l>(&'l self, common: &'l IbGib, tip: &'l IbGib, end: End) -> Line<'l> {
+    fn branch_frames<'l>(
+        &'l self,
+        common: &'l IbGib,
+        tip: &'l IbGib,
+        end: BranchEnd,
+    ) -> BranchFrames<'l> {
         let made = Made { frames: self.frames, new: &self.new, by_addr: &self.by_addr };
-        Line { made, branches: self.branches, common, tip, end }
+        BranchFrames { made, branches: self.branches, common, tip, end }
     }
 
     /// Makes the frames that bring the tip to the target. Where one cannot be made, what it was to

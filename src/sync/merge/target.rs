@@ -100,8 +100,8 @@ impl<'t> Targets<'t> {
                 self.contested.insert(key.clone());
                 continue;
             }
-            let (four, before) = (data.four(key, own.get(key)), values.weight);
-            let merged = values.below(Step::Key(key.clone()), four);
+            let (versions, before) = (data.versions(key, own.get(key)), values.weight);
+            let merged = values.below(Step::Key(key.clone()), versions);
             if values.weight > before {
                 self.heavy.insert(key.clone());
             }

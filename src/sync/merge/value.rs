@@ -22,16 +22,16 @@ pub(super) struct Conflict {
 /// The values of one field: in the common frame, on the branch that stays, in a frame of the
 /// branch that is replayed, and in the last frame of that.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Four<'a> {
+pub(super) struct FieldVersions<'a> {
     pub(super) common: Option<&'a Value>,
     pub(super) kept: Option<&'a Value>,
     pub(super) replayed: Option<&'a Value>,
     pub(super) last: Option<&'a Value>,
 }
 
-impl<'a> Four<'a> {
-    fn each(self, f: impl Fn(&'a Value) -> Option<&'a Value>) -> Four<'a> {
-        Four {
+impl<'a> FieldVersions<'a> {
+    fn each(self, f: impl Fn(&'a Value) -> Option<&'a Value>) -> FieldVersions<'a> {
+        FieldVersions {
             common: self.common.and_then(&f),
             kept: self.kept.and_then(&f),
             replayed: self.replayed.and_then(&f),
@@ -63,15 +63,15 @@ pub(super) struct Values {
 
 impl Values {
     /// The merged value of the field `step` below where this stands; none where it has none.
-    pub(super) fn below(&mut self, step: Step, four: Four<'_>) -> Option<Value> {
+    pub(super) fn below(&mut self, step: Step, versions: FieldVersions<'_>) -> Option<Value> {
         self.path.push(step);
-        let merged = self.merge(four);
+        let merged = self.merge(versions);
         self.path.pop();
         merged
     }
 
-    fn merge(&mut self, four: Four<'_>) -> Option<Value> {
-        let Four { common, kept, replayed, last } = four;
+    fn merge(&mut self, versions: FieldVersions<'_>) -> Option<Value> {
+        let FieldVersions { common, kept, replayed, last } = versions;
         if let Some(winner) = self.decided.get(&self.path) {
             return match winner {
                 Winner::Kept => kept.cloned(),
@@ -84,7 +84,7 @@ impl Values {
                 return kept.cloned();
             }
             if kept == common {
-                return self.taken(four);
+                return self.taken(versions);
             }
         }
         if let (Some(Value::String(kept)), Some(Value::String(replayed))) = (kept, replayed) {
@@ -95,10 +95,10 @@ impl Values {
             }
         }
         match (kept, replayed) {
-            (Some(Value::Object(_)), Some(Value::Object(_))) => Some(self.objects(four)),
+            (Some(Value::Object(_)), Some(Value::Object(_))) => Some(self.objects(versions)),
             (Some(Value::Array(_)), Some(Value::Array(list))) => {
                 self.weight = self.weight.saturating_add(list.len().saturating_mul(ELEMENT_BYTES));
-                Some(list::merge(self, four))
+                Some(list::merge(self, versions))
             }
             _ => {
                 self.open.push(Conflict {
@@ -113,12 +113,14 @@ impl Values {
     }
 
     /// A field that the branch that stays left alone.
-    fn taken(&mut self, four: Four<'_>) -> Option<Value> {
-        match four {
-            Four { kept: Some(Value::Object(_)), replayed: Some(Value::Object(_)), .. } => {
-                Some(self.objects(four))
-            }
-            Four { replayed, .. } => replayed.cloned(),
+    fn taken(&mut self, versions: FieldVersions<'_>) -> Option<Value> {
+        match versions {
+            FieldVersions {
+                kept: Some(Value::Object(_)),
+                replayed: Some(Value::Object(_)),
+                ..
+            } => Some(self.objects(versions)),
+            FieldVersions { replayed, .. } => replayed.cloned(),
         }
     }
 
@@ -131,17 +133,17 @@ impl Values {
     }
 
     /// Merges objects key by key.
-    fn objects(&mut self, four: Four<'_>) -> Value {
+    fn objects(&mut self, versions: FieldVersions<'_>) -> Value {
         let map = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned();
-        let mut merged = map(four.kept).unwrap_or_default();
-        let sides = [four.kept, four.replayed].into_iter().flatten();
+        let mut merged = map(versions.kept).unwrap_or_default();
+        let sides = [versions.kept, versions.replayed].into_iter().flatten();
         let keys: HashSet<&String> =
             sides.filter_map(Value::as_object).flat_map(Map::keys).collect();
         // Sorted, so that what is listed stands in one order on every device.
         let mut keys: Vec<&String> = keys.into_iter().collect();
         keys.sort_unstable();
         for key in keys {
-            let field = four.each(|value| value.as_object()?.get(key));
+            let field = versions.each(|value| value.as_object()?.get(key));
             match self.below(Step::Key(key.clone()), field) {
                 Some(value) => js::set(&mut merged, key, value),
                 None => drop(js::delete(&mut merged, key)),

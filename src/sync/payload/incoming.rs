@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::sessions::Sessions;
-use super::{PayloadHasher, SagaHasher, Share};
+use super::{PayloadHasher, SagaHasher, StagedShare};
 use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError};
 use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
 use crate::sync::body::{Move, PAGE, PayloadDigest};
@@ -34,7 +34,7 @@ pub struct IncomingPayload {
     offered: u64,
     limits: Limits,
     /// What it takes of what all sagas may stage at once; none where that is not bounded.
-    share: Option<Share>,
+    share: Option<StagedShare>,
     /// What was asked for.
     roots: HashSet<AddrKey>,
     /// Of graft frames that arrived on a root as their orphan, the newest.
@@ -60,7 +60,7 @@ impl IncomingPayload {
     }
 
     /// The same, staging no more than it can take of what all sagas share.
-    pub fn sharing(self, share: Option<Share>) -> IncomingPayload {
+    pub fn sharing(self, share: Option<StagedShare>) -> IncomingPayload {
         IncomingPayload { share, ..self }
     }
 

@@ -4,11 +4,11 @@ mod chunk;
 mod incoming;
 mod outgoing;
 mod sessions;
-mod staging;
+mod staging_quota;
 
 pub use incoming::{IncomingPayload, Limits};
 pub use outgoing::{Chain, OutgoingPayload};
-pub use staging::{Share, Staging};
+pub use staging_quota::{StagedShare, StagingQuota};
 
 use sha2::{Digest, Sha256};
 
@@ -57,10 +57,10 @@ pub struct SagaHasher {
 
 impl SagaHasher {
     /// Adds one turn's seal.
-    pub fn add(&mut self, seal: &PayloadDigest) {
-        self.count += seal.count;
-        self.bytes += seal.bytes;
-        self.hasher.update(seal.digest.as_bytes());
+    pub fn add(&mut self, turn: &PayloadDigest) {
+        self.count += turn.count;
+        self.bytes += turn.bytes;
+        self.hasher.update(turn.digest.as_bytes());
     }
 
     /// The seal of all turns; its digest is over their digests.

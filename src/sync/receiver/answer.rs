@@ -1,6 +1,6 @@
 //! Stage init: answering what the sender stated, and offering what it did not.
 
-use super::{Offering, Progress, Receiver};
+use super::{OfferCursor, Progress, Receiver};
 use crate::ibgib::Addr;
 use crate::space::{Id, Space, TimelineKind};
 use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
@@ -12,7 +12,7 @@ impl Receiver<'_> {
         let space = self.space;
         let open = self.connected()?;
         open.incoming.expect_turn_closed()?;
-        if open.stage > Progress::Stated {
+        if open.progress > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
@@ -47,7 +47,7 @@ impl Receiver<'_> {
         if !init.more && init.probes.is_empty() {
             self.offer(init.scope, &mut ack)?;
             if !ack.more {
-                self.connected()?.stage = Progress::Stated;
+                self.connected()?.progress = Progress::Stated;
             }
         }
         self.respond(&Body::Ack(ack))
@@ -55,20 +55,20 @@ impl Receiver<'_> {
 
     /// Adds the next page of what is in scope here and was not named.
     fn offer(&mut self, scope: Scope, ack: &mut Ack) -> Result<(), SyncError> {
-        let mut offering = match self.connected()?.offering.take() {
-            Some(offering) if offering.scope == scope => offering,
+        let mut offers = match self.connected()?.offers.take() {
+            Some(offers) if offers.scope == scope => offers,
             Some(_) => return Err(SyncError::protocol("the scope of a saga does not change")),
-            None => self.begin_offering(scope)?,
+            None => self.begin_offers(scope)?,
         };
-        match offering.scope {
-            Scope::All => self.offer_all(&mut offering, ack)?,
-            Scope::Roots(_) => self.offer_roots(&mut offering, ack)?,
+        match offers.scope {
+            Scope::All => self.offer_all(&mut offers, ack)?,
+            Scope::Roots(_) => self.offer_roots(&mut offers, ack)?,
         }
-        self.connected()?.offering = Some(offering);
+        self.connected()?.offers = Some(offers);
         Ok(())
     }
 
-    fn begin_offering(&mut self, scope: Scope) -> Result<Offering, SyncError> {
+    fn begin_offers(&mut self, scope: Scope) -> Result<OfferCursor, SyncError> {
         let mut roots = Vec::new();
         if let Scope::Roots(addrs) = &scope {
             let mut ids = Vec::new();
@@ -77,7 +77,7 @@ impl Receiver<'_> {
             }
             roots = self.space.live_timelines(&ids)?;
         }
-        Ok(Offering {
+        Ok(OfferCursor {
             scope,
             roots: roots.into(),
             after_timeline: None,
@@ -86,18 +86,18 @@ impl Receiver<'_> {
         })
     }
 
-    fn offer_all(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
+    fn offer_all(&mut self, offers: &mut OfferCursor, ack: &mut Ack) -> Result<(), SyncError> {
         let space = self.space;
-        while !offering.timelines_done {
-            let page = space.timelines(TimelineKind::Data, offering.after_timeline, PAGE)?;
-            offering.timelines_done = page.len() < PAGE;
+        while !offers.timelines_done {
+            let page = space.timelines(TimelineKind::Data, offers.after_timeline, PAGE)?;
+            offers.timelines_done = page.len() < PAGE;
             for timeline in page {
                 if ack.offers.len() >= PAGE {
-                    offering.timelines_done = false;
+                    offers.timelines_done = false;
                     ack.more = true;
                     return Ok(());
                 }
-                offering.after_timeline = Some(timeline.tjp_id);
+                offers.after_timeline = Some(timeline.tjp_id);
                 if !self.connected()?.named.contains(&timeline.tjp.key()) {
                     let (tip, n) = (timeline.tip.addr, timeline.tip.n);
                     ack.offers.push(Stated { tjp: timeline.tjp, tip, n });
@@ -105,14 +105,14 @@ impl Receiver<'_> {
             }
         }
         loop {
-            let page = space.unreferenced_stones(offering.after_stone, PAGE)?;
+            let page = space.unreferenced_stones(offers.after_stone, PAGE)?;
             let is_last = page.len() < PAGE;
             for (id, addr) in page {
                 if ack.offered_stones.len() >= PAGE {
                     ack.more = true;
                     return Ok(());
                 }
-                offering.after_stone = Some(id);
+                offers.after_stone = Some(id);
                 if !self.connected()?.named.contains(&addr.key()) {
                     ack.offered_stones.push(addr);
                 }
@@ -123,11 +123,11 @@ impl Receiver<'_> {
         }
     }
 
-    fn offer_roots(&mut self, offering: &mut Offering, ack: &mut Ack) -> Result<(), SyncError> {
+    fn offer_roots(&mut self, offers: &mut OfferCursor, ack: &mut Ack) -> Result<(), SyncError> {
         let space = self.space;
-        if !offering.timelines_done {
-            offering.timelines_done = true;
-            if let Scope::Roots(roots) = &offering.scope {
+        if !offers.timelines_done {
+            offers.timelines_done = true;
+            if let Scope::Roots(roots) = &offers.scope {
                 for root in roots {
                     let named = self.connected()?.named.contains(&root.key());
                     if !named && is_stone(space, root)? {
@@ -136,9 +136,9 @@ impl Receiver<'_> {
                 }
             }
         }
-        while let Some(id) = offering.roots.pop_front() {
+        while let Some(id) = offers.roots.pop_front() {
             if ack.offers.len() >= PAGE {
-                offering.roots.push_front(id);
+                offers.roots.push_front(id);
                 ack.more = true;
                 break;
             }

@@ -16,7 +16,7 @@ impl Receiver<'_> {
         let space = self.space;
         let open = self.connected()?;
         let wants = !delta.wants.is_empty() || !delta.want_stones.is_empty();
-        open.stage = match open.stage {
+        open.progress = match open.progress {
             Progress::Stating => return Err(SyncError::protocol("a delta before all was stated")),
             Progress::Received => return Err(SyncError::protocol("a delta after the payload's")),
             _ if !wants => Progress::Received,
@@ -77,7 +77,7 @@ impl Receiver<'_> {
         let now = self.at.opts.env.now();
         let open = self.connected()?;
         open.incoming.expect_turn_closed()?;
-        if open.stage == Progress::Stating {
+        if open.progress == Progress::Stating {
             return Err(SyncError::protocol("a commit before all was stated"));
         }
         if open.incoming.total() != commit.payload {

@@ -15,7 +15,7 @@ use super::establish::random_id;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
-use super::payload::{IncomingPayload, Limits, OutgoingPayload, Staging};
+use super::payload::{IncomingPayload, Limits, OutgoingPayload, StagingQuota};
 use super::quota::Quota;
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System};
@@ -33,7 +33,7 @@ pub struct ReceiverOpts {
     /// How much one saga may bring.
     pub limits: Limits,
     /// What all sagas of the receiver may stage at once; none for any amount.
-    pub staging: Option<Staging>,
+    pub staging: Option<StagingQuota>,
     /// How much is kept.
     pub quota: Quota,
     /// How long a challenge is good.
@@ -159,10 +159,10 @@ struct Connected {
     saga: Saga,
     incoming: IncomingPayload,
     outgoing: Option<OutgoingPayload>,
-    stage: Progress,
+    progress: Progress,
     /// What is here and was named by the sender.
     named: HashSet<AddrKey>,
-    offering: Option<Offering>,
+    offers: Option<OfferCursor>,
 }
 
 /// How far the turns of a saga have come (docs/protocol.md, section 6).
@@ -179,7 +179,7 @@ enum Progress {
 }
 
 /// Where the offers of what the sender did not name stand.
-struct Offering {
+struct OfferCursor {
     scope: Scope,
     roots: VecDeque<Id>,
     after_timeline: Option<Id>,
@@ -268,9 +268,9 @@ impl<'a> Receiver<'a> {
             saga: Saga::new(saga_id, session),
             incoming,
             outgoing: None,
-            stage: Progress::Stating,
+            progress: Progress::Stating,
             named: HashSet::new(),
-            offering: None,
+            offers: None,
         }));
         Ok(())
     }
@@ -305,7 +305,7 @@ impl<'a> Receiver<'a> {
     /// The open session, where the sender may send a payload now.
     fn receiving(&mut self) -> Result<&mut Connected, SyncError> {
         let open = self.connected()?;
-        let is_time = matches!(open.stage, Progress::Stated | Progress::Delivering);
+        let is_time = matches!(open.progress, Progress::Stated | Progress::Delivering);
         if !is_time || open.outgoing.is_some() {
             return Err(SyncError::protocol("a payload out of turn"));
         }

@@ -4,7 +4,7 @@ mod init;
 mod plan;
 mod transfer;
 
-pub use plan::{How, Plan, Pull, Push, Summary, TipChange};
+pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
 pub use transfer::{NAME_SAGA, NAME_SESSION};
 
 use std::collections::VecDeque;

@@ -66,7 +66,7 @@ pub struct TipChange {
     /// The timeline.
     pub tjp: Addr,
     /// What happened.
-    pub how: How,
+    pub how: TipChangeKind,
     /// The tip before on the side that changed; none where the timeline was new there.
     pub from: Option<Addr>,
     /// The tip that both sides have now.
@@ -79,7 +79,7 @@ pub struct TipChange {
 
 /// What happened to a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum TipChangeKind {
     /// Frames went to the receiver.
     Pushed,
     /// Frames came from the receiver.
@@ -88,13 +88,13 @@ pub enum How {
     Merged,
 }
 
-impl How {
+impl TipChangeKind {
     /// As people and scripts read it.
     pub fn name(self) -> &'static str {
         match self {
-            How::Pushed => "pushed",
-            How::Pulled => "pulled",
-            How::Merged => "merged",
+            TipChangeKind::Pushed => "pushed",
+            TipChangeKind::Pulled => "pulled",
+            TipChangeKind::Merged => "merged",
         }
     }
 }

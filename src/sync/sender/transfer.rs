@@ -1,6 +1,6 @@
 //! Stages delta and commit: fetching, merging, sending, and making it all visible here.
 
-use super::plan::{How, Pull, TipChange};
+use super::plan::{Pull, TipChange, TipChangeKind};
 use super::{Direction, Sender, State};
 use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Overlay, Prepared, PutOpts, TipMove, chain};
@@ -49,7 +49,8 @@ impl Sender<'_> {
     /// Merges every diverged timeline: the receiver's branch stays, one's own is replayed.
     fn merge(&mut self) -> Result<(), SyncError> {
         for pull in &self.plan.pulls {
-            let (mut how, mut to, mut n) = (How::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
+            let (mut how, mut to, mut n) =
+                (TipChangeKind::Pulled, pull.theirs.addr.clone(), pull.theirs.n);
             let mut unreplayed = Vec::new();
             if let (Some(base), Some(mine)) = (&pull.base, &pull.mine) {
                 let frames = Overlay { stage: self.incoming.stage(), space: self.space };
@@ -60,7 +61,7 @@ impl Sender<'_> {
                     self.merged.push(Prepared::new(ibgib)?);
                 }
                 self.incoming.expect(&merged.tip)?;
-                (how, to, unreplayed) = (How::Merged, merged.tip, merged.unreplayed);
+                (how, to, unreplayed) = (TipChangeKind::Merged, merged.tip, merged.unreplayed);
             }
             let from = pull.mine.as_ref().map(|tip| tip.addr.clone());
             self.summary.tips.push(TipChange {
@@ -81,7 +82,7 @@ impl Sender<'_> {
             chains.push(self.chain(&push.tjp, push.tip.id, push.common.as_ref())?);
             self.summary.tips.push(TipChange {
                 tjp: push.tjp.clone(),
-                how: How::Pushed,
+                how: TipChangeKind::Pushed,
                 from: push.common.clone(),
                 to: push.tip.addr.clone(),
                 n: push.tip.n,
@@ -140,7 +141,7 @@ impl Sender<'_> {
     pub(super) fn commit(&mut self) -> Result<(), SyncError> {
         let mut moves: Vec<Move> = Vec::new();
         if self.opts.direction != Direction::PullOnly {
-            let merged = self.summary.tips.iter().filter(|tip| tip.how == How::Merged);
+            let merged = self.summary.tips.iter().filter(|tip| tip.how == TipChangeKind::Merged);
             let theirs = self.plan.pulls.iter().filter(|pull| pull.base.is_some());
             moves.extend(merged.zip(theirs).map(|(tip, pull)| Move {
                 tjp: tip.tjp.clone(),
@@ -164,7 +165,7 @@ impl Sender<'_> {
     /// The receiver has it all: stores here what was fetched, merged and said, in one transaction.
     pub(super) fn committed(&mut self) -> Result<(), SyncError> {
         // What was pushed did not move here.
-        let moved = self.summary.tips.iter().filter(|change| change.how != How::Pushed);
+        let moved = self.summary.tips.iter().filter(|change| change.how != TipChangeKind::Pushed);
         let moves = moved.map(|change| TipMove {
             tjp: change.tjp.clone(),
             from: change.from.clone(),
@@ -178,7 +179,9 @@ impl Sender<'_> {
         let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };
         self.space.put(&mut batch, &opts)?;
         // A frame that carries no count has the place that the space gave it.
-        for change in self.summary.tips.iter_mut().filter(|change| change.how == How::Merged) {
+        for change in
+            self.summary.tips.iter_mut().filter(|change| change.how == TipChangeKind::Merged)
+        {
             if let Some(id) = self.space.find(&change.to)? {
                 change.n = self.space.row(id)?.n;
             }

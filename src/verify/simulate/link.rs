@@ -14,10 +14,10 @@ use super::trace::short;
 use super::world::World;
 use crate::ibgib::{Addr, IbGib, json};
 use crate::keystone;
-use crate::peer::channel::Way;
+use crate::peer::channel::MessageDirection;
 use crate::peer::link::EachFrame;
 use crate::peer::wire::{self, EvolutionBody, Latest, RevocationBody};
-use crate::peer::{Link, Observer, PeerError};
+use crate::peer::{Observer, PeerError, ReceiverLink};
 use crate::space::{KillSwitch, Purpose};
 use crate::sync::msg::{Msg, Refusal};
 use crate::sync::{Machine, Sender, SyncError};
@@ -163,7 +163,7 @@ struct Line {
     coming: VecDeque<String>,
 }
 
-impl Link for SimLink<'_> {
+impl ReceiverLink for SimLink<'_> {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         let server = &self.world.server;
         self.call("register", Some(genesis.to_json()), |body| server.register(body).map(drop))
@@ -266,7 +266,7 @@ impl SimLink<'_> {
             let mut has_moved = false;
             while let Some(msg) = sender.next()? {
                 has_moved = true;
-                observer.message(Way::Out, &msg);
+                observer.message(MessageDirection::Out, &msg);
                 world.note_sent(&self.device, &msg);
                 let text = wire::write(&msg);
                 world.trace.line(format_args!(
@@ -302,7 +302,7 @@ impl SimLink<'_> {
                     msg.name(),
                     short(&text)
                 ));
-                observer.message(Way::In, &msg);
+                observer.message(MessageDirection::In, &msg);
                 sender.handle(msg)?;
                 observer.step(sender.summary().bytes(), sender.summary().ibgibs());
             }

@@ -11,10 +11,10 @@ use super::link::SimLink;
 use super::world::World;
 use crate::ibgib::{Addr, Environment};
 use crate::keystone;
-use crate::peer::{Link, NoObserver, PeerError, Synced, client, identity};
+use crate::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, identity};
 use crate::space::{KillSwitch, KillableSpace, Space};
 use crate::sync::msg::{Refusal, RefusalCode};
-use crate::sync::sender::How;
+use crate::sync::sender::TipChangeKind;
 use crate::sync::{Direction, SenderOpts, SyncError};
 
 /// How many devices an identity has at most.
@@ -222,7 +222,8 @@ impl World {
             Direction::Both if opts.roots.is_empty() => self.note_acknowledged(domain, before),
             Direction::PullOnly => {}
             _ => {
-                let pushed = synced.summary.tips.iter().filter(|tip| tip.how != How::Pulled);
+                let pushed =
+                    synced.summary.tips.iter().filter(|tip| tip.how != TipChangeKind::Pulled);
                 self.note_acknowledged(domain, pushed.map(|tip| tip.to.clone()));
             }
         }

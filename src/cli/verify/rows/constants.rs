@@ -6,10 +6,10 @@ use super::super::error::VerifyError;
 use super::super::world::World;
 use super::held;
 use crate::ibgib::Addr;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 
 /// Phase 4.2: they arrive with what they link; what the receiver has is never sent again.
-pub fn constants<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn constants<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let a = device.stone(json!("a"), &[])?;
     let b = device.stone(json!({"name": "b"}), &[&a])?;

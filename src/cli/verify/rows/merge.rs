@@ -8,13 +8,13 @@ use super::super::error::VerifyError;
 use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::{Addr, IbGib};
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
 use crate::sync::merge::{GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN};
-use crate::sync::sender::How;
+use crate::sync::sender::TipChangeKind;
 
 /// Two devices that hold the same X.
-pub(super) fn two_devices<L: Link>(
+pub(super) fn two_devices<L: ReceiverLink>(
     world: &mut World<'_, L>,
     data: Value,
 ) -> Result<(Device, Device, Addr), VerifyError> {
@@ -30,7 +30,7 @@ pub(super) fn two_devices<L: Link>(
 }
 
 /// Phase 4.7: different fields were edited; the merged tip holds both edits.
-pub fn divergence<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn divergence<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let base = json!({"title": "old", "body": "old", "left": "as it was"});
     let (one, two, x) = two_devices(world, base)?;
     let common = one.tip_addr(&x)?;
@@ -42,7 +42,7 @@ pub fn divergence<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> 
     let summary = world.sync(&two, &[])?;
     let change = summary.tips.first();
     let how = change.map(|change| change.how.name());
-    world.checks.equal("what happened to X", How::Merged.name(), shown(how));
+    world.checks.equal("what happened to X", TipChangeKind::Merged.name(), shown(how));
     let unreplayed = change.map(|change| change.unreplayed.len());
     world.checks.equal("edits that could not be replayed", 0, shown(unreplayed));
     let after = held(&world.receiver()?, &[&x])?;
@@ -69,7 +69,7 @@ struct Branches<'b> {
 }
 
 /// The graft metadata of a merged tip whose orphaned branch is one edit.
-fn grafted<L: Link>(
+fn grafted<L: ReceiverLink>(
     world: &mut World<'_, L>,
     device: &Device,
     tjp: &Addr,
@@ -113,7 +113,7 @@ fn grafted<L: Link>(
 }
 
 /// Phase 4.8: one of the divergent edits relates a new timeline, Beta.
-pub fn relates<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn relates<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let (one, two, x) = two_devices(world, json!({"title": "alpha"}))?;
     one.edit(&x, json!({"title": "alpha, edited"}))?;
     let beta = two.new_timeline("beta", json!({"name": "Beta"}))?;
@@ -148,7 +148,12 @@ pub fn relates<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     world.close(&[&one, &two], &[("X", &x), ("Beta", &beta)])
 }
 
-fn both_edits<L: Link>(world: &mut World<'_, L>, merged: &IbGib, related: &Addr, orphan: &Addr) {
+fn both_edits<L: ReceiverLink>(
+    world: &mut World<'_, L>,
+    merged: &IbGib,
+    related: &Addr,
+    orphan: &Addr,
+) {
     let title = shown(merged.datum("title"));
     world.checks.equal("the first device's edit in the merge", "\"alpha, edited\"", title);
     let friend = listed(merged.rel8d("friend"));

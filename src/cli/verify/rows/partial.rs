@@ -7,12 +7,12 @@ use super::super::error::VerifyError;
 use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::Addr;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
-use crate::sync::sender::How;
+use crate::sync::sender::TipChangeKind;
 
 /// Phase 4.3: the receiver holds the history up to V1; only what came after travels.
-pub fn part_held<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn part_held<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let x = device.new_timeline("x", json!({"version": 1}))?;
     device.name("X", &x)?;
@@ -48,7 +48,7 @@ pub fn part_held<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Phase 4.5: another device of the identity was here first; the sender pulls.
-pub fn dest_ahead<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn dest_ahead<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let one = world.sender()?;
     let x = one.new_timeline("x", json!({"version": 1}))?;
     one.name("X", &x)?;
@@ -76,7 +76,7 @@ pub fn dest_ahead<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> 
     world.close(&[&one, &two], &[("X", &x)])
 }
 
-fn learned<L: Link>(
+fn learned<L: ReceiverLink>(
     world: &mut World<'_, L>,
     summary: &crate::sync::Summary,
     v1: &Addr,
@@ -84,7 +84,7 @@ fn learned<L: Link>(
 ) {
     let change = summary.tips.first();
     let how = change.map(|change| change.how.name());
-    world.checks.equal("what happened to X", How::Pulled.name(), shown(how));
+    world.checks.equal("what happened to X", TipChangeKind::Pulled.name(), shown(how));
     let from = change.and_then(|change| change.from.as_ref());
     world.checks.equal("from", v1, shown(from));
     world.checks.equal("to the tip that the receiver told", v2, shown(change.map(|c| &c.to)));

@@ -9,7 +9,7 @@ use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::transform::{Kind, Opts};
 use crate::ibgib::{Addr, IbGib, System};
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
 use crate::sync::establish::random_id;
 
@@ -17,7 +17,7 @@ use crate::sync::establish::random_id;
 const DEEP: u64 = 300;
 
 /// Phase 3: a test X, and the identities that synced it, on both sides.
-pub fn single<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn single<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let x = device
         .new_timeline("x", json!({"hello": "world", "random": random_id(&System::new())?}))?;
@@ -33,7 +33,7 @@ pub fn single<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Phase 4.1: one timeline and its mutations, of every kind.
-pub fn mutations<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn mutations<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let x = device.new_timeline("x", json!({"title": "one", "draft": true, "titel": "typo"}))?;
     device.name("X", &x)?;
@@ -71,7 +71,7 @@ pub fn mutations<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Phase 4.4: a deep history arrives whole, frame by frame.
-pub fn deep<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn deep<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let x = device.new_timeline("x", json!({"count": 0}))?;
     device.name("X", &x)?;
@@ -100,7 +100,7 @@ pub fn deep<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Phase 4.6: several timelines in one call, and what was not asked for stays here.
-pub fn several<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn several<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let a = device.new_timeline("alpha", json!({"name": "A"}))?;
     device.name("X", &a)?;
@@ -133,7 +133,7 @@ pub fn several<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Asserts that a timeline has the same frames, in the same order, on both sides.
-fn same_frames<L: Link>(
+fn same_frames<L: ReceiverLink>(
     world: &mut World<'_, L>,
     here: &dyn Space,
     there: &dyn Space,

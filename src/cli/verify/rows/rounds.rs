@@ -7,9 +7,9 @@ use super::super::device::Device;
 use super::super::error::VerifyError;
 use super::super::world::World;
 use crate::ibgib::Addr;
-use crate::peer::Link;
+use crate::peer::ReceiverLink;
 use crate::space::Space;
-use crate::sync::sender::How;
+use crate::sync::sender::TipChangeKind;
 
 /// How many rounds.
 const ROUNDS: usize = 6;
@@ -24,7 +24,7 @@ struct Named {
 
 /// Phase 4.10: in every round both devices edit every timeline, text included, and make new ones;
 /// who syncs first changes. All end on the same tips, and no edit is lost.
-pub fn rounds<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn rounds<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let one = world.sender()?;
     let mut all = Vec::new();
     for name in SHARED {
@@ -66,7 +66,7 @@ pub fn rounds<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 fn is_merge(change: &&crate::sync::sender::TipChange) -> bool {
-    change.how == How::Merged
+    change.how == TipChangeKind::Merged
 }
 
 /// One device's edits of a round: a field and a line of text in every shared timeline; in rounds
@@ -102,7 +102,7 @@ fn line(device: &Device, round: usize) -> String {
 }
 
 /// Every field and every line of every round stands in every shared timeline, each line once.
-fn no_edit_is_lost<L: Link>(
+fn no_edit_is_lost<L: ReceiverLink>(
     world: &mut World<'_, L>,
     device: &Device,
     all: &[Named],
@@ -129,7 +129,7 @@ fn no_edit_is_lost<L: Link>(
 }
 
 /// Both devices and the receiver stand on the same tips.
-fn one_tip<L: Link>(
+fn one_tip<L: ReceiverLink>(
     world: &mut World<'_, L>,
     (one, two): (&Device, &Device),
     all: &[Named],
@@ -147,7 +147,10 @@ fn one_tip<L: Link>(
 }
 
 /// Nothing is left to move.
-fn settled<L: Link>(world: &mut World<'_, L>, devices: &[&Device]) -> Result<(), VerifyError> {
+fn settled<L: ReceiverLink>(
+    world: &mut World<'_, L>,
+    devices: &[&Device],
+) -> Result<(), VerifyError> {
     for device in devices {
         let summary = world.sync(device, &[])?;
         let what = format!("one more sync moves ({})", device.label);

@@ -3,13 +3,13 @@
 use super::super::checks::{listed, shown};
 use super::super::device::Device;
 use super::super::error::VerifyError;
-use super::super::evidence::told;
-use super::super::world::{Run, World};
+use super::super::evidence::message_of;
+use super::super::world::{SessionRecord, World};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{
     self, POOL_CONNECT, POOL_SYNC, VERB_CONNECT, VERB_SYNC, frame_details, pool_ids, proof_of,
 };
-use crate::peer::{Link, NoObserver, PeerError, client};
+use crate::peer::{NoObserver, PeerError, ReceiverLink, client};
 use crate::space::{Space, SpaceExt, TimelineKind};
 use crate::sync::domain::saga_of_session;
 use crate::sync::msg::RefusalCode;
@@ -18,12 +18,17 @@ use crate::sync::session::Signer;
 use crate::sync::{Established, Sender, SenderOpts, SyncError};
 
 /// Phase 1: S's genesis is made locally, I evolves to I1 which claims it, the receiver has both.
-pub fn establish<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn establish<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let made = client::open_session(&device.space, world.link, &device.identity)?;
     let (session, evolved) = (made.session.addr()?, made.identity.addr()?);
     device.name("S", &session)?;
-    world.runs.push(Run { label: device.label, session: session.clone(), n: 0, token: None });
+    world.runs.push(SessionRecord {
+        label: device.label,
+        session: session.clone(),
+        n: 0,
+        token: None,
+    });
     genesis(world, &device, &made)?;
     claim(world, &made)?;
 
@@ -38,7 +43,7 @@ pub fn establish<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     world.close(&[&device], &[])
 }
 
-fn genesis<L: Link>(
+fn genesis<L: ReceiverLink>(
     world: &mut World<'_, L>,
     device: &Device,
     made: &Established,
@@ -61,7 +66,7 @@ fn genesis<L: Link>(
     Ok(())
 }
 
-fn claim<L: Link>(world: &mut World<'_, L>, made: &Established) -> Result<(), VerifyError> {
+fn claim<L: ReceiverLink>(world: &mut World<'_, L>, made: &Established) -> Result<(), VerifyError> {
     let claim = proof_of(&made.identity).ok().flatten().map(|proof| proof.claim);
     let verb = claim.as_ref().map(|claim| claim.verb.clone());
     world.checks.equal("I -> I1: the claim's verb", VERB_SYNC, shown(verb));
@@ -75,7 +80,10 @@ fn claim<L: Link>(world: &mut World<'_, L>, made: &Established) -> Result<(), Ve
 }
 
 /// A repeated post is fine; a second successor of the same I is not.
-fn posted_again<L: Link>(world: &mut World<'_, L>, made: &Established) -> Result<(), VerifyError> {
+fn posted_again<L: ReceiverLink>(
+    world: &mut World<'_, L>,
+    made: &Established,
+) -> Result<(), VerifyError> {
     let domain = world.place.domain().clone();
     let again = world.link.evolve(&domain, &[&made.identity], &made.session);
     world.checks.holds("the same I1 and S posted again", "taken", again);
@@ -90,7 +98,7 @@ fn posted_again<L: Link>(world: &mut World<'_, L>, made: &Established) -> Result
 }
 
 /// Phase 2: the handshake completes; the connect pool loses exactly the demanded count.
-pub fn connect<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn connect<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let opened =
         client::connect(&device.space, world.link, &device.identity, &device.dir, &mut NoObserver);
@@ -98,7 +106,7 @@ pub fn connect<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let token = opened?;
     let session = last_session(&device, world.place.domain())?;
     device.name("S", &session)?;
-    world.runs.push(Run { label: device.label, session: session.clone(), n: 1, token });
+    world.runs.push(SessionRecord { label: device.label, session: session.clone(), n: 1, token });
 
     let there = world.receiver()?;
     depleted(world, &device.space, &session, "here")?;
@@ -119,7 +127,7 @@ pub fn connect<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// The pools of S before and after the proof.
-fn depleted<L: Link>(
+fn depleted<L: ReceiverLink>(
     world: &mut World<'_, L>,
     space: &dyn Space,
     session: &Addr,
@@ -164,6 +172,6 @@ fn refusal(result: Result<(), PeerError>, code: RefusalCode) -> Result<(), Strin
     match result {
         Ok(()) => Err("taken".to_owned()),
         Err(PeerError::Sync(SyncError::Refused(refusal))) if refusal.code == code => Ok(()),
-        Err(error) => Err(told(error)),
+        Err(error) => Err(message_of(error)),
     }
 }

@@ -8,13 +8,13 @@ use super::super::error::VerifyError;
 use super::super::world::World;
 use super::merge::two_devices;
 use crate::ibgib::Addr;
-use crate::peer::Link;
-use crate::sync::sender::How;
+use crate::peer::ReceiverLink;
+use crate::sync::sender::TipChangeKind;
 
 const MIDDLE: &str = "The middle stays as it is.\n";
 
 /// Phase 4.9: appends at both ends, and edits in different paragraphs.
-pub fn text<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
+pub fn text<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let (one, two, x) = two_devices(world, json!({"text": MIDDLE, "kind": "note"}))?;
     one.edit(&x, json!({"text": format!("A beginning.\n{MIDDLE}")}))?;
     two.edit(&x, json!({"text": format!("{MIDDLE}An end.\n")}))?;
@@ -50,7 +50,7 @@ pub fn text<L: Link>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
 }
 
 /// Syncs both devices, and asserts that the text is merged to this on both.
-fn merged<L: Link>(
+fn merged<L: ReceiverLink>(
     world: &mut World<'_, L>,
     case: &str,
     (one, two): (&Device, &Device),
@@ -61,7 +61,7 @@ fn merged<L: Link>(
     let summary = world.sync(two, &[])?;
     let change = summary.tips.iter().find(|change| change.tjp == *tjp);
     let how = shown(change.map(|change| change.how.name()));
-    world.checks.equal(format!("{case}: what happened"), How::Merged.name(), how);
+    world.checks.equal(format!("{case}: what happened"), TipChangeKind::Merged.name(), how);
     world.sync(one, &[])?;
     let (here, there) = (one.tip(tjp)?, two.tip(tjp)?);
     world.checks.equal(format!("{case}: one tip"), here.addr()?, there.addr()?);

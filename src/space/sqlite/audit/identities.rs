@@ -14,7 +14,7 @@ impl Auditor<'_> {
     pub(super) fn identities(&mut self) -> Result<(), SpaceError> {
         let mut after = 0;
         loop {
-            let page = "SELECT tjp_id, domain, on_line FROM told_timeline \
+            let page = "SELECT tjp_id, domain, on_line FROM derived_timeline \
                  WHERE kind = ?3 AND tjp_id > ?1 ORDER BY tjp_id LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let keystone = kind_code(TimelineKind::Keystone);

@@ -15,19 +15,19 @@ impl Auditor<'_> {
         for (what, differ) in [
             (
                 "the link between ibGibs number {} and {} is lacking",
-                "SELECT src, dst FROM told_link EXCEPT SELECT src, dst FROM link",
+                "SELECT src, dst FROM derived_link EXCEPT SELECT src, dst FROM link",
             ),
             (
                 "a link between ibGibs number {} and {} has no ground",
-                "SELECT src, dst FROM link EXCEPT SELECT src, dst FROM told_link",
+                "SELECT src, dst FROM link EXCEPT SELECT src, dst FROM derived_link",
             ),
             (
                 "ibGib number {} (domain {}) is a stone that nothing relates to, and not among those",
-                "SELECT stone_id, domain FROM told_loose EXCEPT SELECT stone_id, domain FROM loose",
+                "SELECT stone_id, domain FROM derived_unreferenced EXCEPT SELECT stone_id, domain FROM loose",
             ),
             (
                 "ibGib number {} (domain {}) is among the stones that nothing relates to, and is none",
-                "SELECT stone_id, domain FROM loose EXCEPT SELECT stone_id, domain FROM told_loose",
+                "SELECT stone_id, domain FROM loose EXCEPT SELECT stone_id, domain FROM derived_unreferenced",
             ),
         ] {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
@@ -44,13 +44,13 @@ impl Auditor<'_> {
         let domains: Vec<i64> = self.domains.keys().copied().collect();
         for domain in domains {
             let counted = self.counts.get(&domain).copied().unwrap_or_default();
-            let said = self.of(domain).count();
-            let Some(said) = self.note(Part::Indices, domain, said)? else { continue };
-            if said != counted {
+            let kept = self.of(domain).count();
+            let Some(kept) = self.note(Part::Indices, domain, kept)? else { continue };
+            if kept != counted {
                 let SpaceCount { ibgibs, timelines, bytes } = counted;
                 self.add(Part::Indices, domain, format!(
                     "counts {} ibGibs, {} timelines and {} bytes, and has {ibgibs}, {timelines} and {bytes}",
-                    said.ibgibs, said.timelines, said.bytes,
+                    kept.ibgibs, kept.timelines, kept.bytes,
                 ));
             }
         }
@@ -100,7 +100,7 @@ impl Auditor<'_> {
         let mut after = 0;
         loop {
             let keystone = kind_code(TimelineKind::Keystone);
-            let page = "SELECT tjp_id FROM told_timeline \
+            let page = "SELECT tjp_id FROM derived_timeline \
                  WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
             let page: Vec<Id> =
                 self.all(page, [domain, keystone, after, PAGE], |row| row.get(0))?;

@@ -137,7 +137,7 @@ fn audit_with(connection: &Connection, path: &Path, in_memory: bool) -> Result<A
         if !connection.is_autocommit() {
             run("ROLLBACK")?;
         }
-        done.map(|()| auditor.told())
+        done.map(|()| auditor.into_audit())
     });
     run(if query_only { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" })?;
     done
@@ -212,8 +212,8 @@ impl<'a> Auditor<'a> {
     /// SQLite's own checks.
     fn whole_file(&mut self) -> Result<(), SpaceError> {
         for check in ["PRAGMA integrity_check(100)", "PRAGMA foreign_key_check"] {
-            let told: Vec<String> = self.all(check, [], |row| row.get(0))?;
-            for line in told.into_iter().filter(|line| line != "ok") {
+            let reported: Vec<String> = self.all(check, [], |row| row.get(0))?;
+            for line in reported.into_iter().filter(|line| line != "ok") {
                 self.add(Part::File, NO_DOMAIN, clipped(&line));
             }
         }
@@ -285,7 +285,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    fn told(mut self) -> Audit {
+    fn into_audit(mut self) -> Audit {
         let mut findings = Vec::new();
         for (part, what) in PARTS {
             let (count, first) = self.found.remove(&(part as usize)).unwrap_or_default();
@@ -324,9 +324,9 @@ fn clipped(line: &str) -> String {
 
 /// What follows from the texts.
 const SCRATCH: &str = "
-CREATE TEMP TABLE told_timeline(
+CREATE TEMP TABLE derived_timeline(
     tjp_id INTEGER PRIMARY KEY, domain INTEGER NOT NULL, kind INTEGER, tip_id INTEGER NOT NULL,
     tip_n INTEGER NOT NULL, on_line INTEGER NOT NULL);
-CREATE TEMP TABLE told_link(src INTEGER, dst INTEGER, PRIMARY KEY(src, dst)) WITHOUT ROWID;
-CREATE TEMP TABLE told_loose(stone_id INTEGER PRIMARY KEY, domain INTEGER NOT NULL);
+CREATE TEMP TABLE derived_link(src INTEGER, dst INTEGER, PRIMARY KEY(src, dst)) WITHOUT ROWID;
+CREATE TEMP TABLE derived_unreferenced(stone_id INTEGER PRIMARY KEY, domain INTEGER NOT NULL);
 ";

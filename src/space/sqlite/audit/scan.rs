@@ -6,12 +6,12 @@ use super::super::{rows::kind_code, signed};
 use super::{Auditor, Damaged, PAGE, Part};
 use crate::ibgib::AddrKey;
 use crate::space::place::place;
-use crate::space::put::{is_loose, is_related, link};
+use crate::space::put::{is_related, is_unreferenced, link};
 use crate::space::rows::{Row, Rows};
 use crate::space::verified::{self, Verified};
-use crate::space::{Id, Prepared, SpaceError, TimelineKind, head};
+use crate::space::{Id, Prepared, SpaceError, TimelineKind, relations};
 
-const FRAME: &str = "INSERT INTO told_timeline(tjp_id, domain, kind, tip_id, tip_n, on_line) \
+const FRAME: &str = "INSERT INTO derived_timeline(tjp_id, domain, kind, tip_id, tip_n, on_line) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(tjp_id) DO UPDATE SET \
      tip_id = CASE WHEN excluded.tip_n > tip_n THEN excluded.tip_id ELSE tip_id END, \
      tip_n = max(tip_n, excluded.tip_n), on_line = on_line + excluded.on_line";
@@ -94,7 +94,7 @@ impl Auditor<'_> {
             }
             // What relates to it tells the address of what is damaged or gone.
             let addrs =
-                addrs.get_or_insert_with(|| head::rel8ds(&prepared.text).unwrap_or_default());
+                addrs.get_or_insert_with(|| relations::rel8ds(&prepared.text).unwrap_or_default());
             let addr = addrs.get(at).cloned();
             if let Some(damaged) = self.damaged.get_mut(key) {
                 damaged.addr = addr.clone();
@@ -132,7 +132,7 @@ impl Auditor<'_> {
             }
         };
         let text = String::from_utf8(text).unwrap_or_default();
-        let addr = verified::said_addr(&text).filter(|addr| addr.key().0 == key);
+        let addr = verified::claimed_addr(&text).filter(|addr| addr.key().0 == key);
         // A text that is right tells its address: then it is the row that is wrong.
         if Prepared::from_json(&text).is_ok_and(|prepared| *prepared.text == *text) {
             return Ok(());
@@ -163,15 +163,18 @@ impl Auditor<'_> {
             let frame = params![tjp_id, domain, kind, row.id, signed(row.n), on_line];
             self.run(FRAME, frame)?;
         }
-        if kind.is_some_and(|kind| is_loose(row, kind)) {
-            self.run("INSERT OR IGNORE INTO told_loose VALUES (?1, ?2)", [row.id, domain])?;
+        if kind.is_some_and(|kind| is_unreferenced(row, kind)) {
+            self.run(
+                "INSERT OR IGNORE INTO derived_unreferenced VALUES (?1, ?2)",
+                [row.id, domain],
+            )?;
         }
         for dep in deps {
             if is_related(&dep) {
-                self.run("DELETE FROM told_loose WHERE stone_id = ?1", [dep.id])?;
+                self.run("DELETE FROM derived_unreferenced WHERE stone_id = ?1", [dep.id])?;
             }
             if let Some((owner, target)) = link(row, &dep) {
-                self.run("INSERT OR IGNORE INTO told_link VALUES (?1, ?2)", [owner, target])?;
+                self.run("INSERT OR IGNORE INTO derived_link VALUES (?1, ?2)", [owner, target])?;
             }
         }
         Ok(())

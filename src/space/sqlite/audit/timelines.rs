@@ -6,7 +6,7 @@ use crate::space::rows::{Rows, TimelineRow};
 use crate::space::{Id, SpaceError};
 
 /// A timeline as its frames tell it.
-struct Told {
+struct DerivedTimeline {
     tjp_id: Id,
     domain: i64,
     kind: Option<i64>,
@@ -19,10 +19,10 @@ impl Auditor<'_> {
     pub(super) fn timelines(&mut self) -> Result<(), SpaceError> {
         let mut after = 0;
         loop {
-            let page = "SELECT tjp_id, domain, kind, tip_id, tip_n, on_line FROM told_timeline \
+            let page = "SELECT tjp_id, domain, kind, tip_id, tip_n, on_line FROM derived_timeline \
                  WHERE tjp_id > ?1 ORDER BY tjp_id LIMIT ?2";
             let page = self.all(page, [after, PAGE], |row| {
-                Ok(Told {
+                Ok(DerivedTimeline {
                     tjp_id: row.get(0)?,
                     domain: row.get(1)?,
                     kind: row.get(2)?,
@@ -33,14 +33,14 @@ impl Auditor<'_> {
             })?;
             let Some(last) = page.last() else { break };
             after = last.tjp_id;
-            for told in page {
-                self.counts.entry(told.domain).or_default().timelines += 1;
-                let looked = self.timeline(&told);
-                self.note(Part::Timelines, told.domain, looked)?;
+            for derived in page {
+                self.counts.entry(derived.domain).or_default().timelines += 1;
+                let looked = self.timeline(&derived);
+                self.note(Part::Timelines, derived.domain, looked)?;
             }
         }
         let lost = "SELECT tjp_id, domain FROM timeline \
-             WHERE tjp_id NOT IN (SELECT tjp_id FROM told_timeline)";
+             WHERE tjp_id NOT IN (SELECT tjp_id FROM derived_timeline)";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let lost: Vec<(Id, i64)> = self.all(lost, [], read)?;
         for (tjp_id, domain) in lost {
@@ -50,8 +50,8 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn timeline(&self, told: &Told) -> Result<(), SpaceError> {
-        let Told { tjp_id, domain, kind, tip_id, tip_n, on_line } = *told;
+    fn timeline(&self, derived: &DerivedTimeline) -> Result<(), SpaceError> {
+        let DerivedTimeline { tjp_id, domain, kind, tip_id, tip_n, on_line } = *derived;
         let rows = self.of(domain);
         let name = match crate::space::verified::addr_of(&rows, tjp_id) {
             Ok(tjp) => tjp.to_string(),

@@ -16,7 +16,7 @@ pub(super) type Alignment = Vec<Option<usize>>;
 
 /// A range of units of the common text, and the range of the side's that stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct RangePair {
     pub(super) old: Range<usize>,
     pub(super) new: Range<usize>,
 }
@@ -35,12 +35,12 @@ pub(super) fn align(
     }
     let mut bags = Bags::default();
     let counts = |at: usize| has_word(base.units[at].content);
-    anchored(base_ids, side_ids, counts, |stretch, matched| {
-        let Stretch { old, new } = &stretch;
+    anchored(base_ids, side_ids, counts, |ranges, matched| {
+        let RangePair { old, new } = &ranges;
         let (olds, news) = (&base.units[old.clone()], &side.units[new.clone()]);
         let (olds, news) = (bags.of(olds), bags.of(news));
         if allowance.take(&olds, &news) {
-            super::pair::fit(&stretch, &olds, &news, usize::MAX, matched);
+            super::pair::fit(&ranges, &olds, &news, usize::MAX, matched);
             return;
         }
         let first = (old.start, new.start);
@@ -67,7 +67,7 @@ pub(super) fn longest(old: &[u32], new: &[u32]) -> Alignment {
         old,
         new,
         |_| true,
-        |Stretch { old: olds, new: news }, matched| {
+        |RangePair { old: olds, new: news }, matched| {
             changed(&old[olds.clone()], &new[news.clone()], (olds.start, news.start), matched);
         },
     )
@@ -79,29 +79,29 @@ fn anchored(
     old: &[u32],
     new: &[u32],
     counts: impl Fn(usize) -> bool,
-    mut fit: impl FnMut(Stretch, &mut Alignment),
+    mut fit: impl FnMut(RangePair, &mut Alignment),
 ) -> Alignment {
     let mut matched = vec![None; old.len()];
-    let mut census = Census::default();
-    let mut open = vec![(Stretch { old: 0..old.len(), new: 0..new.len() }, 0)];
-    while let Some((mut stretch, depth)) = open.pop() {
-        trim(old, new, &mut stretch, &mut matched);
-        if stretch.old.is_empty() || stretch.new.is_empty() {
+    let mut occurrences = Occurrences::default();
+    let mut open = vec![(RangePair { old: 0..old.len(), new: 0..new.len() }, 0)];
+    while let Some((mut ranges, depth)) = open.pop() {
+        trim(old, new, &mut ranges, &mut matched);
+        if ranges.old.is_empty() || ranges.new.is_empty() {
             continue;
         }
         let anchors = if depth < MAX_DEPTH {
-            census.anchors(old, new, &stretch, &counts)
+            occurrences.anchors(old, new, &ranges, &counts)
         } else {
             Vec::new()
         };
         if anchors.is_empty() {
-            fit(stretch, &mut matched);
+            fit(ranges, &mut matched);
             continue;
         }
-        let (mut i, mut j) = (stretch.old.start, stretch.new.start);
-        for (a, b) in anchors.iter().copied().chain([(stretch.old.end, stretch.new.end)]) {
-            open.push((Stretch { old: i..a, new: j..b }, depth + 1));
-            if a < stretch.old.end {
+        let (mut i, mut j) = (ranges.old.start, ranges.new.start);
+        for (a, b) in anchors.iter().copied().chain([(ranges.old.end, ranges.new.end)]) {
+            open.push((RangePair { old: i..a, new: j..b }, depth + 1));
+            if a < ranges.old.end {
                 matched[a] = Some(b);
             }
             (i, j) = (a + 1, b + 1);
@@ -111,65 +111,65 @@ fn anchored(
 }
 
 /// Matches what a stretch begins and ends with in common, and takes it off.
-fn trim(old: &[u32], new: &[u32], stretch: &mut Stretch, matched: &mut Alignment) {
-    let is_open = |stretch: &Stretch| !stretch.old.is_empty() && !stretch.new.is_empty();
-    while is_open(stretch) && old[stretch.old.start] == new[stretch.new.start] {
-        matched[stretch.old.start] = Some(stretch.new.start);
-        stretch.old.start += 1;
-        stretch.new.start += 1;
+fn trim(old: &[u32], new: &[u32], ranges: &mut RangePair, matched: &mut Alignment) {
+    let is_open = |ranges: &RangePair| !ranges.old.is_empty() && !ranges.new.is_empty();
+    while is_open(ranges) && old[ranges.old.start] == new[ranges.new.start] {
+        matched[ranges.old.start] = Some(ranges.new.start);
+        ranges.old.start += 1;
+        ranges.new.start += 1;
     }
-    while is_open(stretch) && old[stretch.old.end - 1] == new[stretch.new.end - 1] {
-        stretch.old.end -= 1;
-        stretch.new.end -= 1;
-        matched[stretch.old.end] = Some(stretch.new.end);
+    while is_open(ranges) && old[ranges.old.end - 1] == new[ranges.new.end - 1] {
+        ranges.old.end -= 1;
+        ranges.new.end -= 1;
+        matched[ranges.old.end] = Some(ranges.new.end);
     }
 }
 
 /// How often each number stands in a stretch, and where.
 #[derive(Default)]
-struct Census(Vec<Standing>);
+struct Occurrences(Vec<Occurrence>);
 
 #[derive(Clone, Copy, Default)]
-struct Standing {
+struct Occurrence {
     olds: u32,
     news: u32,
     old: usize,
     new: usize,
 }
 
-impl Census {
+impl Occurrences {
     /// What stands once in both sides of a stretch, as far as the order is the same: the longest
     /// such sequence.
     fn anchors(
         &mut self,
         old: &[u32],
         new: &[u32],
-        stretch: &Stretch,
+        ranges: &RangePair,
         counts: &impl Fn(usize) -> bool,
     ) -> Vec<(usize, usize)> {
-        let most = stretch.old.clone().map(|at| old[at] as usize + 1).max().unwrap_or(0);
+        let most = ranges.old.clone().map(|at| old[at] as usize + 1).max().unwrap_or(0);
         if self.0.len() < most {
-            self.0.resize(most, Standing::default());
+            self.0.resize(most, Occurrence::default());
         }
-        for at in stretch.old.clone() {
-            let standing = &mut self.0[old[at] as usize];
-            (standing.olds, standing.old) = (standing.olds + 1, at);
+        for at in ranges.old.clone() {
+            let occurrence = &mut self.0[old[at] as usize];
+            (occurrence.olds, occurrence.old) = (occurrence.olds + 1, at);
         }
-        for at in stretch.new.clone().filter(|at| new[*at] != UNKNOWN) {
-            if let Some(standing) = self.0.get_mut(new[at] as usize) {
-                (standing.news, standing.new) = (standing.news + 1, at);
+        for at in ranges.new.clone().filter(|at| new[*at] != UNKNOWN) {
+            if let Some(occurrence) = self.0.get_mut(new[at] as usize) {
+                (occurrence.news, occurrence.new) = (occurrence.news + 1, at);
             }
         }
         let mut once = Vec::new();
-        for at in stretch.old.clone() {
-            let standing = self.0[old[at] as usize];
-            if standing.olds == 1 && standing.news == 1 && counts(at) {
-                once.push((at, standing.new));
+        for at in ranges.old.clone() {
+            let occurrence = self.0[old[at] as usize];
+            if occurrence.olds == 1 && occurrence.news == 1 && counts(at) {
+                once.push((at, occurrence.new));
             }
         }
-        for number in old[stretch.old.clone()].iter().chain(&new[stretch.new.clone()]) {
-            if let Some(standing) = self.0.get_mut(*number as usize) {
-                *standing = Standing::default();
+        for number in old[ranges.old.clone()].iter().chain(&new[ranges.new.clone()]) {
+            if let Some(occurrence) = self.0.get_mut(*number as usize) {
+                *occurrence = Occurrence::default();
             }
         }
         rising(&once)
@@ -206,13 +206,13 @@ fn changed(
     new: &[u32],
     first: (usize, usize),
     matched: &mut Alignment,
-) -> Vec<Stretch> {
-    let mut parts: Vec<Stretch> = Vec::new();
+) -> Vec<RangePair> {
+    let mut parts: Vec<RangePair> = Vec::new();
     let (mut i, mut j) = (0, 0);
     let mut part = |old: Range<usize>, new: Range<usize>| {
         if !old.is_empty() && !new.is_empty() {
             let old = old.start + first.0..old.end + first.0;
-            parts.push(Stretch { old, new: new.start + first.1..new.end + first.1 });
+            parts.push(RangePair { old, new: new.start + first.1..new.end + first.1 });
         }
     };
     for op in capture_diff_slices(Algorithm::Myers, old, new) {

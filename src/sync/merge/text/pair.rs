@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::align::{Alignment, Stretch};
+use super::align::{Alignment, RangePair};
 use super::unit::{Doc, Unit, has_word, nfc, run_of_word, tokens};
 
 /// How many comparisons of words an alignment may take before only near units are compared.
@@ -170,7 +170,7 @@ fn shared(old: &[u32], new: &[u32]) -> usize {
 /// Aligns a stretch so that the most words are shared, comparing units no more than `reach` places
 /// apart (from where they would stand if the stretch were stretched evenly).
 pub(super) fn fit(
-    stretch: &Stretch,
+    ranges: &RangePair,
     olds: &[Bag<'_>],
     news: &[Bag<'_>],
     reach: usize,
@@ -214,7 +214,7 @@ pub(super) fn fit(
         }
         let (here, worth) = (sum(&best, i, j), worths[i][j - row.start]);
         if worth > 0 && here == worth.saturating_add(sum(&best, i + 1, j + 1)) {
-            matched[stretch.old.start + i] = Some(stretch.new.start + j);
+            matched[ranges.old.start + i] = Some(ranges.new.start + j);
             (i, j) = (i + 1, j + 1);
         } else if here == sum(&best, i + 1, j) {
             i += 1;

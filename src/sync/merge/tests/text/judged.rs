@@ -41,9 +41,9 @@ const SCRIPTS: [&[&str]; 6] = [
 ];
 
 /// A generator of numbers from a seed.
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -92,7 +92,7 @@ impl Line {
 }
 
 struct Maker {
-    dice: Dice,
+    rng: Rng,
     kind: Kind,
     script: usize,
     ids: usize,
@@ -102,7 +102,7 @@ impl Maker {
     fn line(&mut self) -> Line {
         self.ids += 1;
         let (id, joined) = (self.ids, self.script >= 4);
-        let d = &mut self.dice;
+        let d = &mut self.rng;
         let (indent, words, end, blank) = match self.kind {
             Kind::Paragraphs => (String::new(), d.words(self.script, 4, 14), ".", d.below(3) > 0),
             Kind::Prose => (String::new(), d.words(self.script, 4, 10), ".", false),
@@ -117,13 +117,13 @@ impl Maker {
 
     /// Edits lines.
     fn edit(&mut self, lines: &mut Vec<Line>) {
-        let at = self.dice.below(lines.len().max(1)).min(lines.len().saturating_sub(1));
-        match self.dice.below(6) {
+        let at = self.rng.below(lines.len().max(1)).min(lines.len().saturating_sub(1));
+        match self.rng.below(6) {
             0 | 1 if !lines.is_empty() && lines[at].words[0] != "}" => {
                 let line = &mut lines[at];
                 if line.words.len() > 3 {
-                    let nth = self.dice.below(line.words.len());
-                    line.words[nth] = self.dice.words(self.script, 1, 1)[0].clone() + "x";
+                    let nth = self.rng.below(line.words.len());
+                    line.words[nth] = self.rng.words(self.script, 1, 1)[0].clone() + "x";
                 } else {
                     line.words.push("more".to_owned());
                 }
@@ -318,17 +318,17 @@ fn breaks(
 
 /// Makes texts of a seed, merges them, and judges. Tells what is wrong and the texts.
 fn case(kind: Kind, seed: u64) -> Option<String> {
-    let mut maker = Maker { dice: Dice(seed), kind, script: 0, ids: 0 };
+    let mut maker = Maker { rng: Rng(seed), kind, script: 0, ids: 0 };
     maker.script =
-        if kind == Kind::Code { 0 } else { maker.dice.below(SCRIPTS.len() + 4).saturating_sub(4) };
-    let base: Vec<Line> = (0..3 + maker.dice.below(12)).map(|_| maker.line()).collect();
+        if kind == Kind::Code { 0 } else { maker.rng.below(SCRIPTS.len() + 4).saturating_sub(4) };
+    let base: Vec<Line> = (0..3 + maker.rng.below(12)).map(|_| maker.line()).collect();
     let (mut kept, mut replayed) = (base.clone(), base.clone());
     for side in [&mut kept, &mut replayed] {
-        for _ in 0..1 + maker.dice.below(4) {
+        for _ in 0..1 + maker.rng.below(4) {
             maker.edit(side);
         }
     }
-    let ending = if maker.dice.below(8) == 0 { "\r\n" } else { "\n" };
+    let ending = if maker.rng.below(8) == 0 { "\r\n" } else { "\n" };
     let texts = [&base, &kept, &replayed].map(|lines| render(kind, lines, ending));
     let merged = merge_text(&texts[0], &texts[1], &texts[2]);
     let wrong = judge(kind, [&base, &kept, &replayed], &merged)?;
@@ -376,7 +376,7 @@ proptest! {
 
     #[test]
     fn versions_of_a_branch_merge_as_each_alone(seed in any::<u64>()) {
-        let mut maker = Maker { dice: Dice(seed), kind: Kind::Paragraphs, script: 0, ids: 0 };
+        let mut maker = Maker { rng: Rng(seed), kind: Kind::Paragraphs, script: 0, ids: 0 };
         let base: Vec<Line> = (0..8).map(|_| maker.line()).collect();
         let (mut kept, mut replayed) = (base.clone(), base.clone());
         (0..4).for_each(|_| maker.edit(&mut kept));

@@ -11,7 +11,7 @@ const REMEMBERED: usize = 65_536;
 
 /// Whether a new row is a stone that a whole sync begins with, as long as nothing relates to it. A
 /// saga's own stones are none, so that no sync takes them for data.
-pub(in crate::space) fn is_loose(row: &Row, kind: TimelineKind) -> bool {
+pub(in crate::space) fn is_unreferenced(row: &Row, kind: TimelineKind) -> bool {
     row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data
 }
 
@@ -29,20 +29,20 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 }
 
 /// What a put notes of relations; the stones stay in memory until its end.
-pub(super) struct Standing {
+pub(super) struct RelationIndex {
     first_new: Id,
     unreferenced: BTreeSet<Id>,
-    no_longer_loose: HashSet<Id>,
+    referenced: HashSet<Id>,
     linked: HashSet<(Id, Id)>,
 }
 
-impl Standing {
+impl RelationIndex {
     /// For a put whose new rows begin at `first_new`.
-    pub(super) fn new(first_new: Id) -> Standing {
-        Standing {
+    pub(super) fn new(first_new: Id) -> RelationIndex {
+        RelationIndex {
             first_new,
             unreferenced: BTreeSet::new(),
-            no_longer_loose: HashSet::new(),
+            referenced: HashSet::new(),
             linked: HashSet::new(),
         }
     }
@@ -55,7 +55,7 @@ impl Standing {
         deps: &[Row],
         kind: TimelineKind,
     ) -> Result<(), SpaceError> {
-        if is_loose(row, kind) {
+        if is_unreferenced(row, kind) {
             self.unreferenced.insert(row.id);
         }
         for dep in deps {
@@ -73,10 +73,10 @@ impl Standing {
         if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
-        if self.no_longer_loose.len() >= REMEMBERED {
-            self.no_longer_loose.clear();
+        if self.referenced.len() >= REMEMBERED {
+            self.referenced.clear();
         }
-        if self.no_longer_loose.insert(stone) {
+        if self.referenced.insert(stone) {
             rows.remove_unreferenced(stone)?;
         }
         Ok(())
@@ -93,7 +93,7 @@ impl Standing {
     }
 
     /// Writes which new stones nothing relates to.
-    pub(super) fn write_loose(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
+    pub(super) fn write_unreferenced(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
         std::mem::take(&mut self.unreferenced)
             .into_iter()
             .try_for_each(|id| rows.add_unreferenced(id))

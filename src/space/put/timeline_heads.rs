@@ -12,7 +12,7 @@ use super::Row;
 /// old frame other than the tip cannot be a head: what the space holds it holds closed, so only
 /// new frames relate to new ones. One head left at the end is the new tip, and it extends the
 /// old tip; two heads are a divergence.
-pub(super) struct Touched {
+pub(super) struct TimelineHeads {
     kind: TimelineKind,
     old_tip: Option<Id>,
     /// The end of the line: the old tip, moved on by each frame that follows it.
@@ -35,18 +35,18 @@ impl NewTip {
     }
 }
 
-impl Touched {
+impl TimelineHeads {
     /// A timeline that begins with this tjp.
-    pub(super) fn new(kind: TimelineKind, tjp: &Row) -> Touched {
+    pub(super) fn new(kind: TimelineKind, tjp: &Row) -> TimelineHeads {
         let heads = BTreeMap::from([(tjp.id, tjp.n)]);
-        Touched { kind, old_tip: None, line: tjp.id, heads }
+        TimelineHeads { kind, old_tip: None, line: tjp.id, heads }
     }
 
     /// A timeline that was there before the put.
-    pub(super) fn known(timeline: &TimelineRow) -> Touched {
+    pub(super) fn known(timeline: &TimelineRow) -> TimelineHeads {
         let TimelineRow { kind, tip_id, tip_n, .. } = *timeline;
         let heads = BTreeMap::from([(tip_id, tip_n)]);
-        Touched { kind, old_tip: Some(tip_id), line: tip_id, heads }
+        TimelineHeads { kind, old_tip: Some(tip_id), line: tip_id, heads }
     }
 
     pub(super) fn is_new(&self) -> bool {

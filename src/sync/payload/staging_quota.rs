@@ -12,7 +12,7 @@ use crate::sync::error::SyncError;
 /// An identity holds at most as much as it leaves free. So a single one holds half of it at most,
 /// and whoever comes next finds a part of the rest.
 #[derive(Debug, Clone)]
-pub struct Staging {
+pub struct StagingQuota {
     most: u64,
     held: Arc<Mutex<Held>>,
 }
@@ -23,10 +23,10 @@ struct Held {
     by: HashMap<Addr, Arc<AtomicU64>>,
 }
 
-impl Staging {
+impl StagingQuota {
     /// Nothing staged yet, of `most` bytes.
-    pub fn new(most: u64) -> Staging {
-        Staging { most, held: Arc::default() }
+    pub fn new(most: u64) -> StagingQuota {
+        StagingQuota { most, held: Arc::default() }
     }
 
     /// How many bytes are staged.
@@ -35,9 +35,9 @@ impl Staging {
     }
 
     /// The share of a saga of `identity`, nothing yet.
-    pub fn share(&self, identity: &Addr) -> Share {
+    pub fn share(&self, identity: &Addr) -> StagedShare {
         let of_identity = Arc::clone(self.lock().by.entry(identity.clone()).or_default());
-        Share { staging: self.clone(), identity: identity.clone(), of_identity, bytes: 0 }
+        StagedShare { staging: self.clone(), identity: identity.clone(), of_identity, bytes: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -47,15 +47,15 @@ impl Staging {
 
 /// What one saga has staged; given back when dropped.
 #[derive(Debug)]
-pub struct Share {
-    staging: Staging,
+pub struct StagedShare {
+    staging: StagingQuota,
     identity: Addr,
     /// What all sagas of the identity have staged; changes under the lock only.
     of_identity: Arc<AtomicU64>,
     bytes: u64,
 }
 
-impl Share {
+impl StagedShare {
     /// Takes more. Errors with [`SyncError::Staged`] where others hold what it needs, and with
     /// [`SyncError::Limit`] where the saga would never get as much.
     pub fn take(&mut self, bytes: u64) -> Result<(), SyncError> {
@@ -80,7 +80,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for StagedShare {
     fn drop(&mut self) {
         let mut held = self.staging.lock();
         held.all = held.all.saturating_sub(self.bytes);
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn an_identity_holds_at_most_what_it_leaves_free() {
-        let staging = Staging::new(1000);
+        let staging = StagingQuota::new(1000);
         let (mut first, mut again) = (staging.share(&addr("a")), staging.share(&addr("a")));
         first.take(300).unwrap();
         again.take(200).unwrap();
         for share in [&mut first, &mut again] {
             assert!(matches!(share.take(1), Err(SyncError::Staged { most: 1000 })));
         }
-        let mut others: Vec<Share> = Vec::new();
+        let mut others: Vec<StagedShare> = Vec::new();
         for (name, most) in [("b", 250), ("c", 125), ("d", 62)] {
             let mut share = staging.share(&addr(name));
             share.take(most).unwrap();

@@ -10,15 +10,15 @@ use crate::space::TipsTo;
 ///
 /// Relations never go in circles, so everything is reached from those that nothing else of the put
 /// relates to: it is enough that these were asked for.
-pub(super) struct Reached<'a> {
+pub(super) struct ReachCheck<'a> {
     reach: &'a Reach,
     /// New rows that were not asked for and that no newer row relates to.
     unwanted: BTreeSet<Id>,
 }
 
-impl<'a> Reached<'a> {
-    pub(super) fn new(reach: &'a Reach) -> Reached<'a> {
-        Reached { reach, unwanted: BTreeSet::new() }
+impl<'a> ReachCheck<'a> {
+    pub(super) fn new(reach: &'a Reach) -> ReachCheck<'a> {
+        ReachCheck { reach, unwanted: BTreeSet::new() }
     }
 
     /// Notes a row that was stored, and the rows that it relates to.

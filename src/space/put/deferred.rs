@@ -13,12 +13,12 @@ const OVERHEAD: usize = 400;
 
 /// Items by the first thing that each of them misses.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct Deferred {
     by_missing: HashMap<AddrKey, Vec<(usize, Prepared)>>,
     bytes: usize,
 }
 
-impl Waiting {
+impl Deferred {
     /// Keeps an item until the `index`-th of its relations is there.
     pub(super) fn hold(&mut self, index: usize, item: Prepared) -> Result<(), SpaceError> {
         let Some(missing) = item.rel8ds.get(index).copied() else { return Ok(()) };

@@ -29,8 +29,8 @@ impl Made<'_> {
     }
 }
 
-/// Where a line ends.
-pub(super) enum End {
+/// Where a branch ends.
+pub(super) enum BranchEnd {
     /// At the first frame that the other branch stands on too.
     Shared,
     /// At this frame.
@@ -38,21 +38,21 @@ pub(super) enum End {
 }
 
 /// One of the two branches.
-pub(super) struct Line<'a> {
+pub(super) struct BranchFrames<'a> {
     pub(super) made: Made<'a>,
     pub(super) branches: &'a Branches,
     /// The frame that changes count from.
     pub(super) common: &'a IbGib,
     pub(super) tip: &'a IbGib,
-    pub(super) end: End,
+    pub(super) end: BranchEnd,
 }
 
-impl Line<'_> {
+impl BranchFrames<'_> {
     fn before(&self, frame: &IbGib) -> Result<Option<IbGib>, MergeError> {
         let addr = frame.addr()?;
         let is_end = match &self.end {
-            End::Shared => self.branches.shared.contains(&addr),
-            End::At(end) => addr == *end,
+            BranchEnd::Shared => self.branches.shared.contains(&addr),
+            BranchEnd::At(end) => addr == *end,
         };
         match frame.prev() {
             Some(prev) if !is_end => Ok(Some(self.made.get(&Addr::parse(prev)?)?)),
@@ -65,7 +65,7 @@ impl Line<'_> {
     }
 }
 
-impl Branch for Line<'_> {
+impl Branch for BranchFrames<'_> {
     fn last_edits(&self, fields: &[FieldPath]) -> Result<Vec<LastEdit>, MergeError> {
         last_edits(self.tip, fields, &|addr| self.origin(addr), |frame| self.before(frame))
     }
