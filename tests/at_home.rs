@@ -1,4 +1,5 @@
 //! What the program keeps and reads on its own machine: traces, modes, weak secrets.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -117,7 +118,7 @@ fn a_secret_file_that_others_can_read_or_write_is_warned_about() {
     for (mode, what) in [(0o640, "can read"), (0o602, "can write"), (0o666, "can read and write")] {
         set_mode(&path, mode);
         let error = error_of(&home.cmd(&args).assert().success());
-        assert!(error.contains(&format!("others {what} the secret's file")), "{mode:o}: {error}");
+        assert!(error.contains(&format!("others {what} the secret file")), "{mode:o}: {error}");
         assert!(!error.contains(STRONG));
     }
     // The same by a redirection.
@@ -125,7 +126,7 @@ fn a_secret_file_that_others_can_read_or_write_is_warned_about() {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_sync-gib")]).arg(home.path()).arg(&path);
     let error = String::from_utf8(shell.output().unwrap().stderr).unwrap();
-    assert!(error.contains("the secret's file"), "{error}");
+    assert!(error.contains("the secret file"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The bounds on what a server keeps and a client takes, as a person meets them: real processes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,4 +1,5 @@
 //! `graph` in each of its formats.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,12 +1,14 @@
 //! The commands that work on the local space: new, mut8, rel8, get, put, log, graph.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;
 
 use std::fs;
 
-use cli_common::{Home, error_of, json_of, text_of};
+use cli_common::{Home, bare, error_of, json_of, text_of};
 use serde_json::{Value, json};
+use sync_gib::ibgib::transform::timeline;
 use sync_gib::ibgib::{IbGib, System};
 
 /// A home with one timeline of data; the address of its tip.
@@ -161,7 +163,8 @@ fn log_lists_frames_newest_first_and_timelines() {
 fn log_lists_sagas_with_their_frames() {
     let home = Home::new();
     let data = json!({"sagaId": "abc", "stage": "init"}).as_object().unwrap().clone();
-    let made = sync_gib::cli::new::timeline("sync_saga", Some(data), Default::default()).unwrap();
+    let now = sync_gib::ibgib::Moment::now();
+    let made = timeline("sync_saga", Some(data), Default::default(), &System::at(now)).unwrap();
     let lines: Vec<String> = made.iter().map(|ibgib| ibgib.to_json()).collect();
     home.cmd(&["put"]).write_stdin(lines.join("\n")).assert().success();
     let addr = made.last().unwrap().addr().unwrap().to_string();
@@ -184,7 +187,7 @@ fn an_address_may_be_short_where_only_one_fits() {
     home.cmd(&["get", &format!("other^{}", &gib[..8])]).assert().code(1);
     home.cmd(&["get", "12"]).assert().code(1);
     let out = home.cmd(&["get", "X"]).assert().code(1);
-    assert!(error_of(&out).contains("knows no X"), "{}", error_of(&out));
+    assert!(error_of(&out).contains("has no X"), "{}", error_of(&out));
 }
 
 #[test]
@@ -262,6 +265,10 @@ fn put_is_all_or_nothing_and_names_line_and_address() {
     assert_eq!(failed(graph.replace("\"title\":\"a\"", "\"title\":\"b\"").into()), 2);
     assert_eq!(failed(format!("{graph}\n{{").into()), 5);
     assert_eq!(failed([graph.as_bytes(), b"\n\xff"].concat()), 5);
+    // Where no line is to blame the field is there anyway.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let out = { bare(&["put", "--json", "--home"]) }.arg(file.path().join("x")).assert().code(4);
+    assert_eq!(json_of(&out).get("line"), Some(&Value::Null));
 
     let out = other.cmd(&["put"]).write_stdin(format!("{graph}\n{{")).assert().code(1);
     assert!(error_of(&out).contains("line 5: "), "{}", error_of(&out));

@@ -1,4 +1,5 @@
 //! How the program behaves as a process: exit codes, pipes, signals, help, generated files.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;
@@ -75,6 +76,14 @@ fn a_failure_says_what_and_what_next() {
 }
 
 /// The program in a home, its standard streams all pipes.
+#[test]
+fn a_secrets_file_that_cannot_be_read_is_a_missing_secret() {
+    let home = Home::new();
+    let absent = home.path().join("absent");
+    let out = { home.cmd(&["setup", "--json", "--secret-file"]) }.arg(absent).assert().code(5);
+    assert_eq!(json_of(&out)["error"]["code"], "secret_refused");
+}
+
 fn spawn(home: &Home, args: &[&str]) -> std::process::Child {
     Command::new(assert_cmd::cargo::cargo_bin("sync-gib"))
         .args(args)

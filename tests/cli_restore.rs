@@ -1,4 +1,5 @@
 //! Edits that change nothing, and bringing back what was.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,4 +1,5 @@
 //! What the reference implementation answers, asked of the program itself through its pipes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;
@@ -108,12 +109,27 @@ fn keystone_verify_names_the_broken_rule_and_its_frame() {
     let input = frames.join("\n");
     let out = bare(&["keystone", "verify"]).write_stdin(input.clone()).assert().code(1);
     assert!(text_of(&out).lines().next().unwrap().starts_with("line 2, keystone^"));
-    let out = bare(&["keystone", "verify", "--json"]).write_stdin(input).assert().code(1);
+    let out = bare(&["keystone", "verify", "--json"]).write_stdin(input.clone()).assert().code(1);
     let out = json_of(&out);
-    assert_eq!(out["ok"], false);
+    assert_eq!((&out["ok"], &out["line"]), (&json!(false), &json!(null)));
     assert_eq!(out["error"]["code"], "different");
     assert_eq!(out["broken"][0]["line"], 2);
     assert!(!out["broken"][0]["rule"].as_str().unwrap().is_empty());
+    // What was found before a line that cannot be read is told with it.
+    let failed = |input: &str| {
+        json_of(&bare(&["keystone", "verify", "--json"]).write_stdin(input).assert().code(1))
+    };
+    let out = failed("");
+    assert_eq!(
+        (&out["frames"], &out["broken"], &out["line"]),
+        (&json!(0), &json!([]), &json!(null))
+    );
+    let out = failed(&(input + "\n{"));
+    assert_eq!(out["error"]["code"], "bad_input");
+    assert_eq!((&out["frames"], &out["broken"][0]["line"]), (&json!(frames.len()), &json!(2)));
+    assert_eq!(out["line"], frames.len() + 1);
+    let out = failed("{\"gib\":\"gib\"}");
+    assert_eq!((&out["frames"], &out["line"]), (&json!(0), &json!(1)));
     bare(&["keystone", "verify"]).write_stdin("").assert().code(1);
     bare(&["keystone", "verify"]).write_stdin("{\"ib\":\"keystone\"}\nnot json").assert().code(1);
 }

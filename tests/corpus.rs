@@ -1,4 +1,5 @@
 //! The corpora of the fuzz targets, replayed by the functions that the targets call.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -46,6 +47,7 @@ macro_rules! corpora {
 
 corpora! {
     known_bodies_break_no_rule bodies;
+    known_headers_break_no_rule capabilities;
     known_dialogues_break_no_rule dialogue;
     known_graft_infos_break_no_rule graft_info;
     known_ibgibs_break_no_rule ibgib;

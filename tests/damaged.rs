@@ -1,4 +1,5 @@
 //! Flipped bits in a client's file: nothing damaged is shown, built on, signed on or sent.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damaged_common;

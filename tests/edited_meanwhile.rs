@@ -13,7 +13,9 @@ use sync_gib::peer::wire::Latest;
 use sync_gib::peer::{InProcess, Observer, PeerError, ReceiverLink, Synced};
 use sync_gib::space::Space;
 use sync_gib::sync::msg::Msg;
-use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError};
+use sync_gib::sync::{
+    AdmitAll, Capabilities, Machine, Receiver, ReceiverOpts, Sender, SenderOpts, SyncError,
+};
 use tempfile::TempDir;
 
 /// A link on whose way something is done once, right after the first turn is made.
@@ -24,6 +26,10 @@ struct Meanwhile<'a> {
 }
 
 impl ReceiverLink for Meanwhile<'_> {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        self.link.common()
+    }
+
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         self.link.register(genesis)
     }

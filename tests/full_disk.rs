@@ -1,5 +1,6 @@
 //! A disk that is full, on either side: it is told as that, nothing is lost, and once there is
 //! room again the same command finishes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 

@@ -1,4 +1,5 @@
 //! Identities that are long, and answers that never end in one: memory stays small on both sides.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod net_common;

@@ -1,6 +1,7 @@
 //! No path leaves a socket open, on either end: the four cases in which they once stayed.
 //!
 //! Server and client are in this process, so its sockets are those of both ends.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod hostile_common;
@@ -20,7 +21,7 @@ use sync_gib::sync::establish::Established;
 use sync_gib::sync::frame::Saga;
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::session::Signer;
-use sync_gib::sync::{Sender, SenderOpts};
+use sync_gib::sync::{Capabilities, Sender, SenderOpts};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Runs `act`, after which both ends must have closed every socket that it opened.
@@ -187,6 +188,7 @@ fn bad_messages<'h>(host: &'h Host, person: &Person) -> Vec<Raw<'h>> {
         protocol: PROTOCOL + 1,
         domain: person.domain().clone(),
         session: person.domain().clone(),
+        features: Default::default(),
     };
     let mut before = Raw::open(host);
     before.send(&hello);
@@ -211,7 +213,7 @@ fn a_receiver_closes_what_it_refuses() {
                 raws[1].auth_fail();
                 raws[2].sync_error(RefusalCode::Protocol);
             });
-            // A client that neither reads nor closes is closed all the same.
+            // A client that neither reads nor closes is closed anyway.
             nothing_stays_open(host, || {
                 let person = Person::new(host, "b");
                 let raws = bad_messages(host, &person);
@@ -272,8 +274,9 @@ fn closing_twice_is_harmless() {
         |host| {
             nothing_stays_open(host, || {
                 let endpoint = host.endpoint();
-                let opened = host.runtime.block_on(ws::open(&endpoint, Timeouts::default()));
-                let (channel, pump) = opened.unwrap();
+                let speaks = Capabilities::default();
+                let opening = ws::open(&endpoint, &speaks, Timeouts::default());
+                let (channel, pump, _) = host.runtime.block_on(opening).unwrap();
                 drop(channel);
                 host.runtime.block_on(pump).unwrap();
                 let mut raw = Raw::open(host);

@@ -1,4 +1,5 @@
 //! Phases 1, 2 and 3 of the protocol, each both ways, and `verify` as a command.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cli_common;

@@ -1,4 +1,5 @@
 //! Phases 4.1 to 4.10 of the protocol, each both ways.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod phase_common;

@@ -1,5 +1,6 @@
 //! Files and folders that can only be read: what only reads works on them and leaves no trace,
 //! what writes says why it does not.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 

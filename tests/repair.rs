@@ -1,4 +1,5 @@
 //! `check --local`, `repair` and `serve --check` on files that were damaged.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damaged_common;

@@ -1,4 +1,5 @@
 //! Real signals to real processes: the one JSON object, the exit code, and nothing half done.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,5 @@
 //! Whole worlds from seeds: what must hold in them does, and a seed replays to the byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sync_gib::verify::simulate::{Outcome, run};
 

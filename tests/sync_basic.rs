@@ -1,4 +1,5 @@
 //! Whole syncs between two spaces in one process.
+#![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -98,6 +99,32 @@ fn a_root_that_is_not_here_yet_takes_along_what_it_leads_to_here() {
         let there = link.dest().tip(&tjp).unwrap().unwrap();
         assert_eq!(one.space.tip(&tjp).unwrap().unwrap().addr, there.addr);
     }
+}
+
+/// So many stones that nothing relates to.
+fn stones(count: u32) -> Vec<IbGib> {
+    let data = |i| Some(json!({ "i": i }));
+    (0..count).map(|i| IbGib::new("s".into(), data(i), None).unwrap()).collect()
+}
+
+#[test]
+fn more_stone_roots_than_one_message_lists_go_either_way() {
+    let one = Device::new();
+    let (_dir, link) = receiver(&one.identity.domain);
+    link.register(&one.genesis).unwrap();
+    let stones = stones(1500);
+    one.space.put_all(&stones).unwrap();
+    let mut roots: Vec<Addr> = stones.iter().map(|stone| stone.addr().unwrap()).collect();
+    // One that is named twice counts once.
+    roots.push(roots[0].clone());
+    let sent = one.sync_with(&link, &SenderOpts { roots: roots.clone(), ..one.opts() }).unwrap();
+    assert_eq!((sent.summary.sent, sent.summary.equal), (1500, 0));
+
+    let two = Device::with(one.genesis.clone());
+    let came = two.sync_with(&link, &SenderOpts { roots: roots.clone(), ..two.opts() }).unwrap();
+    assert_eq!(came.summary.received, 1500);
+    let again = two.sync_with(&link, &SenderOpts { roots, ..two.opts() }).unwrap();
+    assert_eq!((again.summary.received, again.summary.equal), (0, 1500));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What a sync costs on the wire, over a real WebSocket.
+#![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

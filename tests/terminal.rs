@@ -1,4 +1,5 @@
 //! What the program shows on a terminal, and that a pipe gets the bytes as they are.
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,6 @@
 //! A server behind TLS with a private authority. The certificates in `certificates/` were made for
 //! these tests; the authority's key was thrown away.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod hostile_common;
@@ -14,10 +15,10 @@ use rustls::ClientConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
-use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client};
+use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, ws};
 use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
 use sync_gib::space::{Space, SpaceExt};
-use sync_gib::sync::SenderOpts;
+use sync_gib::sync::{Capabilities, SenderOpts};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
@@ -74,8 +75,11 @@ fn an_authority_that_is_not_known_is_not_trusted() {
     assert!(message.contains("certificate") && message.contains("--ca-cert"), "{message}");
 
     // The WebSocket trusts no more than the requests do.
-    let opened =
-        host.runtime.block_on(sync_gib::peer::ws::open(link.endpoint(), Timeouts::default()));
+    let opened = host.runtime.block_on(ws::open(
+        link.endpoint(),
+        &Capabilities::default(),
+        Timeouts::default(),
+    ));
     let failed = opened.map(|_| ()).unwrap_err();
     let message = failed.to_string();
     assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
@@ -98,8 +102,9 @@ fn plain_text_is_not_spoken_with_tls() {
     let plain = host.server.url().replace("https", "http");
     let failed = link(&host, &plain, None).register(&person.genesis).unwrap_err();
     assert!(failed.to_string().contains("is its URL https?"), "{failed}");
-    let opened = host.runtime.block_on(sync_gib::peer::ws::open(
+    let opened = host.runtime.block_on(ws::open(
         &Endpoint::new(&plain, None, false).unwrap(),
+        &Capabilities::default(),
         Timeouts::default(),
     ));
     let failed = opened.map(|_| ()).unwrap_err();
@@ -162,7 +167,7 @@ fn http_1_is_all_that_is_spoken() {
     assert_eq!(agreed(&["h2", "http/1.1"]).unwrap().unwrap(), b"http/1.1");
     assert_eq!(agreed(&[]).unwrap(), None);
     assert!(agreed(&["h2"]).is_err());
-    // Who agrees on nothing may begin with HTTP/2 all the same.
+    // Who agrees on nothing may begin with HTTP/2 anyway.
     let (mut tls, mut tcp) = offering(&host, &[]).unwrap();
     let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();

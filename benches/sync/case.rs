@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::args::{Args, Part};
+use crate::floor::Floor;
 use crate::git::Rival;
 use crate::process::{self, Ran, Server, sync_gib};
 use crate::relay::Relay;
-use crate::{Result, data, floor};
+use crate::{Result, data};
 
 /// A home with a timeline X that no server has yet, the same as NDJSON and as a git repository.
 pub struct Case {
@@ -40,8 +41,10 @@ pub struct Transfer {
 /// The medians of several rounds; what was not asked for is none.
 #[derive(Debug, Default)]
 pub struct Times {
-    /// The floor.
+    /// The floor that uses the space's `put`.
     pub floor: Option<Transfer>,
+    /// The floor that uses nothing of this package.
+    pub raw_floor: Option<Transfer>,
     /// Everything pushed by git.
     pub git_push: Option<Transfer>,
     /// Everything cloned by git.
@@ -210,9 +213,13 @@ impl Times {
             drop(last.take());
             let mut round = Times::default();
             if args.wants(Part::Floor) || args.wants(Part::Push) || args.wants(Part::Pull) {
-                let (time, client_peak) =
-                    floor::measure(&case.dir.join("ibgibs.ndjson"), &case.dir)?;
-                round.floor = Some(Transfer { time, client_peak, server_peak: 0 });
+                let measure = |floor: Floor| -> Result<Option<Transfer>> {
+                    let ndjson = case.dir.join("ibgibs.ndjson");
+                    let (time, client_peak) = floor.measure(&ndjson, &case.dir)?;
+                    Ok(Some(Transfer { time, client_peak, server_peak: 0 }))
+                };
+                round.raw_floor = measure(Floor::Raw)?;
+                round.floor = measure(Floor::Put)?;
             }
             if let Some(rival) = &case.rival {
                 rival.make_dest("pushed")?;
@@ -240,6 +247,7 @@ impl Times {
         };
         Times {
             floor: median(|round| &round.floor),
+            raw_floor: median(|round| &round.raw_floor),
             git_push: median(|round| &round.git_push),
             git_clone: median(|round| &round.git_clone),
             push: median(|round| &round.push),

@@ -1,6 +1,7 @@
 //! The rival: git over `git://` on loopback, with one commit per frame, which holds the frame and
 //! its dna as two files.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,8 +16,14 @@ use crate::process::{self, Guard, Ran};
 pub struct Rival {
     dir: PathBuf,
     authority: String,
+    /// When the next commit is dated: later than all before it, or git would walk the whole
+    /// history for what is common.
+    next_date: Cell<u64>,
     _daemon: Guard,
 }
+
+/// The date of the first commit, in seconds.
+const FIRST_DATE: u64 = 1_700_000_000;
 
 fn git(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("git");
@@ -35,7 +42,7 @@ impl Rival {
     pub fn make(dir: &Path, ndjson: &Path) -> Result<Rival> {
         std::fs::create_dir_all(dir)?;
         process::run(&mut git(dir, &["init", "--quiet", "--bare", "work"]), false)?;
-        let mut frames = Commits::start(&dir.join("work"), false)?;
+        let mut frames = Commits::start(&dir.join("work"), None)?;
         let mut dna = String::new();
         for line in BufReader::new(File::open(ndjson)?).lines() {
             let line = line?;
@@ -44,10 +51,10 @@ impl Rival {
                 false => frames.add(&dna, &line)?,
             }
         }
-        frames.end()?;
+        let next_date = Cell::new(frames.end()?);
         process::run(&mut git(&dir.join("work"), &["repack", "-a", "-d", "-q"]), false)?;
         let (daemon, authority) = start_daemon(dir)?;
-        Ok(Rival { dir: dir.to_owned(), authority, _daemon: daemon })
+        Ok(Rival { dir: dir.to_owned(), authority, next_date, _daemon: daemon })
     }
 
     /// Host and port of the daemon.
@@ -57,15 +64,22 @@ impl Rival {
 
     /// Adds one commit to the repository that pushes.
     pub fn commit(&self, dna: &str, frame: &str) -> Result<()> {
-        let mut commits = Commits::start(&self.dir.join("work"), true)?;
+        let mut commits = Commits::start(&self.dir.join("work"), Some(self.next_date.get()))?;
         commits.add(dna, frame)?;
-        commits.end()
+        self.next_date.set(commits.end()?);
+        Ok(())
     }
 
     /// Makes an empty repository `name` to push to.
     pub fn make_dest(&self, name: &str) -> Result<()> {
         let _ = std::fs::remove_dir_all(self.dir.join(name));
         process::run(&mut git(&self.dir, &["init", "--quiet", "--bare", name]), false).map(drop)
+    }
+
+    /// Has the repository `name` sync to the disk whatever it is sent, loose objects and refs too.
+    pub fn sync_everything(&self, name: &str) -> Result<()> {
+        let mut set = git(&self.dir.join(name), &["config", "core.fsync", "all"]);
+        process::run(&mut set, false).map(drop)
     }
 
     /// Pushes to the repository `name`, through `authority`.
@@ -107,39 +121,44 @@ fn start_daemon(dir: &Path) -> Result<(Guard, String)> {
 /// Commits being imported.
 struct Commits {
     import: Guard,
-    count: u64,
+    next_date: u64,
+    /// Whether the next commit follows the branch's newest.
     goes_on: bool,
 }
 
 impl Commits {
-    /// Begins an import; `goes_on` has the first commit follow the branch's newest.
-    fn start(repository: &Path, goes_on: bool) -> Result<Commits> {
+    /// Begins an import; with a date its first commit has that date and follows the branch's
+    /// newest.
+    fn start(repository: &Path, goes_on_at: Option<u64>) -> Result<Commits> {
         let mut command = git(repository, &["fast-import", "--quiet"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null());
-        Ok(Commits { import: Guard(command.spawn()?), count: 0, goes_on })
+        let next_date = goes_on_at.unwrap_or(FIRST_DATE);
+        let goes_on = goes_on_at.is_some();
+        Ok(Commits { import: Guard(command.spawn()?), next_date, goes_on })
     }
 
     fn add(&mut self, dna: &str, frame: &str) -> Result<()> {
         let Some(stdin) = &mut self.import.0.stdin else { return Err("no import".into()) };
         let mut out = BufWriter::new(stdin);
-        let seconds = 1_700_000_000 + self.count;
-        write!(out, "commit refs/heads/main\ncommitter b <b@example.org> {seconds} +0000\n")?;
+        let date = self.next_date;
+        write!(out, "commit refs/heads/main\ncommitter b <b@example.org> {date} +0000\n")?;
         write!(out, "data 4\nedit\n")?;
-        if self.goes_on && self.count == 0 {
+        if std::mem::take(&mut self.goes_on) {
             writeln!(out, "from refs/heads/main^0")?;
         }
         for (name, text) in [("dna.json", dna), ("frame.json", frame)] {
             write!(out, "M 100644 inline {name}\ndata {}\n{text}\n", text.len())?;
         }
         out.flush()?;
-        self.count += 1;
+        self.next_date += 1;
         Ok(())
     }
 
-    fn end(mut self) -> Result<()> {
+    /// Ends the import; returns when a commit after it is to be dated.
+    fn end(mut self) -> Result<u64> {
         drop(self.import.0.stdin.take());
         match self.import.0.wait()?.success() {
-            true => Ok(()),
+            true => Ok(self.next_date),
             false => Err("git fast-import failed".into()),
         }
     }

@@ -17,7 +17,13 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
 /// Measures one more edit, and nothing new, in turn with git; and the bytes of one more edit.
 pub fn measure(case: &Case, pushed: &Pushed, args: &Args, report: &mut Report) -> Result<()> {
     let mut edit = (Vec::new(), Vec::new());
+    let mut synced = Vec::new();
     let mut idle = (Vec::new(), Vec::new());
+    if let Some(rival) = case.rival() {
+        rival.make_dest("synced")?;
+        rival.sync_everything("synced")?;
+        rival.push(rival.authority(), "synced")?;
+    }
     // The first round warms up.
     for round in 0..=args.short_runs {
         let (dna, frame) = data::edit_once(&pushed.home, 1000 + round as u64)?;
@@ -27,6 +33,7 @@ pub fn measure(case: &Case, pushed: &Pushed, args: &Args, report: &mut Report) -
             rival.commit(&dna, &frame)?;
             edit.1.push(rival.push(rival.authority(), "pushed")?.time);
             idle.1.push(rival.push(rival.authority(), "pushed")?.time);
+            synced.push(rival.push(rival.authority(), "synced")?.time);
         }
     }
     let median = |times: Vec<Duration>| match times.len() {
@@ -36,6 +43,9 @@ pub fn measure(case: &Case, pushed: &Pushed, args: &Args, report: &mut Report) -
     let (edit, edit_git) = (median(edit.0).unwrap_or_default(), median(edit.1));
     let (idle, idle_git) = (median(idle.0).unwrap_or_default(), median(idle.1));
     if args.wants(Part::Edit) {
+        if let Some(synced) = median(synced) {
+            report.small("git push, one more edit, synced", synced, 0, 0);
+        }
         report.short("one more edit", edit, edit_git, None);
         edit_bytes(case, pushed, report)?;
     }

@@ -1,6 +1,7 @@
-//! Speed of `sync`, as ratios to two yardsticks that run beside it: the *floor* (one process that
-//! reads the same ibGibs as NDJSON, hashes each and inserts them into SQLite with the space's own
-//! schema) and the *rival* (`git push` and `git clone` over `git://` of the same bytes).
+//! Speed of `sync`, as ratios to yardsticks that run beside it: the *floor* (one process that reads
+//! the same ibGibs as NDJSON and stores them by the space's own `put`), the *raw floor* (the same
+//! with nothing of this package: a hash and one prepared `INSERT` a line) and the *rival* (`git
+//! push` and `git clone` over `git://` of the same bytes).
 //!
 //! `cargo bench --bench sync -- --ibgibs 100000 --only push,pull --json`
 
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use args::{Args, Part};
 use case::{Case, Times};
+use floor::Floor;
 use report::Report;
 
 /// Whatever goes wrong ends the bench with a message.
@@ -29,9 +31,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().skip(1).collect();
     if let [flag, ndjson, space] = &argv[..]
-        && flag == OsStr::new(floor::FLAG)
+        && let Some(floor) = flag.to_str().and_then(Floor::asked_by)
     {
-        return done(floor::run(ndjson.as_ref(), space.as_ref()));
+        return done(floor.run(ndjson.as_ref(), space.as_ref()));
     }
     // `cargo test --all-targets` runs benches too, without this argument.
     if !argv.iter().any(|arg| arg == OsStr::new("--bench")) {

@@ -18,14 +18,15 @@ pub use keystone::keystone;
 pub use merges::{graft_info, merge_values};
 pub use space_file::space_file;
 pub use stage::stage;
-pub use texts::{ibgib, merge_text, transform, wire};
+pub use texts::{capabilities, ibgib, merge_text, transform, wire};
 
 /// A target: takes any bytes, and panics where a rule is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("bodies", bodies),
+    ("capabilities", capabilities),
     ("dialogue", dialogue),
     ("graft_info", graft_info),
     ("ibgib", ibgib),

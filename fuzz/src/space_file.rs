@@ -12,10 +12,10 @@ use sync_gib::space::{
 use super::fixtures::{Data, Keystones, scratch};
 use super::input::Input;
 
-/// Whatever a file holds, opening it, reading it, writing to it and mending it end, with an error at
+/// Whatever a file holds, opening it, reading it, writing to it and repairing it end, with an error at
 /// worst; what is given out of it was hashed, and a file that an audit finds good is good.
 ///
-/// The input says whether the file is audited and mended, and then changes to a file that is good:
+/// The input says whether the file is audited and repaired, and then changes to a file that is good:
 /// bytes, cuts, and copies of a part over another.
 pub fn space_file(data: &[u8]) {
     let base = base();

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use sync_gib::ibgib::transform::{Kind, transform as make};
 use sync_gib::ibgib::{IbGib, Moment, System, json, normal};
-use sync_gib::peer::wire as peer_wire;
+use sync_gib::peer::wire::{self as peer_wire, read_capabilities};
+use sync_gib::sync::Capabilities;
 use sync_gib::sync::merge::merge_text as merge;
 
 use super::input::texts;
@@ -54,6 +55,30 @@ pub fn wire(data: &[u8]) {
     let written = peer_wire::write(&msg);
     let again = peer_wire::read(&written).expect("what was written is read");
     assert_eq!(written, peer_wire::write(&again));
+}
+
+/// What is read of the two headers that name what a side speaks is within the bounds, is written and
+/// read back the same, and what both sides speak is the same seen from either.
+///
+/// The input is the header of the protocols and that of the features, once for each side.
+pub fn capabilities(data: &[u8]) {
+    let Some([protocols, features, more_protocols, more_features]) = texts(data) else { return };
+    let Ok(one) = read_capabilities(Some(protocols), Some(features)) else { return };
+    assert!(!one.protocols.is_empty() && one.protocols.len() <= peer_wire::MAX_PROTOCOLS);
+    assert!(one.features.len() <= peer_wire::MAX_FEATURES);
+    let (named, listed) = peer_wire::write_capabilities(&one);
+    let again = read_capabilities(Some(&named), Some(&listed)).expect("what was written is read");
+    assert_eq!(again, one);
+    let more = read_capabilities(Some(more_protocols), Some(more_features));
+    let other = more.unwrap_or_else(|_| Capabilities::unnamed());
+    match (one.common(&other), other.common(&one)) {
+        (Ok(common), back) => {
+            assert_eq!(back.as_ref(), Ok(&common));
+            assert!(common.features.is_subset(&one.features));
+            assert!(common.features.is_subset(&other.features));
+        }
+        (Err(_), back) => assert!(back.is_err()),
+    }
 }
 
 /// Merging texts ends, depends on nothing but the texts, and takes a lone change as it is.

@@ -19,8 +19,8 @@ use super::{
     about = "Syncs ibGib graphs between a local space and a server",
     long_about = "Syncs ibGib graphs between a local SQLite space and a server, with an identity \
                   that proves itself by hash reveals (a keystone).\n\nWherever a command takes \
-                  ADDR, it takes a whole address (ib^gib), the beginning of a gib where only one \
-                  fits, or a name: X (the synced timeline's tip), I (the identity), S (the last \
+                  ADDR, it takes a whole address (ib^gib), the beginning of a gib if only one \
+                  matches, or a name: X (the synced timeline's tip), I (the identity), S (the last \
                   session).",
     after_help = "Exit codes: 0 good, 1 difference or refused, 2 usage, 3 server unreachable,\n\
                   4 local data broken, 5 identity or secret refused, 130 interrupted (129 by\n\
@@ -44,10 +44,10 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Keep all state in DIR; else in the platform's data folder
+    /// Keep all state in DIR; by default in the platform's data folder
     #[arg(long, global = true, env = "SYNC_GIB_HOME", hide_env_values = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Print one JSON object, good or failed
+    /// Print one JSON object, on success and on failure
     #[arg(long, global = true)]
     pub json: bool,
     /// Print results and errors only
@@ -60,7 +60,6 @@ pub struct Global {
 
 /// A command and its arguments.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "the help is each argument struct's own documentation")]
 pub enum Command {
     Setup(setup::SetupArgs),
     Sync(sync::SyncArgs),

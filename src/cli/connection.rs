@@ -119,7 +119,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(server) = self.embedded.take() {
-            // A receiver that fails to stop is gone with the process all the same.
+            // A receiver that fails to stop is gone with the process anyway.
             let _ = self.runtime.block_on(server.stop());
         }
     }
@@ -237,7 +237,7 @@ pub fn token(
     let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)
         .map_err(|error| connection.explain(error))?;
     keep_token(home, connection, &domain, token.as_ref());
-    let none = || CliError::new(ErrorCode::Unreachable, "the server handed out no token");
+    let none = || CliError::new(ErrorCode::Unreachable, "the server issued no token");
     token.map(|token| token.value).ok_or_else(none)
 }
 

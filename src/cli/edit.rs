@@ -14,7 +14,7 @@ use crate::ibgib::{Addr, IbGib, System};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
 use crate::sync::merge::{Content, is_bookkeeping};
 
-/// How often a change is made anew where another process changed the timeline meanwhile.
+/// How often a change is retried if another process changed the timeline meanwhile.
 const MAX_TRIES: usize = 8;
 
 /// How the relations begin that a merge keeps itself.
@@ -32,7 +32,7 @@ pub fn key_value(text: &str) -> Result<(String, String), String> {
 pub fn read_object(path: &Path) -> Result<Map<String, Value>, CliError> {
     match read_value(path)? {
         Value::Object(map) => Ok(map),
-        _ => Err(CliError::new(ErrorCode::BadInput, "the data is no JSON object")),
+        _ => Err(CliError::new(ErrorCode::BadInput, "the data is not a JSON object")),
     }
 }
 
@@ -89,7 +89,7 @@ pub fn next_frame(
 ) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let target = resolve(&space, text)?;
-    change(ctx, &space, &target, "nothing changed; --force makes a frame all the same", |tip| {
+    change(ctx, &space, &target, "nothing changed; --force makes a frame anyway", |tip| {
         let made = transform(kind, tip, &options(&space, tip)?.build(), &System::new())?;
         let is_same = Content::of(&made.new_ibgib) == Content::of(tip);
         Ok(if is_same && !force { Vec::new() } else { made.into_all() })

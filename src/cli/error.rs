@@ -19,8 +19,8 @@ pub const UNREADABLE: &str = "restore the file from a copy, or make a new home w
      ndjson | sync-gib --home NEW put` saves what can still be read";
 
 /// What to do where a step that is signed cannot be read any more.
-pub const LOST_STEP: &str = "`sync-gib repair` mends a flipped bit; else sync another device of this \
-     identity and then this one, which goes on from there; without one, make a new home with \
+pub const LOST_STEP: &str = "`sync-gib repair` corrects a single flipped bit; otherwise sync another device of this \
+     identity, and then this one; without another device, make a new home with \
      `sync-gib --home NEW setup --server URL --join I`, then `sync-gib graph X --live --format \
      ndjson | sync-gib --home NEW put`";
 
@@ -58,6 +58,14 @@ impl CliError {
         self
     }
 
+    /// The same failure with a field of its JSON object, unless it has that field already.
+    pub fn or_detail(self, key: &str, value: impl Into<Value>) -> CliError {
+        match self.details.as_ref().is_some_and(|details| details.contains_key(key)) {
+            true => self,
+            false => self.detail(key, value),
+        }
+    }
+
     /// The same failure, told of a place: `at` stands before the message.
     pub fn at(mut self, at: impl std::fmt::Display) -> CliError {
         self.message = format!("{at}: {}", self.message);
@@ -74,7 +82,7 @@ impl CliError {
         let message = format!("interrupted by {}", signal.name());
         let error = CliError::new(ErrorCode::Interrupted, message);
         CliError { exit: signal.exit(), ..error }
-            .hint("what was committed stays, nothing is half done: run the command again")
+            .hint("what was committed is kept and nothing is left half done: run the command again")
     }
 
     /// A file or a stream that could not be read or written; `doing` tells which and what for.

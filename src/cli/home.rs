@@ -42,7 +42,7 @@ pub struct Config {
 pub enum Durable {
     /// It must.
     Yes,
-    /// It can be made anew.
+    /// It can be made again.
     No,
 }
 
@@ -118,7 +118,7 @@ impl Home {
         version.and_then(|_| serde_json::from_str(&text)).map_err(|error| {
             let message = format!("{} is damaged: {error}", path.display());
             CliError::new(ErrorCode::Damaged, message).hint(
-                "mend it, or remove it and run `sync-gib setup --server URL` with the server's URL",
+                "correct it, or remove it and run `sync-gib setup --server URL` with the server's URL",
             )
         })
     }

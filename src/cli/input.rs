@@ -38,11 +38,6 @@ impl<R: BufRead> JsonTexts<R> {
         JsonTexts { reader, line: 0, max, ended: false }
     }
 
-    /// The number of the last line that was read.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
     fn read(&mut self) -> Result<Option<JsonText>, CliError> {
         let mut bytes = Vec::new();
         let mut scan = Scan::default();

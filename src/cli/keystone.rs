@@ -17,7 +17,6 @@ use crate::peer::client;
 /// Work on keystones.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "Example:\n  sync-gib keystone verify < frames.ndjson")]
-#[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
 pub enum KeystoneCommand {
     Verify(KeystoneVerifyArgs),
     Revoke(KeystoneRevokeArgs),
@@ -25,17 +24,17 @@ pub enum KeystoneCommand {
 
 /// Revoke this space's identity, on the server and here, for good.
 ///
-/// Whoever has the secret cannot sign with the identity any more, and neither can you: nothing is
-/// synced under it again. Sync first where you can: what only the server has cannot be read
-/// afterwards. The data stays readable here; a new home with a new identity can take it over with
-/// `graph --format ndjson` and `put`.
+/// Nobody can sign with the identity any more, including you: nothing is synced under it again.
+/// Sync first if you can: data that only the server has cannot be read afterwards. The data stays
+/// readable here; a new home with a new identity can take it over with `graph --format ndjson` and
+/// `put`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sync-gib keystone revoke --reason 'laptop stolen' --yes")]
 pub struct KeystoneRevokeArgs {
     /// Why; everybody who reads the identity can read it
     #[arg(long, value_name = "TEXT", default_value = "revoked by its owner")]
     pub reason: String,
-    /// Do it: there is no way back
+    /// Confirm: a revocation cannot be undone
     #[arg(long)]
     pub yes: bool,
     /// Where the secret comes from.
@@ -46,7 +45,7 @@ pub struct KeystoneRevokeArgs {
 /// Revokes the identity.
 pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if !args.yes {
-        let error = CliError::usage("a revocation cannot be taken back, so it takes --yes");
+        let error = CliError::usage("a revocation cannot be undone, so it requires --yes");
         return Err(error.hint(
             "nothing was done; run `sync-gib sync` first, since what only the server has cannot be \
              read afterwards",
@@ -57,7 +56,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let identity = connection::identity(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
-    ctx.out.note("what only the server has cannot be read afterwards");
+    ctx.out.note("data that only the server has cannot be read afterwards");
     let tip = client::revoke(&space, &link, &identity, &args.reason)?;
     ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
     ctx.out.done(json!({
@@ -68,7 +67,7 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
 /// Check a keystone's frames, read as NDJSON, by every rule.
 ///
 /// Reads the frames from standard input, genesis first, and prints `ok`, or each broken rule with
-/// the frame that breaks it; exits with 1 where a rule is broken.
+/// the frame that breaks it; exits with 1 if a rule is broken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     sync-gib log I --json | jq -r '.frames | reverse | .[].addr' \\\n    \
@@ -84,52 +83,62 @@ struct Broken {
 
 /// Validates what standard input holds.
 pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
-    let mut validator = TimelineValidator::new();
-    let (frames, tip, broken) = verify(stdin_texts(), &mut validator)?;
-    let Some(tip) = tip else {
-        return Err(CliError::new(ErrorCode::BadInput, "no keystone frame on standard input"));
-    };
-    if broken.is_empty() {
-        let shown = printable(&tip);
-        ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
-        return ctx.out.done(json!({"frames": frames, "tip": tip}));
-    }
+    let mut found = Verified::default();
+    let read = found.read(stdin_texts());
+    let Verified { frames, tip, broken } = found;
     for Broken { line, addr, rule } in &broken {
         ctx.out.line(format_args!("line {line}, {}: {rule}", printable(addr)))?;
     }
-    let count = broken.len();
+    let error = match (read, tip) {
+        (Err(error), _) => error,
+        (Ok(()), None) => CliError::new(ErrorCode::BadInput, "no keystone frame on standard input"),
+        (Ok(()), Some(tip)) if broken.is_empty() => {
+            let shown = printable(&tip);
+            ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
+            return ctx.out.done(json!({"frames": frames, "tip": tip}));
+        }
+        (Ok(()), Some(_)) => {
+            let count = broken.len();
+            let message = format!("not valid: {count} broken rules in {frames} {}", plural(frames));
+            CliError::new(ErrorCode::Different, message)
+        }
+    };
     let rules: Vec<Value> = broken
         .into_iter()
         .map(|Broken { line, addr, rule }| json!({"line": line, "addr": addr, "rule": rule}))
         .collect();
-    let message = format!("not valid: {count} broken in {frames} {}", plural(frames));
-    Err(CliError::new(ErrorCode::Different, message)
-        .detail("frames", frames)
-        .detail("broken", rules))
+    Err(error.detail("frames", frames).detail("broken", rules).or_detail("line", Value::Null))
 }
 
 fn plural(frames: u64) -> &'static str {
     if frames == 1 { "frame" } else { "frames" }
 }
 
-type Verified = (u64, Option<String>, Vec<Broken>);
+/// What was found in the frames that were read.
+#[derive(Default)]
+struct Verified {
+    frames: u64,
+    tip: Option<String>,
+    broken: Vec<Broken>,
+}
 
-fn verify(
-    texts: JsonTexts<impl BufRead>,
-    validator: &mut TimelineValidator,
-) -> Result<Verified, CliError> {
-    let (mut frames, mut tip, mut broken) = (0, None, Vec::new());
-    for text in texts {
-        let text = text?;
-        let frame = IbGib::from_json(&text.text)
-            .map_err(|error| CliError::from(error).at(at(text.line)))?;
-        let addr = format!("{}^{}", frame.ib, frame.gib);
-        for violation in validator.push(&frame) {
-            let rule = violation.to_string();
-            broken.push(Broken { line: text.line, addr: addr.clone(), rule });
+impl Verified {
+    /// Validates frames, genesis first. Errors at what is no ibGib; what was found before stays.
+    fn read(&mut self, texts: JsonTexts<impl BufRead>) -> Result<(), CliError> {
+        let mut validator = TimelineValidator::new();
+        for text in texts {
+            let text = text?;
+            let unreadable =
+                |error| CliError::from(error).at(at(text.line)).detail("line", text.line);
+            let frame = IbGib::from_json(&text.text).map_err(unreadable)?;
+            let addr = format!("{}^{}", frame.ib, frame.gib);
+            for violation in validator.push(&frame) {
+                let rule = violation.to_string();
+                self.broken.push(Broken { line: text.line, addr: addr.clone(), rule });
+            }
+            self.frames += 1;
+            self.tip = Some(addr);
         }
-        frames += 1;
-        tip = Some(addr);
+        Ok(())
     }
-    Ok((frames, tip, broken))
 }

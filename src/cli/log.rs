@@ -15,8 +15,9 @@ use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind};
 /// List the frames of a timeline, newest first, or all timelines.
 ///
 /// With ADDR: n, time and address of each frame, from the latest tip back. Frames that a merge
-/// replayed are marked: they carry the time of the edit that they replay. Without: the timelines
-/// of the space (data and identities) with their tips. With --saga: past syncs with their frames.
+/// replayed are marked; they carry the time of the edit that they replay. Without ADDR: the
+/// timelines of the space (data and identities) with their tips. With --saga: past syncs with their
+/// frames.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib log\n  \

@@ -1,41 +1,43 @@
 //! The command line: one file per command, and what they share.
 //!
 //! A command reads its arguments, works in a [`Ctx`], and gives nothing or a [`CliError`], which
-//! decides the exit code. What it prints goes through [`output::Output`] only.
+//! decides the exit code. What it prints goes through `output::Output` only.
 
-pub mod args;
-pub mod audit;
-pub mod check;
-pub mod connection;
-pub mod edit;
+mod args;
+mod audit;
+mod check;
+mod connection;
+mod edit;
+#[doc(hidden)]
 pub mod error;
-pub mod generate;
-pub mod get;
-pub mod graph;
-pub mod hash;
-pub mod home;
-pub mod input;
-pub mod interrupt;
-pub mod keystone;
-pub mod log;
-pub mod logging;
-pub mod merge;
-pub mod modes;
-pub mod mut8;
-pub mod new;
-pub mod output;
-pub mod progress;
-pub mod put;
-pub mod rel8;
-pub mod repair;
-pub mod restore;
-pub mod secret;
-pub mod serve;
-pub mod setup;
-pub mod sync;
-pub mod target;
-pub mod trace;
-pub mod transform;
+mod generate;
+mod get;
+mod graph;
+mod hash;
+mod home;
+mod input;
+mod interrupt;
+mod keystone;
+mod log;
+mod logging;
+mod merge;
+mod modes;
+mod mut8;
+mod new;
+mod output;
+mod progress;
+mod put;
+mod rel8;
+mod repair;
+mod restore;
+mod secret;
+mod serve;
+mod setup;
+mod sync;
+mod target;
+mod trace;
+mod transform;
+#[doc(hidden)]
 pub mod verify;
 
 use std::cell::Cell;
@@ -83,7 +85,7 @@ impl Ctx {
 
     /// The client's space, made with its home where it is absent, or where a process that was killed
     /// left an empty file. Errors where this home had an identity: then the file lost what was in it.
-    /// It may be made anew for that very identity, which `join` names.
+    /// It may be made again for that very identity, which `join` names.
     pub fn create_space(&self, join: Option<&Addr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;
@@ -103,8 +105,7 @@ impl Ctx {
     }
 }
 
-/// The one domain of a client's own space.
-pub const DOMAIN: &str = "";
+pub use crate::space::CLIENT_DOMAIN as DOMAIN;
 
 fn open(path: &Path) -> Result<SqliteSpace, CliError> {
     SqliteSpace::open(path, DOMAIN).map_err(|error| match error {

@@ -23,15 +23,15 @@ pub fn warn_of_secret(file: &File, name: &str) {
     if metadata.is_file()
         && let Some(what) = others(&metadata)
     {
-        warn(format_args!("{what} the secret's file {name}: chmod 600 it, or it is no secret"));
+        warn(format_args!("{what} the secret file {name}: restrict it with chmod 600"));
     }
 }
 
 /// Warns of a path; whether others can reach what lies in it, none where it is not there.
-fn look_at(path: &Path, kind: &str, mend: &str) -> Option<bool> {
+fn look_at(path: &Path, kind: &str, remedy: &str) -> Option<bool> {
     let metadata = path.metadata().ok()?;
     if let Some(what) = others(&metadata) {
-        warn(format_args!("{what} {kind} {}: {mend} it", path.display()));
+        warn(format_args!("{what} {kind} {}: restrict it with {remedy}", path.display()));
     }
     Some(is_entered(&metadata))
 }

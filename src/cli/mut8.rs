@@ -17,8 +17,8 @@ use crate::ibgib::transform::{Kind, Opts};
 /// Change the data of a timeline: one more frame.
 ///
 /// The new frame follows the timeline's latest tip, whichever frame of it ADDR names. Objects in
-/// --data are patched key by key; everything else is replaced. Prints the new address; where nothing
-/// changes, no frame is made and it prints the tip's.
+/// --data are patched key by key; everything else is replaced. Prints the new address. If nothing
+/// changes, makes no frame and prints the tip's address.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib mut8 X --set title='Shopping list' --set done=false\n  \
@@ -45,7 +45,7 @@ pub struct Mut8Args {
     /// Give it another ib
     #[arg(long, value_name = "IB")]
     pub ib: Option<String>,
-    /// Make a frame even where nothing changes
+    /// Make a frame even if nothing changes
     #[arg(long)]
     pub force: bool,
 }

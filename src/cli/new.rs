@@ -8,7 +8,7 @@ use super::Ctx;
 use super::edit::{check_keys, key_value, put, read_object, read_value, relations};
 use super::error::{CliError, ErrorCode};
 use super::output::printable;
-use crate::ibgib::transform::{FirstGen, Opts, RESERVED_REL8NS, first_gen};
+use crate::ibgib::transform::{RESERVED_REL8NS, parent, timeline};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::space::TimelineKind;
 
@@ -52,10 +52,11 @@ pub fn run(args: &NewArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     }
     let space = ctx.create_space(None)?;
     let rel8ns = relations(&space, &args.rel8)?;
+    let env = System::new();
     let made = match (args.stone, data) {
         (true, data) => vec![stone(&args.ib, data, rel8ns)?],
-        (false, Some(Value::Object(data))) => timeline(&args.ib, Some(data), rel8ns)?,
-        (false, _) => timeline(&args.ib, None, rel8ns)?,
+        (false, Some(Value::Object(data))) => timeline(&args.ib, Some(data), rel8ns, &env)?,
+        (false, _) => timeline(&args.ib, None, rel8ns, &env)?,
     };
     put(&space, &made, Vec::new())?;
     let Some(last) = made.last() else { return Ok(()) };
@@ -71,32 +72,11 @@ fn check_ib(ib: &str) -> Result<(), CliError> {
         return Err(CliError::usage(message));
     }
     if ib.is_empty() || ib.contains('^') || ib.chars().any(char::is_control) {
-        let message = format!("{:?} is no ib: empty, or with '^' or control characters", ib);
+        let message =
+            format!("{:?} is not a valid ib: it is empty, or has '^' or control characters", ib);
         return Err(CliError::usage(message));
     }
     Ok(())
-}
-
-/// The primitive that a new ibGib descends from: its ib's first word.
-fn parent(ib: &str) -> IbGib {
-    IbGib::primitive(ib.split_whitespace().next().unwrap_or(ib))
-}
-
-/// The frames of a new timeline and their dna, dependencies first.
-pub fn timeline(
-    ib: &str,
-    data: Option<Map<String, Value>>,
-    rel8ns: Map<String, Value>,
-) -> Result<Vec<IbGib>, CliError> {
-    let first = FirstGen {
-        ib,
-        parent: &parent(ib),
-        data: data.filter(|data| !data.is_empty()),
-        rel8ns: Some(rel8ns).filter(|rel8ns| !rel8ns.is_empty()),
-        each: Opts::next_frame().build(),
-        tjp: Some(json!({"timestamp": true, "uuid": true})),
-    };
-    Ok(first_gen(&first, &System::new())?.into_all())
 }
 
 /// A stone: its relations begin with its ancestor, as the reference makes them.
@@ -113,20 +93,6 @@ fn stone(ib: &str, data: Option<Value>, mut rel8ns: Map<String, Value>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_timeline_counts_and_keeps_only_the_newest_past_and_dna() {
-        let data = json!({"a": 1}).as_object().unwrap().clone();
-        let rel8ns = json!({"tag": ["tag^gib"]}).as_object().unwrap().clone();
-        let made = timeline("note one", Some(data), rel8ns).unwrap();
-        let last = made.last().unwrap();
-        assert_eq!(made.len(), 6);
-        assert_eq!(last.n(), Some(2));
-        assert_eq!(last.rel8d("past").count(), 1);
-        assert_eq!(last.rel8d("dna").count(), 1);
-        assert_eq!(last.rel8d("ancestor").next(), Some("note^gib"));
-        assert!(made.iter().all(|ibgib| ibgib.validate().is_ok()));
-    }
 
     #[test]
     fn equal_stones_are_one() {

@@ -36,11 +36,6 @@ impl Progress {
             self.0.set_message(format!("{ibgibs} ibGibs"));
         }
     }
-
-    /// Sets the total number of bytes, once it is known.
-    pub fn total(&self, bytes: u64) {
-        self.0.set_length(bytes);
-    }
 }
 
 impl Drop for Progress {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Ctx;
 use super::error::CliError;
@@ -15,17 +15,21 @@ use crate::space::{Prepared, PutOpts, Space, SpaceError};
 
 /// Import ibGibs (NDJSON on standard input), all or none.
 ///
-/// Every ibGib is hashed again, and with all of them the space must still be closed: nothing may
-/// relate to what is missing. Reads as it goes; dependencies first is best (`graph --format
-/// ndjson` prints so).
+/// Every ibGib is hashed again, and the space must still be closed afterwards: nothing may relate
+/// to a missing ibGib. Input is best ordered dependencies first, as `graph --format ndjson` prints
+/// it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib graph X --format ndjson | sync-gib --home /other put\n  \
     zcat backup.ndjson.gz | sync-gib put --json")]
 pub struct PutArgs {}
 
-/// Puts what standard input holds. Errors name the line and the address.
+/// Puts what standard input holds. Errors name the line and the address, where one is to blame.
 pub fn run(_: &PutArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    put(ctx).map_err(|error| error.or_detail("line", Value::Null))
+}
+
+fn put(ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.create_space(None)?;
     let progress = Progress::new(&ctx.out, "put", None);
     let mut reading = Reading::new(stdin_texts(), progress);

@@ -11,7 +11,7 @@ use crate::ibgib::transform::{Kind, Opts};
 /// Change the relations of a timeline: one more frame.
 ///
 /// The new frame follows the timeline's latest tip, whichever frame of it ADDR names. Prints the
-/// new address; where nothing changes, no frame is made and it prints the tip's.
+/// new address. If nothing changes, makes no frame and prints the tip's address.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib rel8 X --add comment=\"$(sync-gib new --ib comment --data c.json)\"\n  \
@@ -28,7 +28,7 @@ pub struct Rel8Args {
     /// Take ADDR out of the relation NAME; repeatable
     #[arg(long, value_name = "NAME=ADDR", value_parser = key_value)]
     pub remove: Vec<(String, String)>,
-    /// Make a frame even where nothing changes
+    /// Make a frame even if nothing changes
     #[arg(long)]
     pub force: bool,
 }

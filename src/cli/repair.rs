@@ -21,12 +21,12 @@ const MAX_GONE: usize = 64 << 20;
 /// How many ibGibs that cannot be had are listed.
 const LISTED: usize = 100;
 
-/// Mend what is damaged in the space, with what the server has.
+/// Repair what is damaged in the space, with the server's help.
 ///
-/// Reads everything, as `check --local` does. What is damaged is looked for here (a single bit that
-/// flipped is found by the hash) and then on the server; the hash of what comes proves it. What
-/// follows from the ibGibs, such as indices and counts, is made anew. Whatever cannot be had is
-/// listed, and left as it is.
+/// Reads everything, as `check --local` does. A damaged ibGib is restored here if a single bit
+/// flipped (the hash finds it), otherwise fetched from the server and checked against its hash.
+/// What follows from the ibGibs, such as indices and counts, is rebuilt. What cannot be recovered
+/// is listed, and left as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib repair\n  \
@@ -49,7 +49,7 @@ struct Done {
     named: u64,
 }
 
-/// Mends.
+/// Repairs the space.
 pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.open_space()?;
     let mut done = Done::default();
@@ -71,7 +71,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         if (done.restored + done.fetched, gone.len()) == (before, had) {
             break;
         }
-        // What is mended may tell the address of what is not yet.
+        // What was repaired may give the address of something that was not yet.
         audit = space.audit()?;
     }
     done.fetched += gone.len() as u64;
@@ -83,10 +83,10 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         match space.rebuild(gone, ctx.home()?.dir()) {
             Ok(()) => done.is_rebuilt = true,
             Err(error @ (SpaceError::Busy(_) | SpaceError::Io { .. })) => return Err(error.into()),
-            Err(error) => ctx.out.note(format_args!("not made anew: {error}")),
+            Err(error) => ctx.out.note(format_args!("not rebuilt: {error}")),
         }
         if steps.left > 0 {
-            // Rows that are made anew tell what the identity's newest frame is.
+            // Rebuilt rows show which frame of the identity is the newest.
             steps = space.repair_steps()?;
             done.restored += steps.restored;
             done.dropped += steps.dropped;
@@ -96,7 +96,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     print(&space, &audit, steps, &done, ctx)
 }
 
-/// Mends pending steps. Of one that is left, the server may tell that I went on from the frame that
+/// Repairs pending steps. Of one that is left, the server may show that I went on from the frame that
 /// it is signed on.
 fn repair_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps, CliError> {
     let mut steps = space.repair_steps()?;
@@ -268,15 +268,17 @@ fn print(
             ctx.out.line("I is named again")?;
         }
         if dropped > 0 {
-            ctx.out.line(format_args!("dropped: {dropped} pending steps that I went on from"))?;
+            ctx.out.line(format_args!(
+                "dropped: {dropped} pending steps that are not needed, since I has newer frames"
+            ))?;
         }
         ctx.out.line(match (restored + fetched, is_rebuilt) {
             (0, false) if dropped + named > 0 => "nothing else is damaged".to_owned(),
             (0, false) => "nothing is damaged".to_owned(),
-            (0, true) => "made anew: rows, indices and counts".to_owned(),
-            (_, false) => format!("mended: {restored} found here, {fetched} fetched"),
+            (0, true) => "rebuilt: rows, indices and counts".to_owned(),
+            (_, false) => format!("repaired: {restored} restored here, {fetched} fetched"),
             (_, true) => {
-                format!("mended: {restored} found here, {fetched} fetched; indices made anew")
+                format!("repaired: {restored} restored here, {fetched} fetched; indices rebuilt")
             }
         })?;
         return ctx.out.done(json!({

@@ -9,12 +9,13 @@ use crate::ibgib::Moment;
 use crate::space::Space;
 use crate::sync::merge::{Content, ContentError, FieldPath};
 
-/// Bring back what an earlier frame held, or one field of it, as a new frame.
+/// Restore what an earlier frame held, or one field of it, as a new frame.
 ///
-/// The timeline's tip gets the data, the ib and the relations that the frame ADDR has; what it lacks
-/// is removed. Nothing is lost: the frames between stay. Data and relations change by a frame each,
-/// so there may be two, stored together. A relation gets the same addresses, but not their order.
-/// What merges recorded of themselves stays. Prints the new address; where nothing changes, the tip's.
+/// The new tip has the data, the ib and the relations of the frame ADDR; fields that this frame
+/// lacks are removed. Nothing is lost: the frames in between stay. Data and relations change by a
+/// frame each, so there may be two new frames, stored together. A relation gets the same addresses,
+/// but not their order. The records of merges stay. Prints the new address, or the tip's if nothing
+/// changes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib log X\n  \

@@ -25,7 +25,7 @@ pub const MAX_SECRET_BYTES: usize = 4096;
 #[command(next_help_heading = "Secret")]
 pub struct SecretArgs {
     /// Read the secret from FILE, or from standard input with `-`; one newline at its end is
-    /// dropped. Without this or --secret-fd, it is asked for on the terminal
+    /// dropped. Without this or --secret-fd, the program asks for it on the terminal
     #[arg(long, value_name = "FILE", conflicts_with = "secret_fd")]
     pub secret_file: Option<PathBuf>,
     /// Read the secret from the open file descriptor N

@@ -21,10 +21,14 @@ use crate::sync::payload::Limits;
 /// How many bytes an identity may hold where anybody may register and nothing else is asked for.
 const STRANGERS_QUOTA: u64 = 10 << 30;
 
+/// How long the file may take to be closed once all has stopped.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// Run the server that other spaces sync with.
 ///
-/// One port for HTTP and WebSocket, one SQLite file for all identities, each of which sees its own
-/// only. Ends at SIGINT, SIGTERM or SIGHUP, after the open sagas have ended or been dropped.
+/// It uses one port for HTTP and WebSocket, and one SQLite file for all identities, each of which
+/// sees only its own data. SIGINT, SIGTERM or SIGHUP stops it, after commits in progress have
+/// ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib serve --listen 127.0.0.1:8787 --space server.db\n  \
@@ -35,16 +39,16 @@ pub struct ServeArgs {
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// The server's space, made where it is absent; else server.db in the home folder
+    /// The server's space, made if it does not exist; by default server.db in the home folder
     #[arg(long, value_name = "FILE")]
     pub space: Option<PathBuf>,
-    /// Read everything in the server's space, say whether it is damaged, and serve nobody
+    /// Check the server's space for damage, and exit without serving
     #[arg(long)]
     pub check: bool,
     /// Who may register an identity
     #[arg(long, value_enum, default_value = "open")]
     pub registration: Registration,
-    /// An identity (its tjp address) that may register where registration is closed; repeatable
+    /// An identity (its tjp address) that may register if registration is closed; repeatable
     #[arg(long, value_name = "I")]
     pub allow: Vec<Addr>,
     /// More of them, one a line
@@ -56,13 +60,13 @@ pub struct ServeArgs {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// An origin whose web pages may ask, such as `https://example.org`; repeatable
+    /// An origin whose web pages may use the server, such as `https://example.org`; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<Origin>,
-    /// A name, besides loopback's own, under which it may be asked on loopback; repeatable
+    /// A host name, besides loopback's own, that requests on loopback may use; repeatable
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<HostName>,
-    /// A proxy (an address or a network) whose X-Forwarded-For says for whom it asks; repeatable
+    /// A proxy (an address or a network) whose X-Forwarded-For names the client; repeatable
     #[arg(long, value_name = "CIDR")]
     pub trusted_proxy: Vec<TrustedProxy>,
     /// What one peer may take up.
@@ -86,7 +90,7 @@ pub enum Registration {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Most sockets open at a time that proved an identity
+    /// Most authenticated sockets at a time
     #[arg(long, value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_sockets: u32,
@@ -100,14 +104,14 @@ pub struct LimitArgs {
     /// Most bytes that all syncs together may have staged at once
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 30)]
     pub max_staged_bytes: u64,
-    /// Most bytes that one identity may hold; else 10 GiB where registration is open, any amount
-    /// where it is closed
+    /// Most bytes that one identity may hold; by default 10 GiB if registration is open, unlimited
+    /// if it is closed
     #[arg(long, value_name = "BYTES")]
     pub quota: Option<u64>,
-    /// Most bytes that the whole file may take; else any amount
+    /// Most bytes that the whole file may take; unlimited by default
     #[arg(long, value_name = "BYTES")]
     pub max_file_bytes: Option<u64>,
-    /// Most identities that may be new from one address in a day, where registration is open
+    /// Most new identities from one address in a day, if registration is open
     #[arg(long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_new_identities: u32,
@@ -123,7 +127,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub session_ttl: u32,
-    /// Seconds that a token for reading is good
+    /// Seconds that a read token is valid
     #[arg(long, value_name = "SECONDS", default_value_t = 900,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub token_ttl: u32,
@@ -143,7 +147,7 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         .max_blocking_threads(server::MAX_THREADS)
         .build()
         .map_err(|error| CliError::io("cannot start", &error))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let server = Server::start(opts).await?;
         // Taken over before anybody is told of the server, so that it ends in order from then on.
         let ended = interrupt::take_over();
@@ -155,7 +159,10 @@ pub fn run(args: &ServeArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         tracing::info!("stopping");
         server.stop().await?;
         Ok(())
-    })
+    });
+    // Dropped, it would wait without end for a commit that the stop has given up.
+    runtime.shutdown_timeout(CLOSING);
+    served
 }
 
 /// Has as many files be open as are needed, or says what is lacking.
@@ -181,8 +188,8 @@ fn warn_of_strangers(opts: &ServerOpts) {
     }
     let listen = opts.listen;
     if opts.tls.is_none() {
-        tracing::warn!(%listen, "no TLS on a public address: whoever listens on the way reads all, \
-            tokens too, and can spend a proof; give --tls-cert and --tls-key");
+        tracing::warn!(%listen, "no TLS on a public address: anybody on the way can read everything, \
+            tokens too, and can use a proof first; give --tls-cert and --tls-key");
     }
     if matches!(opts.registration, server::Registration::Open) {
         tracing::warn!(%listen, "registration is open on a public address: anybody may register \

@@ -13,18 +13,20 @@ use super::edit::read_object;
 use super::error::{CliError, ErrorCode};
 use super::home::{Config, Home};
 use super::input::is_stdin;
-use super::new::timeline;
 use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
-use crate::ibgib::{Addr, System};
+use crate::ibgib::transform::timeline;
+use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{Endpoint, Identity, NoObserver, ReceiverLink, Remote, client, identity};
+use crate::peer::{
+    Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, client, identity,
+};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
-/// Says what is there already and does the rest, so that a rerun finishes a job that failed half
-/// way. Without --server, the receiver embedded in this program takes the server's part, with its
+/// Skips what is done already, so that a rerun finishes a setup that failed half way. Without
+/// --server, a receiver that is embedded in this program takes the place of the server, with its
 /// own space beside the client's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -35,10 +37,10 @@ pub struct SetupArgs {
     /// The server's base URL; it is remembered
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
-    /// Trust the authority in this PEM file for the server's certificate
+    /// Trust the certificate authority in this PEM file for the server's certificate
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-    /// Speak plain http and ws to other hosts than this one: whoever listens can read everything
+    /// Allow plain http and ws to other hosts: anybody on the way can read everything
     #[arg(long)]
     pub allow_plaintext: bool,
     /// Make X of this JSON object, from FILE or standard input (`-`); else a test object
@@ -50,10 +52,10 @@ pub struct SetupArgs {
     /// Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)
     #[arg(long)]
     pub raw_secret: bool,
-    /// Take a new secret that fewer than 2^40 guesses find; whoever knows I's address can guess
+    /// Accept a new secret that takes fewer than 2^40 guesses; whoever knows I's address can guess
     #[arg(long, conflicts_with = "join")]
     pub allow_weak_secret: bool,
-    /// Make a new identity though one is there; the old one stays in the space, under its address
+    /// Make a new identity even if there is one; the old one stays in the space, under its address
     #[arg(long, conflicts_with = "join")]
     pub force: bool,
     /// Where the secret comes from.
@@ -69,9 +71,12 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let data = args.data.as_deref().map(read_object).transpose()?;
     let home = ctx.home()?;
     expect_somewhere_to_join(args, &home)?;
-    let config = configure(args, &home, ctx)?;
+    let (before, config) = configure(args, &home, ctx)?;
+    let server = config.server.as_ref().map(|_| Connection::open(&home, &config)).transpose()?;
+    let asked = server.as_ref().map_or(Ok(Ok(())), ask_for_versions)?;
+    remember(&before, &config, &home, ctx)?;
     let space = ctx.create_space(args.join.as_ref())?;
-    let connection = Connection::open(&home, &config)?;
+    let connection = server.map_or_else(|| Connection::open(&home, &config), Ok)?;
     let link = connection.link()?;
 
     let mut done = Done::default();
@@ -96,7 +101,10 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if x.is_some() {
         report(ctx, "timeline X", done.x, false);
     }
-    register(ctx, &space, &link, &domain, &connection)?;
+    let genesis = genesis(&space, &domain)?;
+    asked
+        .and_then(|()| link.register(&genesis))
+        .map_err(|error| unregistered(ctx, &connection, error))?;
     ctx.out.note(format_args!("I registered with {}", connection.shown_name()));
     ctx.out.line(format_args!("I {}", printable(domain.as_str())))?;
     if let Some(x) = &x {
@@ -139,8 +147,8 @@ fn expect_somewhere_to_join(args: &SetupArgs, home: &Home) -> Result<(), CliErro
     Err(CliError::usage(message).hint("nothing was made"))
 }
 
-/// Notes what was given of the server.
-fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliError> {
+/// The configuration as it is, and with what was given of the server.
+fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<(Config, Config), CliError> {
     let before = match &args.server {
         Some(_) => home.config()?,
         None => connection::config(home, ctx.open_space().ok().as_ref())?,
@@ -161,14 +169,30 @@ fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<Config, CliErro
         // A URL that cannot be used is not remembered.
         Endpoint::new(url, config.ca_cert.as_deref(), config.allow_plaintext)?;
     }
+    Ok((before, config))
+}
+
+/// Asks a server what it speaks before anything is made: one that speaks no version that is spoken
+/// here is an error. The inner one is that it does not answer, which lets all be made but the
+/// registration.
+fn ask_for_versions(server: &Connection) -> Result<Result<(), PeerError>, CliError> {
+    match server.link()?.common() {
+        Err(error @ (PeerError::Unreachable { .. } | PeerError::Late { .. })) => Ok(Err(error)),
+        Err(error @ PeerError::Version { .. }) => Err(error.into()),
+        _ => Ok(Ok(())),
+    }
+}
+
+/// Keeps a configuration where it is another than before.
+fn remember(before: &Config, config: &Config, home: &Home, ctx: &Ctx) -> Result<(), CliError> {
     if config != before || !home.config_path().exists() {
         if let Some(old) = before.server.as_ref().filter(|old| Some(*old) != config.server.as_ref())
         {
             ctx.out.note(format_args!("the server was {old}"));
         }
-        home.save_config(&config)?;
+        home.save_config(config)?;
     }
-    Ok(config)
+    Ok(())
 }
 
 fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError> {
@@ -224,7 +248,7 @@ fn first_timeline(
 ) -> Result<Option<Addr>, CliError> {
     if let Some(x) = space.name(NAME_X)? {
         if data.is_some() {
-            let message = "there is an X already, so --data makes none";
+            let message = "there is an X already, so --data makes no new one";
             return Err(CliError::new(ErrorCode::Refused, message)
                 .hint("use `sync-gib new --data` or `sync-gib mut8 X --data`"));
         }
@@ -237,8 +261,8 @@ fn first_timeline(
         Some(data) => data,
         None => test_data()?,
     };
-    let made = timeline("x", Some(data), Map::new())?;
-    let tjp = made.last().and_then(crate::ibgib::IbGib::tjp_addr);
+    let made = timeline("x", Some(data), Map::new(), &System::new())?;
+    let tjp = made.last().and_then(IbGib::tjp_addr);
     let tjp = Addr::parse(&tjp.unwrap_or_default())?;
     let prepared: Vec<_> = made.iter().map(Prepared::new).collect::<Result<_, _>>()?;
     let names = vec![(NAME_X.to_owned(), tjp.clone())];
@@ -257,20 +281,15 @@ fn test_data() -> Result<Map<String, Value>, CliError> {
     Ok(data)
 }
 
-fn register(
-    ctx: &Ctx,
-    space: &SqliteSpace,
-    link: &Remote<'_>,
-    domain: &Addr,
-    connection: &Connection,
-) -> Result<(), CliError> {
+fn genesis(space: &SqliteSpace, domain: &Addr) -> Result<IbGib, CliError> {
     let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
-    let genesis = space.get(domain)?.ok_or_else(absent)?;
-    link.register(&genesis).map_err(|error| {
-        ctx.out.note("everything is made here; only the registration is missing");
-        let error = connection
-            .explain(error)
-            .at(format_args!("the identity could not be registered with {}", connection.name()));
-        error.hint("run `sync-gib setup` again to finish")
-    })
+    space.get(domain)?.ok_or_else(absent)
+}
+
+fn unregistered(ctx: &Ctx, connection: &Connection, error: PeerError) -> CliError {
+    ctx.out.note("everything is ready here; only the registration is missing");
+    let error = connection
+        .explain(error)
+        .at(format_args!("the identity could not be registered with {}", connection.name()));
+    error.hint("run `sync-gib setup` again to finish")
 }

@@ -75,7 +75,7 @@ pub fn tip_of(space: &dyn Space, target: Target) -> Result<Target, SpaceError> {
 
 fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
     let Some(addr) = space.name(name)? else {
-        let message = format!("the space knows no {name} yet");
+        let message = format!("the space has no {name} yet");
         // A device that joined gets its X by its first sync.
         let hint = match name == "S" || space.name(NAME_IDENTITY)?.is_some() {
             true => "run `sync-gib sync`",
@@ -102,7 +102,7 @@ fn by_prefix(space: &dyn Space, text: &str) -> Result<Target, CliError> {
             let listed: Vec<&str> =
                 found.iter().take(MAX_LISTED).map(|t| t.addr.as_str()).collect();
             let message = format!(
-                "{} fits {} ibGibs, among them:\n  {}",
+                "{} matches {} ibGibs, among them:\n  {}",
                 printable(text),
                 found.len(),
                 listed.iter().map(|addr| printable(addr)).collect::<Vec<_>>().join("\n  "),

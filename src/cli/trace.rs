@@ -56,7 +56,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.write(true);
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => {
-            return Err(io::Error::other("it is a link, which a trace does not follow"));
+            return Err(io::Error::other("it is a symbolic link, and traces do not follow links"));
         }
         Ok(found) if found.is_file() => fs::remove_file(path)?,
         Ok(_) => return options.open(path),

@@ -57,7 +57,7 @@ pub fn run(args: &TransformArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     }
     let options = crate::ibgib::json::parse(&text.text).map_err(|error| bad(&error.to_string()))?;
     let Value::Object(mut options) = options else {
-        return Err(bad("the options are no JSON object"));
+        return Err(bad("the options are not a JSON object"));
     };
     let src = options.shift_remove("src").ok_or_else(|| bad("the options have no src"))?;
     let src = IbGib::from_value(src).map_err(|error| CliError::from(error).at("src"))?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+/// Bytes as hex, in either case. What of them is secret is not told by how long it takes.
+pub(crate) use base16ct::{lower::encode_string as lower_hex, upper::encode_string as upper_hex};
 use sha2::{Digest, Sha256};
 
 /// The delimiter between ib and gib in an address.
@@ -34,7 +36,7 @@ pub enum AddrError {
 pub struct Addr(Box<str>);
 
 impl Addr {
-    /// Reads an address; fails where `text` is none.
+    /// Reads an address; fails if `text` is not one.
     pub fn parse(text: &str) -> Result<Addr, AddrError> {
         Addr::check(text)?;
         Ok(Addr(text.into()))
@@ -128,25 +130,6 @@ impl std::str::FromStr for Addr {
 /// false ib or tjp finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddrKey(pub [u8; 16]);
-
-/// `bytes` as uppercase hex.
-pub(crate) fn upper_hex(bytes: &[u8]) -> String {
-    hex_with(bytes, b"0123456789ABCDEF")
-}
-
-/// `bytes` as lowercase hex.
-pub(crate) fn lower_hex(bytes: &[u8]) -> String {
-    hex_with(bytes, b"0123456789abcdef")
-}
-
-fn hex_with(bytes: &[u8], digits: &[u8; 16]) -> String {
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        hex.push(char::from(digits[usize::from(byte >> 4)]));
-        hex.push(char::from(digits[usize::from(byte & 15)]));
-    }
-    hex
-}
 
 fn is_hash_hex(piece: &str) -> bool {
     piece.len() == 64 && piece.bytes().all(|c| matches!(c, b'0'..=b'9' | b'A'..=b'F'))

@@ -16,7 +16,7 @@ pub enum IbGibError {
     #[error("an ibGib of {0} bytes is larger than the limit of {MAX_IBGIB_BYTES} bytes")]
     TooLarge(usize),
     /// The text is larger than a keystone's frame may be.
-    #[error("a keystone's frame of {0} bytes is larger than what is taken of one")]
+    #[error("a keystone frame of {0} bytes is larger than the limit")]
     TooLargeFrame(usize),
     /// The text is not JSON as JavaScript reads it.
     #[error(transparent)]
@@ -41,6 +41,18 @@ pub enum IbGibError {
         /// The gib that its content has.
         found: String,
     },
+}
+
+impl IbGibError {
+    /// Whether there is only too much of it: nothing else is known to be wrong.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            IbGibError::TooLarge(_)
+                | IbGibError::TooLargeFrame(_)
+                | IbGibError::Json(JsonError::TooManyValues(_))
+        )
+    }
 }
 
 /// The relations of an ibGib: a list of addresses by relation name, in the order of arrival.

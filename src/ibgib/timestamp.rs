@@ -14,7 +14,7 @@ pub const MAX_MS: u64 = 253_402_300_799_999;
 pub struct Moment(u64);
 
 impl Moment {
-    /// The moment `ms` milliseconds after 1970 began; a later one than [`MAX_MS`] is none.
+    /// The moment `ms` milliseconds after 1970 began; none if that is later than [`MAX_MS`].
     pub fn from_ms(ms: u64) -> Option<Moment> {
         (ms <= MAX_MS).then_some(Moment(ms))
     }

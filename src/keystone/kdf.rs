@@ -24,7 +24,7 @@ pub enum KdfError {
     #[error("the secret must have between 1 and 4096 bytes")]
     SecretLength,
     /// The frame details tell no parameters.
-    #[error("the identity's frame details tell no key derivation that is known here ({0})")]
+    #[error("the identity's frame details name no supported key derivation ({0})")]
     Unknown(&'static str),
     /// The parameters are too weak or too costly.
     #[error("the identity's key derivation is out of bounds: {0}")]
@@ -123,10 +123,7 @@ impl KdfParams {
 }
 
 fn salt_of(hex: &str) -> Option<[u8; 16]> {
-    if hex.len() != 32 || !hex.bytes().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    Some(u128::from_str_radix(hex, 16).ok()?.to_be_bytes())
+    base16ct::mixed::decode_vec(hex).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub use kdf::{KdfError, KdfParams};
 pub use policy::{Unmet, choose_demands};
 pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
+pub use secrecy::SecretString;
 pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};
 pub use validate::{

@@ -83,12 +83,13 @@ fn sync_once<L: ReceiverLink>(
 ) -> Result<Result<Synced, (PeerError, Plan)>, PeerError> {
     let mut is_renewed = false;
     loop {
-        let AcceptedSession { made, is_resumed } =
+        let AcceptedSession { made, is_resumed, features } =
             signing::open_session(space, link, identity, retries)?;
         let Established { saga_id, session, identity: step, signer } = made;
         let session = session.addr().map_err(SyncError::from)?;
         let domain = identity.domain.clone();
-        let mut sender = Sender::new(space, domain, saga_id, signer, opts.clone())?;
+        let opts = SenderOpts { features, ..opts.clone() };
+        let mut sender = Sender::new(space, domain, saga_id, signer, opts)?;
         let ended = link.run_session(&mut sender, observer);
         let plan = sender.plan().clone();
         let Err(error) = ended else {

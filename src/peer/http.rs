@@ -1,18 +1,28 @@
 //! The HTTP client: registering, evolving, and reading a domain's data.
 
+mod faults;
+mod lines;
+
+pub(super) use faults::{explained, retry_after};
+
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
+
+use faults::{failed, late};
+use lines::{Lines, read_lines};
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError, Timeouts};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
 use crate::keystone::{self, MAX_FRAME_BYTES};
-use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
+use crate::sync::{Capabilities, SyncError};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
@@ -23,14 +33,25 @@ pub struct HttpClient {
     endpoint: Endpoint,
     client: reqwest::Client,
     answer_time: Duration,
+    speaks: Capabilities,
+    /// What both sides speak, as the newest answer told.
+    common: Arc<Mutex<Option<Capabilities>>>,
 }
 
 impl HttpClient {
-    /// A client for a server: `timeouts.idle` is how long its answers may be silent,
-    /// `timeouts.answer` how long one that is no stream, or a line of one that is, may take.
-    pub fn new(endpoint: Endpoint, timeouts: Timeouts) -> Result<HttpClient, PeerError> {
+    /// A client for a server, which speaks what `speaks` says: `timeouts.idle` is how long its
+    /// answers may be silent, `timeouts.answer` how long one that is no stream, or a line of one that
+    /// is, may take.
+    pub fn new(
+        endpoint: Endpoint,
+        speaks: Capabilities,
+        timeouts: Timeouts,
+    ) -> Result<HttpClient, PeerError> {
+        let mut named = HeaderMap::new();
+        wire::name_capabilities(&mut named, &speaks);
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            .default_headers(named)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(15))
             .read_timeout(timeouts.idle);
@@ -41,12 +62,39 @@ impl HttpClient {
         };
         builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
-        Ok(HttpClient { endpoint, client, answer_time: timeouts.answer })
+        let (answer_time, common) = (timeouts.answer, Arc::default());
+        Ok(HttpClient { endpoint, client, answer_time, speaks, common })
     }
 
     /// The server.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What this client speaks.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.speaks
+    }
+
+    /// What both sides speak: as the newest answer told, or else as the server tells when asked.
+    pub async fn common(&self) -> Result<Capabilities, PeerError> {
+        let known = || self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(common) = known() {
+            return Ok(common);
+        }
+        let asked = self.health().await;
+        // Also an answer that is an error tells.
+        match known() {
+            Some(common) => Ok(common),
+            None => asked.and_then(|()| self.agree(&HeaderMap::new())),
+        }
+    }
+
+    /// Notes what both sides speak, as the headers of an answer tell.
+    fn agree(&self, headers: &HeaderMap) -> Result<Capabilities, PeerError> {
+        let common = common(&self.speaks, headers, self.endpoint.url())?;
+        *self.common.lock().unwrap_or_else(PoisonError::into_inner) = Some(common.clone());
+        Ok(common)
     }
 
     /// Posts a genesis keystone; one that is registered already is fine.
@@ -186,11 +234,12 @@ impl HttpClient {
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
+        self.agree(response.headers())?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let after = super::retry_after(response.headers());
+        let after = retry_after(response.headers());
         let text = self.body(response, MAX_SHORT_BODY).await?;
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -239,74 +288,6 @@ impl HttpClient {
     }
 }
 
-struct Lines {
-    response: Response,
-    url: String,
-    line_time: Duration,
-}
-
-/// Calls `each` with every line of a body, of at most `most` bytes, until it breaks. The body is
-/// never held whole. Each line must come whole in time.
-async fn read_lines(
-    mut lines: Lines,
-    most: usize,
-    mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
-) -> Result<(), PeerError> {
-    let unexpected = |what: &str| PeerError::UnexpectedResponse {
-        url: lines.url.clone(),
-        what: what.to_owned(),
-    };
-    let late = |_| late(&lines.url, "a line", lines.line_time);
-    let mut held: Vec<u8> = Vec::new();
-    let mut until = Instant::now() + lines.line_time;
-    while let Some(chunk) = timeout_at(until, lines.response.chunk())
-        .await
-        .map_err(late)?
-        .map_err(|error| failed(&lines.url, &error))?
-    {
-        held.extend_from_slice(&chunk);
-        let mut from = 0;
-        while let Some(length) = held[from..].iter().position(|byte| *byte == b'\n') {
-            let line = std::str::from_utf8(&held[from..from + length]);
-            let flow = each(line.map_err(|_| unexpected("a line that is not UTF-8"))?)?;
-            if flow.is_break() {
-                return Ok(());
-            }
-            from += length + 1;
-        }
-        held.drain(..from);
-        if from > 0 {
-            until = Instant::now() + lines.line_time;
-        }
-        if held.len() > most {
-            return Err(unexpected("a line that does not end"));
-        }
-    }
-    if held.is_empty() {
-        return Ok(());
-    }
-    // The server ends every line: half a line means that it failed on the way.
-    Err(PeerError::Stopped { url: lines.url, reason: "the answer breaks off".into() })
-}
-
-/// The error for what did not come whole in time.
-fn late(url: &str, what: &str, time: Duration) -> PeerError {
-    let reason = format!("{what} did not come whole within {} s", time.as_secs_f64());
-    PeerError::Late { url: url.to_owned(), reason }
-}
-
-fn failed(url: &str, error: &reqwest::Error) -> PeerError {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    let (url, reason) = (url.to_owned(), super::explained(reason.to_string()));
-    match error.is_connect() || error.is_timeout() || error.is_builder() {
-        true => PeerError::Unreachable { url, reason },
-        false => PeerError::Stopped { url, reason },
-    }
-}
-
 /// The code and text by which the server says that it does not have something.
 fn is_not_found(error: &PeerError) -> bool {
     matches!(
@@ -326,4 +307,17 @@ fn empty_tls() -> Result<rustls::ClientConfig, PeerError> {
         .map_err(|error| PeerError::Tls(error.to_string()))?;
     let roots = rustls::RootCertStore::empty();
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
+pub(super) fn common(
+    here: &Capabilities,
+    headers: &HeaderMap,
+    url: &str,
+) -> Result<Capabilities, PeerError> {
+    let there = wire::named_capabilities(headers).map_err(|error| {
+        PeerError::UnexpectedResponse { url: url.to_owned(), what: error.to_string() }
+    })?;
+    let url = || url.to_owned();
+    here.common(&there).map_err(|versions| PeerError::Version { url: url(), versions })
 }

@@ -12,19 +12,26 @@ use crate::space::{Space, SqliteSpace, dependency_graph};
 use crate::sync::domain::IdentityFrames;
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{
-    AdmitAll, Machine, Quota, Receiver, ReceiverOpts, Sender, SyncError, domain, run_pair,
+    AdmitAll, Capabilities, Features, Machine, Quota, Receiver, ReceiverOpts, Sender, SyncError,
+    domain, run_pair,
 };
 
 /// A receiver that is a space in this process.
 pub struct InProcess {
     dest: SqliteSpace,
     stage_dir: PathBuf,
+    features: Features,
 }
 
 impl InProcess {
     /// A receiver that keeps one domain in `dest` and stages in `stage_dir`.
     pub fn new(dest: SqliteSpace, stage_dir: PathBuf) -> InProcess {
-        InProcess { dest, stage_dir }
+        InProcess { dest, stage_dir, features: Features::new() }
+    }
+
+    /// The same, where both sides speak these features.
+    pub fn with_features(self, features: Features) -> InProcess {
+        InProcess { features, ..self }
     }
 
     /// The receiver's space.
@@ -39,6 +46,10 @@ fn refused(error: SyncError) -> PeerError {
 }
 
 impl ReceiverLink for InProcess {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        Ok(Capabilities::with(self.features.clone()))
+    }
+
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         domain::register(&self.dest, genesis, &Quota::default()).map(drop).map_err(refused)
     }
@@ -78,7 +89,8 @@ impl ReceiverLink for InProcess {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let opts = ReceiverOpts::new(self.stage_dir.clone());
+        let features = self.features.clone();
+        let opts = ReceiverOpts { features, ..ReceiverOpts::new(self.stage_dir.clone()) };
         let domain = sender.domain().clone();
         let mut receiver = Receiver::new(&self.dest, domain, &AdmitAll, opts);
         run_pair(sender, &mut receiver)?;

@@ -1,4 +1,4 @@
-//! What a client asks of a receiver, whatever is between them.
+//! What a client asks of a receiver, whatever the transport.
 
 use std::ops::ControlFlow;
 
@@ -6,8 +6,8 @@ use super::PeerError;
 use super::channel::MessageDirection;
 use super::wire::Latest;
 use crate::ibgib::{Addr, IbGib};
-use crate::sync::Sender;
 use crate::sync::msg::Msg;
+use crate::sync::{Capabilities, Sender};
 
 /// Sees what passes in a session.
 pub trait Observer {
@@ -29,8 +29,13 @@ impl Observer for NoObserver {
 /// Takes a frame of an identity; breaks where it wants no more.
 pub type EachFrame<'a> = dyn FnMut(IbGib) -> Result<ControlFlow<()>, PeerError> + 'a;
 
-/// A way to a receiver. Every call waits for its answer.
+/// A connection to a receiver. Every call waits for its answer.
 pub trait ReceiverLink {
+    /// What both sides speak. An answer that came before tells; where none did, it is asked for.
+    ///
+    /// Errors with [`PeerError::Version`] where that is no version of the protocol.
+    fn common(&self) -> Result<Capabilities, PeerError>;
+
     /// Registers a domain keystone's genesis; one that is registered already is fine.
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;
 

@@ -1,37 +1,52 @@
 //! Transports: the WebSocket's two ends, and the HTTP client. Wire types stand in one file.
 
+#[doc(hidden)]
 pub mod channel;
 pub mod client;
-pub mod endpoint;
-pub mod http;
+#[cfg(feature = "client")]
+mod device;
+#[cfg(feature = "client")]
+mod endpoint;
+#[cfg(feature = "client")]
+mod http;
 pub mod identity;
-pub mod inprocess;
+mod inprocess;
+#[doc(hidden)]
 pub mod link;
 pub(crate) mod pump;
-pub mod remote;
+#[cfg(feature = "client")]
+mod remote;
 mod retries;
 mod signing;
+mod wait;
 pub mod wire;
+#[cfg(feature = "client")]
+#[doc(hidden)]
 pub mod ws;
 
-pub use channel::Channel;
+pub use channel::{Channel, MessageDirection};
 pub use client::{Identity, Synced};
+#[cfg(feature = "client")]
+pub use device::Device;
+#[cfg(feature = "client")]
 pub use endpoint::Endpoint;
+#[cfg(feature = "client")]
+pub use http::HttpClient;
 pub use inprocess::InProcess;
-pub use link::{NoObserver, Observer, ReceiverLink};
+pub use link::{EachFrame, NoObserver, Observer, ReceiverLink};
 pub use pump::Timeouts;
+#[cfg(feature = "client")]
 pub use remote::Remote;
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-
 use crate::ibgib::Addr;
+use crate::sync::capabilities::{Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// The address of the server is none, or one that may not be used.
+    /// The server URL is invalid, or not allowed.
     #[error("{0}")]
     Url(String),
     /// A certificate or key was not usable.
@@ -69,6 +84,14 @@ pub enum PeerError {
         /// What it answered.
         what: String,
     },
+    /// The server speaks no version of the protocol that is spoken here.
+    #[error("{url} speaks {}, and this program {}", Protocols(&.versions.there), Protocols(&.versions.here))]
+    Version {
+        /// Where.
+        url: String,
+        /// What both speak.
+        versions: Incompatible,
+    },
     /// The server has too much to do at the moment.
     #[error("{url} is busy: {reason}")]
     Busy {
@@ -79,6 +102,12 @@ pub enum PeerError {
         /// How long it asks to be left alone.
         after: Duration,
     },
+    /// The runtime of a link has no worker threads to do its work while the caller waits.
+    #[error("the runtime has no worker threads, so a blocking call cannot wait for it")]
+    NoWorkers,
+    /// This machine gave no thread for a link's work, or the thread ended too early.
+    #[error("the work could not be run: {0}")]
+    NoThread(String),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]
     Fault(String),
@@ -91,28 +120,4 @@ pub enum PeerError {
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),
-}
-
-/// How long a server is believed to want to be left alone, in seconds: a day.
-const MAX_RETRY_AFTER: u64 = 24 * 3600;
-
-/// How long the server asks to be left alone, where its answer says so in seconds; a day at most.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
-}
-
-/// The reason that a library gives, with what a person can do about it.
-fn explained(reason: String) -> String {
-    let hints = [
-        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
-        ("NotValidForName", "the certificate is for another host"),
-        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
-        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
-        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
-    ];
-    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
-        Some((_, hint)) => format!("{reason} ({hint})"),
-        None => reason,
-    }
 }

@@ -1,7 +1,7 @@
 //! Moves texts between a socket and a [`Channel`], keeps the socket alive and closes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,8 +10,6 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
 use super::wire::{self, MAX_UNTRUSTED};
-use crate::sync::SyncError;
-use crate::sync::msg::Msg;
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -46,6 +44,8 @@ impl Default for Timeouts {
 pub(crate) enum Ended {
     /// A time ran out, which is no fault of what the other side said.
     Late(String),
+    /// More came than is taken.
+    TooMuch(String),
     /// The socket failed or was closed, or what came is no message.
     Broken(String),
 }
@@ -69,13 +69,14 @@ pub(crate) struct Text {
 
 impl Text {
     /// A text for which something is held.
+    #[cfg(feature = "server")]
     pub(crate) fn holding(text: String, held: impl Send + Sync + 'static) -> Text {
         Text { text, _held: Some(Box::new(held)) }
     }
 
-    /// The message that it is; errors where it is none.
-    pub(crate) fn read(&self) -> Result<Msg, SyncError> {
-        wire::read(&self.text)
+    /// What came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// How many bytes it has.
@@ -99,36 +100,66 @@ impl std::fmt::Debug for Text {
 /// What a pump needs of a socket.
 pub(crate) trait Socket: Send {
     /// The next text; none for a sign of life; an error, or the end, ends the session.
-    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, String>> + Send;
+    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, Ended>> + Send;
     /// Sends a text.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), String>> + Send;
     /// Sends a ping.
     fn ping(&mut self) -> impl Future<Output = Result<(), String>> + Send;
-    /// Says farewell and waits for the other side's, briefly.
-    fn close(&mut self) -> impl Future<Output = ()> + Send;
+    /// Says farewell with this code, and waits for the other side's, briefly.
+    fn close(&mut self, code: u16) -> impl Future<Output = ()> + Send;
 }
 
-/// Makes the channel of a socket, and the pump that must run for it.
+/// Makes the channel of a socket, and the pump that must run for it. Where `stops` ends, the pump
+/// says so to the other side and ends, whatever the channel's owner is doing.
 pub(crate) fn connect<S: Socket>(
     socket: S,
     url: String,
     timeouts: Timeouts,
+    stops: impl Future<Output = ()> + Send,
 ) -> (Channel, impl Future<Output = ()> + Send) {
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
-    let trusted = Arc::new(AtomicBool::new(false));
-    let channel = Channel { url, out, inc, trusted: Arc::clone(&trusted) };
-    (channel, pump(socket, outgoing, incoming, trusted, timeouts))
+    let control = Arc::new(PumpControl::default());
+    let channel = Channel { url, out, inc, control: Arc::clone(&control) };
+    (channel, pump(socket, outgoing, incoming, control, timeouts, stops))
+}
+
+/// What the channel's owner tells its pump.
+#[derive(Debug)]
+pub(crate) struct PumpControl {
+    /// Whether the proof was accepted, after which the short time for it no longer runs.
+    pub(super) is_trusted: AtomicBool,
+    /// The code with which the socket is closed.
+    pub(super) close_code: AtomicU16,
+}
+
+impl Default for PumpControl {
+    fn default() -> PumpControl {
+        PumpControl {
+            is_trusted: AtomicBool::new(false),
+            close_code: AtomicU16::new(wire::CLOSE_DONE),
+        }
+    }
 }
 
 async fn pump<S: Socket>(
     mut socket: S,
     mut outgoing: mpsc::Receiver<String>,
     incoming: mpsc::Sender<Result<Text, Ended>>,
-    trusted: Arc<AtomicBool>,
+    control: Arc<PumpControl>,
     timeouts: Timeouts,
+    stops: impl Future<Output = ()> + Send,
 ) {
-    let ended = move_texts(&mut socket, &mut outgoing, &incoming, &trusted, timeouts).await;
+    let trusted = &control.is_trusted;
+    let moving = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts);
+    let ended = tokio::select! {
+        ended = moving => ended,
+        () = stops => {
+            control.close_code.store(wire::CLOSE_STOPS, Ordering::Relaxed);
+            outgoing.close();
+            Ok(())
+        }
+    };
     if let Err(reason) = ended {
         // The channel's owner learns the reason, where it is not gone already, and may tell the
         // other side of it before it drops the channel.
@@ -136,8 +167,10 @@ async fn pump<S: Socket>(
         let flushes = timeout(FAREWELL, flush_outgoing(&mut socket, &mut outgoing));
         let _ = tokio::join!(learns, flushes);
     }
+    // The owner has said what it will; once it sees the end it may say more, which is too late.
+    let code = control.close_code.load(Ordering::Relaxed);
     drop(incoming);
-    let _ = timeout(FAREWELL, socket.close()).await;
+    let _ = timeout(FAREWELL, socket.close(code)).await;
 }
 
 /// Sends what the channel's owner still says, until it drops the channel or the socket fails.
@@ -176,12 +209,17 @@ async fn move_texts<S: Socket>(
                 None => return Ok(()),
             },
             // Only with room for it is the next text read: a slow reader slows its writer.
-            text = receive(socket, incoming) => {
+            (permit, text) = async {
+                match incoming.reserve().await {
+                    Ok(permit) => (permit, socket.receive().await),
+                    Err(_) => std::future::pending().await,
+                }
+            } => {
                 last_received = Instant::now();
-                if let Some((permit, text)) = text? {
+                if let Some(text) = text? {
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
-                        return Err(format!("{len} bytes before an identity was proved").into());
+                        return Err(Ended::TooMuch(format!("{len} bytes before an identity was proved")));
                     }
                     permit.send(Ok(text));
                 }
@@ -202,16 +240,4 @@ async fn move_texts<S: Socket>(
             }
         }
     }
-}
-
-type Received<'a> = Option<(mpsc::Permit<'a, Result<Text, Ended>>, Text)>;
-
-async fn receive<'a, S: Socket>(
-    socket: &mut S,
-    incoming: &'a mpsc::Sender<Result<Text, Ended>>,
-) -> Result<Received<'a>, String> {
-    let Ok(permit) = incoming.reserve().await else {
-        return std::future::pending().await;
-    };
-    Ok(socket.receive().await?.map(|text| (permit, text)))
 }

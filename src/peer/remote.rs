@@ -1,38 +1,71 @@
 //! A receiver behind HTTP and WebSocket.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 
 use super::channel::MessageDirection;
 use super::http::HttpClient;
 use super::link::{EachFrame, Observer, ReceiverLink};
+use super::wait::wait;
 use super::wire::Latest;
 use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
-use crate::sync::{Sender, SyncError};
+use crate::sync::{Capabilities, Sender, SyncError};
 
 /// How long a socket that was closed may take to be gone.
 const GONE: Duration = Duration::from_secs(4);
 
-/// A server, as seen from a thread that may wait.
+/// A server, as seen from a thread that may wait. Its calls hold the thread that they are made on,
+/// also where that is one of a runtime's; [`Device`](super::Device) has calls that do not.
 #[derive(Debug)]
 pub struct Remote<'r> {
-    runtime: &'r Runtime,
+    runtime: Handle,
+    outlived_by: PhantomData<&'r Runtime>,
     http: HttpClient,
     timeouts: Timeouts,
 }
 
 impl<'r> Remote<'r> {
-    /// A link to the server at `endpoint`; `runtime` does its work.
+    /// A link to the server at `endpoint`; `runtime`, which must be one with worker threads, does its
+    /// work. Errors with [`PeerError::NoWorkers`] where it has none.
     pub fn new(
         runtime: &'r Runtime,
         endpoint: Endpoint,
         timeouts: Timeouts,
     ) -> Result<Remote<'r>, PeerError> {
-        let http = HttpClient::new(endpoint, timeouts)?;
-        Ok(Remote { runtime, http, timeouts })
+        Remote::with_capabilities(Capabilities::default(), runtime, endpoint, timeouts)
+    }
+
+    /// A link of a client that speaks this.
+    pub fn with_capabilities(
+        speaks: Capabilities,
+        runtime: &'r Runtime,
+        endpoint: Endpoint,
+        timeouts: Timeouts,
+    ) -> Result<Remote<'r>, PeerError> {
+        if runtime.handle().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return Err(PeerError::NoWorkers);
+        }
+        Remote::on(speaks, runtime.handle().clone(), endpoint, timeouts)
+    }
+
+    /// A link whose work a runtime does that other threads drive meanwhile.
+    pub(super) fn on(
+        speaks: Capabilities,
+        runtime: Handle,
+        endpoint: Endpoint,
+        timeouts: Timeouts,
+    ) -> Result<Remote<'r>, PeerError> {
+        let http = HttpClient::new(endpoint, speaks, timeouts)?;
+        Ok(Remote { runtime, outlived_by: PhantomData, http, timeouts })
+    }
+
+    fn wait<F: Future>(&self, work: F) -> F::Output {
+        let _entered = self.runtime.enter();
+        wait(work)
     }
 
     /// One ibGib's JSON as the server has it; none where it does not. Nothing is validated here.
@@ -42,7 +75,7 @@ impl<'r> Remote<'r> {
         addr: &Addr,
         token: &str,
     ) -> Result<Option<String>, PeerError> {
-        self.runtime.block_on(self.http.ibgib(domain, addr, token))
+        self.wait(self.http.ibgib(domain, addr, token))
     }
 
     /// Where the server is.
@@ -52,16 +85,20 @@ impl<'r> Remote<'r> {
 }
 
 impl ReceiverLink for Remote<'_> {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        self.wait(self.http.common())
+    }
+
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
-        self.runtime.block_on(self.http.register(genesis))
+        self.wait(self.http.register(genesis))
     }
 
     fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
-        self.runtime.block_on(self.http.evolve(domain, frames.to_vec(), session))
+        self.wait(self.http.evolve(domain, frames.to_vec(), session))
     }
 
     fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
-        self.runtime.block_on(self.http.revoke(domain, frames.to_vec()))
+        self.wait(self.http.revoke(domain, frames.to_vec()))
     }
 
     fn identity(
@@ -70,7 +107,7 @@ impl ReceiverLink for Remote<'_> {
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
-        self.runtime.block_on(self.http.identity(domain, after, each))
+        self.wait(self.http.identity(domain, after, each))
     }
 
     fn run_session(
@@ -78,8 +115,10 @@ impl ReceiverLink for Remote<'_> {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let opened = self.runtime.block_on(ws::open(self.http.endpoint(), self.timeouts));
-        let (mut channel, pump) = opened?;
+        let (endpoint, speaks) = (self.http.endpoint(), self.http.capabilities());
+        let opened = self.wait(ws::open(endpoint, speaks, self.timeouts));
+        let (mut channel, pump, common) = opened?;
+        sender.keep_features(&common.features);
         let observer = std::cell::RefCell::new(observer);
         let mut trace =
             |direction: MessageDirection, msg: &Msg| observer.borrow_mut().message(direction, msg);
@@ -88,7 +127,7 @@ impl ReceiverLink for Remote<'_> {
             observer.borrow_mut().step(summary.bytes(), summary.ibgibs());
         });
         drop(channel);
-        self.runtime.block_on(async {
+        self.wait(async {
             let mut pump = pump;
             if tokio::time::timeout(GONE, &mut pump).await.is_err() {
                 // A server that takes nothing any more is not waited for.
@@ -107,7 +146,7 @@ impl ReceiverLink for Remote<'_> {
     }
 
     fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {
-        self.runtime.block_on(self.http.latest(domain, tjp, token))
+        self.wait(self.http.latest(domain, tjp, token))
     }
 
     fn graph(
@@ -118,6 +157,6 @@ impl ReceiverLink for Remote<'_> {
         token: &str,
         each: &mut dyn FnMut(&str) -> Result<(), PeerError>,
     ) -> Result<bool, PeerError> {
-        self.runtime.block_on(self.http.graph(domain, addr, live, token, each))
+        self.wait(self.http.graph(domain, addr, live, token, each))
     }
 }

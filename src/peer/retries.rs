@@ -16,6 +16,10 @@ const STAGED: Duration = Duration::from_secs(2);
 const MAX_TRIES: u32 = 1000;
 
 /// How often something was tried, and how long it may be tried again.
+///
+/// Not `backon`: its waits grow with the tries and are drawn by a generator of its own, while these
+/// depend on how long the try took and on what the server said, and their random bytes and their clock
+/// are the [`Environment`]'s, so that a run can be repeated.
 #[derive(Debug)]
 pub(super) struct Retries {
     pub(super) env: Arc<dyn Environment>,
@@ -62,7 +66,7 @@ impl Retries {
         if self.tries >= MAX_TRIES || spent >= self.budget {
             return Err(error);
         }
-        tracing::info!(%error, ?wait, "once more");
+        tracing::info!(%error, ?wait, "retrying");
         self.env.sleep(wait);
         self.tries += 1;
         self.began = self.env.monotonic();

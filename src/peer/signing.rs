@@ -8,15 +8,17 @@ use super::retries::Retries;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
-use crate::sync::{Established, SyncError, establish};
+use crate::sync::{Established, Features, SyncError, establish};
 
-/// A session that the receiver has accepted.
+/// A session that the receiver accepted.
 #[derive(Debug)]
 pub(super) struct AcceptedSession {
     pub(super) made: Established,
     /// Whether it was made by an earlier run or by another process of this home, which may have
     /// connected it.
     pub(super) is_resumed: bool,
+    /// What both sides speak beyond the protocol.
+    pub(super) features: Features,
 }
 
 /// Makes a session, has the receiver accept it, and stores I′ and S here.
@@ -40,8 +42,10 @@ pub(super) fn open_session<L: ReceiverLink>(
             }
             other => other?,
         };
+        // Known by the answer that just came, and before anything is signed.
+        let features = link.common()?.features;
         if let Some(made) = accepted_without_answer(space, identity)? {
-            return Ok(AcceptedSession { made, is_resumed: true });
+            return Ok(AcceptedSession { made, is_resumed: true, features });
         }
         let tip = signable_tip(space, identity)?;
         let on = tip.addr().map_err(SyncError::from)?;
@@ -62,7 +66,7 @@ pub(super) fn open_session<L: ReceiverLink>(
                 // Another process may have heard of it first, and have stored and connected S.
                 let is_resumed = store(space, &[&step, &session])?.new == 0 || is_resumed;
                 let made = Established::resume(step, session, secret)?;
-                return Ok(AcceptedSession { made, is_resumed });
+                return Ok(AcceptedSession { made, is_resumed, features });
             }
             Err(error) if is_conflict(&error) => {
                 newer_since(&mut refused_on, on, &error)?;
@@ -77,7 +81,7 @@ pub(super) fn open_session<L: ReceiverLink>(
 /// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
 ///
 /// A step that was signed on the newest frame goes first; where it is not taken, the revocation is
-/// signed on the same frame all the same, so that nobody can keep an identity from being revoked.
+/// signed on the same frame anyway, so that nobody can keep an identity from being revoked.
 ///
 /// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
 /// successor than the one here: it takes nothing that is signed on the frames of this space.
@@ -103,6 +107,7 @@ pub(super) fn revoke<L: ReceiverLink>(
             }
             other => other?,
         };
+        link.common()?;
         let tip = signable_tip(space, identity)?;
         let on = tip.addr().map_err(SyncError::from)?;
         if tried_on.as_ref() != Some(&on)
@@ -113,7 +118,7 @@ pub(super) fn revoke<L: ReceiverLink>(
             let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
             match link.evolve(domain, &frames, &session) {
                 Ok(()) => drop(store(space, &[&step, &session])?),
-                Err(error) => tracing::info!(%error, "the step before was not taken"),
+                Err(error) => tracing::info!(%error, "the previous step was not accepted"),
             }
             continue;
         }
@@ -164,7 +169,7 @@ fn accepted_without_answer(
     if store(space, &[&session])?.new == 0 {
         return Ok(None);
     }
-    tracing::info!("an earlier step was taken after all");
+    tracing::info!("an earlier step was accepted after all");
     Ok(Some(Established::resume(step, session, &identity.secret)?))
 }
 

@@ -1,13 +1,21 @@
 //! Everything that depends on the wire's form: message and field names, JSON text to and from
 //! [`Msg`], endpoint paths (docs/protocol.md, section 5).
 
+mod capabilities;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::ibgib::{Addr, IbGib, json as js};
 use crate::sync::SyncError;
+use crate::sync::capabilities::{Feature, Features};
 use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
+
+pub use capabilities::{
+    HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
+    named_capabilities, read_capabilities, write_capabilities,
+};
 
 /// How many bytes one WebSocket message may be.
 pub const MAX_MESSAGE: usize = 8 << 20;
@@ -19,6 +27,22 @@ pub const MAX_BATCH: usize = 4096;
 pub const MAX_BODY: usize = 8 << 20;
 /// How many JSON values it may hold: as many as frames that are full of challenges do.
 pub const MAX_BODY_VALUES: usize = 1 << 18;
+
+/// The code of a closing frame after which nothing is missing: all was said.
+pub const CLOSE_DONE: u16 = 1000;
+/// Of one of a server that stops.
+pub const CLOSE_STOPS: u16 = 1001;
+/// Of one after a failure here.
+pub const CLOSE_INTERNAL: u16 = 1011;
+
+/// The code of the closing frame that follows a refusal (docs/protocol.md, section 5, "Teardown").
+pub fn close_code(refusal: RefusalCode) -> u16 {
+    match refusal.general() {
+        RefusalCode::Internal => CLOSE_INTERNAL,
+        RefusalCode::Busy => 1013,
+        _ => 1008,
+    }
+}
 
 /// Where a genesis keystone is posted.
 pub const PATH_KEYSTONES: &str = "/v1/keystones";
@@ -130,10 +154,14 @@ pub fn write(msg: &Msg) -> String {
     let mut map = Map::new();
     map.insert("type".into(), msg.name().into());
     match msg {
-        Msg::Hello { protocol, domain, session } => {
+        Msg::Hello { protocol, domain, session, features } => {
             map.insert("protocol".into(), (*protocol).into());
             map.insert("domain".into(), json!(domain));
             map.insert("session".into(), json!(session));
+            // Where there are none it is the message of 0.1.0.
+            if !features.is_empty() {
+                map.insert("features".into(), json!(features));
+            }
         }
         Msg::AuthChallenge { challenge_uuid, demanded_ids } => {
             map.insert("challengeUuid".into(), json!(challenge_uuid));
@@ -197,7 +225,7 @@ struct MessageType<'a> {
     name: std::borrow::Cow<'a, str>,
 }
 
-/// Reads a message from JSON text; refuses what is none.
+/// Reads a message from JSON text; refuses anything else.
 pub fn read(text: &str) -> Result<Msg, SyncError> {
     if text.len() > MAX_MESSAGE {
         return Err(SyncError::Limit(format!("a message of {} bytes", text.len())));
@@ -210,8 +238,10 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
     };
     if name == "payload" {
         let payload: Payload<'_> = serde_json::from_str(text).map_err(|_| malformed("payload"))?;
-        if payload.ibgibs.is_empty() || payload.ibgibs.len() > MAX_BATCH {
-            return Err(malformed("payload"));
+        match payload.ibgibs.len() {
+            0 => return Err(malformed("payload")),
+            1..=MAX_BATCH => {}
+            count => return Err(SyncError::Limit(format!("a payload of {count} ibGibs"))),
         }
         let ibgibs = payload.ibgibs.into_iter().map(|raw| raw.get().into()).collect();
         return Ok(Msg::Payload { ibgibs });
@@ -222,6 +252,7 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
             protocol: field(&mut map, "protocol")?,
             domain: field(&mut map, "domain")?,
             session: field(&mut map, "session")?,
+            features: features(take(&mut map, "features"))?,
         },
         "auth_challenge" => Msg::AuthChallenge {
             challenge_uuid: field(&mut map, "challengeUuid")?,
@@ -267,10 +298,23 @@ fn context(map: &mut Map<String, Value>) -> Result<Context, SyncError> {
 
 fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
     let text: String = field(map, "lacks")?;
-    if text.len() > MAX_OFFER || !text.bytes().all(|c| c == b'0' || c == b'1') {
+    if text.len() > MAX_OFFER {
+        return Err(SyncError::Limit(format!("an answer about {} addresses", text.len())));
+    }
+    if !text.bytes().all(|c| c == b'0' || c == b'1') {
         return Err(malformed("need"));
     }
     Ok(text.bytes().map(|c| c == b'1').collect())
+}
+
+fn features(value: Value) -> Result<Features, SyncError> {
+    let names = match value {
+        Value::Null => Vec::new(),
+        Value::Array(names) if names.len() <= MAX_FEATURES => names,
+        _ => return Err(malformed("hello")),
+    };
+    let features = names.iter().map(|name| name.as_str().and_then(Feature::new));
+    features.collect::<Option<_>>().ok_or_else(|| malformed("hello"))
 }
 
 fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
@@ -296,6 +340,7 @@ fn as_object(parsed: Result<Value, js::JsonError>) -> Result<Map<String, Value>,
     match parsed {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(malformed("message")),
+        Err(error @ js::JsonError::TooManyValues(_)) => Err(SyncError::Limit(error.to_string())),
         Err(error) => Err(SyncError::Protocol(error.to_string())),
     }
 }
@@ -313,7 +358,7 @@ fn field<T: for<'de> Deserialize<'de>>(
 }
 
 fn ibgib(value: Value) -> Result<IbGib, SyncError> {
-    IbGib::from_value(value).map_err(|error| SyncError::Content(error.to_string()))
+    IbGib::from_value(value).map_err(|error| SyncError::content(&error))
 }
 
 fn malformed(what: &str) -> SyncError {

@@ -1,6 +1,9 @@
 //! The sender's end of the WebSocket.
 
+use std::future::pending;
+
 use futures_util::{SinkExt, StreamExt};
+use reqwest::header::HeaderMap;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -8,25 +11,32 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{
     self,
-    protocol::{Message, WebSocketConfig},
+    client::IntoClientRequest,
+    protocol::{CloseFrame, Message, WebSocketConfig},
 };
 
 use super::channel::Channel;
-use super::pump::{self, Socket, Text, Timeouts};
-use super::wire::{MAX_MESSAGE, PATH_WS};
+use super::http::{common, explained, retry_after};
+use super::pump::{self, Ended, Socket, Text, Timeouts};
+use super::wire::{self, ErrorBody, MAX_MESSAGE, PATH_WS};
 use super::{Endpoint, PeerError};
+use crate::sync::msg::Refusal;
+use crate::sync::{Capabilities, SyncError};
 
 /// Opens a WebSocket to a server, which may take twice the time that it has to prove itself. The
 /// pump that serves the channel runs on the current runtime
-/// and ends, with the socket, when the channel is dropped; its handle tells when.
+/// and ends, with the socket, when the channel is dropped; its handle tells when. Returns besides
+/// what both sides speak, where this one speaks what `speaks` says.
 pub async fn open(
     endpoint: &Endpoint,
+    speaks: &Capabilities,
     timeouts: Timeouts,
-) -> Result<(Channel, tokio::task::JoinHandle<()>), PeerError> {
-    let opening = timeout(timeouts.untrusted * 2, connect(endpoint)).await;
-    let socket = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
+    let opening = timeout(timeouts.untrusted * 2, connect(endpoint, speaks)).await;
+    let (socket, headers) = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+    let common = common(speaks, &headers, endpoint.url())?;
     let (channel, pump) = socket.pumped(endpoint.url(), timeouts);
-    Ok((channel, tokio::spawn(pump)))
+    Ok((channel, tokio::spawn(pump), common))
 }
 
 enum OpenSocket {
@@ -42,18 +52,21 @@ impl OpenSocket {
     ) -> (Channel, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         match self {
             OpenSocket::Plain(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
             OpenSocket::Tls(socket) => {
-                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts);
+                let (channel, pump) = pump::connect(*socket, url.to_owned(), timeouts, pending());
                 (channel, Box::pin(pump))
             }
         }
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<OpenSocket, PeerError> {
+async fn connect(
+    endpoint: &Endpoint,
+    speaks: &Capabilities,
+) -> Result<(OpenSocket, HeaderMap), PeerError> {
     let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
@@ -61,36 +74,53 @@ async fn connect(endpoint: &Endpoint) -> Result<OpenSocket, PeerError> {
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     let at = endpoint.at(PATH_WS);
     let url = format!("{scheme}{}", at.trim_start_matches("https").trim_start_matches("http"));
+    let mut request = url.into_client_request().map_err(|e| failed(&e))?;
+    wire::name_capabilities(request.headers_mut(), speaks);
     let config = Some(config());
+    let refused = |error| refused(endpoint, speaks, &error);
     match tls {
         None => {
-            let opened = tokio_tungstenite::client_async_with_config(url, tcp, config).await;
-            Ok(OpenSocket::Plain(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            let opened = tokio_tungstenite::client_async_with_config(request, tcp, config).await;
+            let (socket, answer) = opened.map_err(refused)?;
+            Ok((OpenSocket::Plain(Box::new(socket)), answer.into_parts().0.headers))
         }
         Some(tls) => {
             let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
             let connector = tokio_rustls::TlsConnector::from(tls);
             let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
-            let opened = tokio_tungstenite::client_async_with_config(url, stream, config).await;
-            Ok(OpenSocket::Tls(Box::new(opened.map_err(|e| refused(endpoint, &e))?.0)))
+            let opened = tokio_tungstenite::client_async_with_config(request, stream, config).await;
+            let (socket, answer) = opened.map_err(refused)?;
+            Ok((OpenSocket::Tls(Box::new(socket)), answer.into_parts().0.headers))
         }
     }
 }
 
 fn unreachable(endpoint: &Endpoint, reason: &str) -> PeerError {
-    let reason = super::explained(reason.to_owned());
+    let reason = explained(reason.to_owned());
     PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
 }
 
-/// A handshake that failed: a server that has no place left says when to come back.
-fn refused(endpoint: &Endpoint, error: &tungstenite::Error) -> PeerError {
-    if let tungstenite::Error::Http(response) = error
-        && let Some(after) = super::retry_after(response.headers())
-    {
+/// A handshake that failed: a server that has no place left says when to come back, others why they
+/// refuse.
+fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: &tungstenite::Error) -> PeerError {
+    let tungstenite::Error::Http(response) = error else {
+        return unreachable(endpoint, &error.to_string());
+    };
+    if let Err(error) = common(speaks, response.headers(), endpoint.url()) {
+        return error;
+    }
+    if let Some(after) = retry_after(response.headers()) {
         let (url, reason) = (endpoint.url().to_owned(), "all its sockets are taken".into());
         return PeerError::Busy { url, reason, after };
     }
-    unreachable(endpoint, &error.to_string())
+    let body = response.body().as_deref().unwrap_or_default();
+    match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(body) if response.status().is_client_error() => {
+            let (code, message) = (body.error.exact_code(), wire::printable(&body.error.message));
+            SyncError::Refused(Refusal { code, message }).into()
+        }
+        _ => unreachable(endpoint, &error.to_string()),
+    }
 }
 
 fn config() -> WebSocketConfig {
@@ -101,13 +131,13 @@ fn config() -> WebSocketConfig {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
-    async fn receive(&mut self) -> Result<Option<Text>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
         match self.next().await {
             Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned().into())),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
-            Some(Ok(_)) => Err("it sent something that is no text".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
+            Some(Ok(_)) => Err("it sent something that is no text".to_owned().into()),
+            Some(Err(error)) => Err(error.to_string().into()),
         }
     }
 
@@ -119,8 +149,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
         SinkExt::send(self, Message::Ping(Vec::new().into())).await.map_err(|e| e.to_string())
     }
 
-    async fn close(&mut self) {
-        if WebSocketStream::close(self, None).await.is_ok() {
+    async fn close(&mut self, code: u16) {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        if WebSocketStream::close(self, Some(frame)).await.is_ok() {
             while let Some(Ok(_)) = self.next().await {}
         }
     }

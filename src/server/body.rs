@@ -15,7 +15,7 @@ use crate::sync::msg::RefusalCode;
 /// How many bytes of a body are read whether or not the budget has any left, so that what is usual
 /// always goes through; the number of connections bounds how often.
 const SMALL: usize = 64 << 10;
-/// How much of a body that is refused is read all the same, and for how long, so that a client
+/// How much of a body that is refused is read anyway, and for how long, so that a client
 /// that is still writing learns why.
 const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
 

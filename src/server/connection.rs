@@ -22,7 +22,7 @@ use super::places::{Place, Places};
 
 /// How often it is looked whether there is room again.
 const LOOK: Duration = Duration::from_millis(10);
-/// How long there may be no room.
+/// How long a stream may wait for room.
 const BUDGET_WAIT: Duration = Duration::from_secs(10);
 
 /// What a request's handlers know of its connection.
@@ -56,7 +56,7 @@ impl Connection {
     }
 }
 
-/// Takes connections in.
+/// Accepts connections.
 #[derive(Debug, Clone)]
 pub(super) struct Acceptor {
     /// Places for connections; those of a trusted proxy have no share.
@@ -101,7 +101,7 @@ pub(super) struct Stream {
     connected: Connection,
 }
 
-/// A stream for whose message there is no room.
+/// A stream that waits for room in the budget of message bytes.
 #[derive(Debug)]
 struct BudgetWait {
     since: Instant,

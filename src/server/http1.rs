@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What every connection of HTTP/2 begins with and no request of HTTP/1 does (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI ";
 
-/// Takes connections in as another acceptor does, and fails to read those that begin with HTTP/2.
+/// Accepts connections as another acceptor does, and fails to read those that begin with HTTP/2.
 #[derive(Debug, Clone)]
 pub(super) struct Http1<A>(pub(super) A);
 
@@ -49,7 +49,7 @@ impl<T> PrefaceCheck<T> {
         let left = PREFACE.get(same..).unwrap_or_default();
         let common = left.iter().zip(read).take_while(|(one, other)| one == other).count();
         if common == left.len() {
-            return Err(io::Error::other("HTTP/2 is not spoken here"));
+            return Err(io::Error::other("HTTP/2 is not supported here"));
         }
         self.same = (common == read.len()).then_some(same + common);
         Ok(())

@@ -16,6 +16,7 @@ const SMALL: usize = 64 << 10;
 pub(super) struct Meter {
     state: Mutex<State>,
     is_starved: AtomicBool,
+    is_exceeded: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,8 @@ struct Message {
 impl Meter {
     /// Any number may arrive.
     pub(super) fn new() -> Arc<Meter> {
-        Arc::new(Meter { state: Mutex::new(State::Free), is_starved: AtomicBool::new(false) })
+        let (is_starved, is_exceeded) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Meter { state: Mutex::new(State::Free), is_starved, is_exceeded })
     }
 
     /// From now on so many may arrive.
@@ -67,8 +69,11 @@ impl Meter {
         match &mut *self.state() {
             State::Free => {}
             State::Bounded(left) => {
-                let too_much = || io::Error::other("too many bytes before an identity was proved");
-                *left = left.checked_sub(bytes as u64).ok_or_else(too_much)?;
+                let Some(rest) = left.checked_sub(bytes as u64) else {
+                    self.is_exceeded.store(true, Ordering::Relaxed);
+                    return Err(io::Error::other("too many bytes before an identity was proved"));
+                };
+                *left = rest;
             }
             State::Budgeted(message) => message.bytes += bytes,
         }
@@ -92,6 +97,11 @@ impl Meter {
     /// Whether there was no room for too long.
     pub(super) fn is_starved(&self) -> bool {
         self.is_starved.load(Ordering::Relaxed)
+    }
+
+    /// Whether more came than may.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.is_exceeded.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -146,6 +156,7 @@ mod tests {
         let meter = Meter::new();
         meter.bound(10);
         meter.count(10).unwrap();
-        assert!(meter.count(1).is_err());
+        assert!(!meter.is_exceeded());
+        assert!(meter.count(1).is_err() && meter.is_exceeded());
     }
 }

@@ -19,6 +19,7 @@ mod sockets;
 mod state;
 mod stream;
 mod tls;
+mod versions;
 mod workers;
 
 use std::collections::HashSet;
@@ -29,12 +30,13 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::ibgib::Addr;
 use crate::peer::Timeouts;
 use crate::space::SpaceError;
-use crate::sync::Quota;
 use crate::sync::payload::{Limits, StagingQuota};
+use crate::sync::{Capabilities, Features, Quota};
 pub use client_addr::TrustedProxy;
 use connection::Acceptor;
 pub use files::{files_needed, raise_file_limit};
@@ -104,9 +106,13 @@ pub struct ServerOpts {
     /// How long a session waits for the client's next message, whatever pongs come meanwhile. For
     /// the first one after the proof it waits three times as long as for that at most.
     pub turn_time: Duration,
+    /// How long a stop waits at most for what is being written.
+    pub stop_time: Duration,
     /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
     pub timeouts: Timeouts,
+    /// What it speaks beyond the protocol.
+    pub features: Features,
 }
 
 impl ServerOpts {
@@ -132,7 +138,9 @@ impl ServerOpts {
             session_time: Duration::from_secs(600),
             token_time: Duration::from_secs(900),
             turn_time: Duration::from_secs(600),
+            stop_time: Duration::from_secs(30),
             timeouts: Timeouts::default(),
+            features: Capabilities::default().features,
         }
     }
 }
@@ -161,6 +169,10 @@ pub enum ServerError {
 
 /// How long the head of a request may take at most, the silence before it included.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How often a stop looks whether all is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a stop waits for answers that are being sent.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// How many bytes of a request, and of an answer, a connection holds; so long may a head be.
 const BUFFER: usize = 64 << 10;
 
@@ -243,17 +255,27 @@ impl Server {
         self.shared.staging.as_ref().map(StagingQuota::bytes)
     }
 
-    /// Stops: takes nothing new, lets sagas that are being committed finish, closes the sockets.
+    /// How many requests and sessions are at the disk, or wait for it.
+    pub fn working(&self) -> usize {
+        self.shared.working()
+    }
+
+    /// Stops: takes nothing new, closes the sockets, and lets commits that are being made finish, for
+    /// at most [`ServerOpts::stop_time`] (docs/protocol.md, section 5, "Teardown"). Errors where the
+    /// server had stopped by itself.
     pub async fn stop(self) -> Result<(), ServerError> {
+        let stop_time = self.shared.opts.stop_time;
+        let until = Instant::now() + stop_time;
         self.shared.stop();
-        self.handle.graceful_shutdown(Some(Duration::from_secs(10)));
+        self.handle.graceful_shutdown(Some(stop_time.min(LAST_ANSWERS)));
         let ended = self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         // A commit is one transaction: it is done or it is not, but it is not cut off for haste.
-        for _ in 0..600 {
-            if self.shared.sockets.open() == 0 {
+        while self.shared.sockets.open() + self.shared.working() > 0 {
+            if Instant::now() >= until {
+                tracing::warn!("gave up waiting for writes in progress");
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK).await;
         }
         ended.map_err(ServerError::Failed)
     }

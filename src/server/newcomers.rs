@@ -49,7 +49,7 @@ pub(super) fn register(
 
 fn too_many(most: u32, from: &str) -> Failure {
     let message = format!(
-        "{most} identities were registered from {from} today, and no more are in one day; try \
+        "{most} identities were registered from {from} today, and the limit for one day is reached; try \
          again after midnight (UTC), or have `serve --max-new-identities` raised"
     );
     refusals::log(format_args!("request refused: {message}"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::CorsLayer;
@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
+use crate::peer::wire;
 use crate::sync::msg::RefusalCode;
 
 /// An origin that may ask, as a browser writes it: `https://example.org`, `http://localhost:3000`.
@@ -69,12 +70,19 @@ fn folded(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
+/// How each side names what it speaks.
+const NAMING: [HeaderName; 2] = [
+    HeaderName::from_static(wire::HEADER_PROTOCOLS),
+    HeaderName::from_static(wire::HEADER_FEATURES),
+];
+
 /// Answers what a browser asks first on behalf of an origin that may ask.
 pub(super) fn cors(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allow_headers([&[header::AUTHORIZATION, header::CONTENT_TYPE][..], &NAMING].concat())
+        .expose_headers(NAMING)
 }
 
 /// Refuses what a web page sends, and what names this server as somebody else.

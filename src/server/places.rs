@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Who takes places.
+/// Something that holds places.
 pub(super) trait Holder: Clone + Eq + Hash {
     /// Whether it is so many at once that it is not held to one's share.
     fn is_many(&self) -> bool {
@@ -13,6 +13,9 @@ pub(super) trait Holder: Clone + Eq + Hash {
 }
 
 /// Places for sockets, answers, bytes of bodies.
+///
+/// Not tokio's `Semaphore`, as for the workers: nobody waits for these, and besides the one for all
+/// it would take one for each taker, kept in the same map and dropped by the same care.
 #[derive(Debug)]
 pub(super) struct Places<K: Holder> {
     most: usize,

@@ -169,7 +169,12 @@ mod tests {
             let queue = Arc::new(AsyncMutex::new(()));
             let running = Running { _place: queue.lock_owned().await, is_entered: false };
             queues.lock().running.insert(session.clone(), running);
-            let hello = Msg::Hello { protocol: PROTOCOL, domain, session: session.clone() };
+            let hello = Msg::Hello {
+                protocol: PROTOCOL,
+                domain,
+                session: session.clone(),
+                features: Default::default(),
+            };
             ws.send(Message::text(wire::write(&hello))).await.unwrap();
             let said = ws.next().await.unwrap().unwrap().into_text().unwrap();
             assert_eq!(entered(&session), Some(false), "{said}");

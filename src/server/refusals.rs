@@ -19,7 +19,7 @@ pub(super) fn log(what: Arguments<'_>) {
     let (logged, unsaid) =
         LATELY.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
     if unsaid > 0 {
-        warn!(unsaid, "more was refused than was logged");
+        warn!(unsaid, "some refusals were not logged");
     }
     if logged {
         warn!("{what}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -15,14 +15,14 @@ use tracing::info;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::state::Shared;
-use super::{body, newcomers, origin, refusals, sessions, socket, stream};
+use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
 use crate::ibgib::{Addr, Moment};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
 use crate::sync::domain::{RevocationCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
-use crate::sync::{SyncError, domain};
+use crate::sync::{Capabilities, SyncError, domain};
 
 /// How many frames of an identity one answer holds.
 const MAX_IDENTITY: usize = 1000;
@@ -32,7 +32,6 @@ const MAX_REASON: usize = 4096;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let json = from_fn(origin::want_json);
     Router::new()
-        .route(wire::PATH_HEALTH, get(health))
         .route(wire::PATH_KEYSTONES, post(register).route_layer(json.clone()))
         .route(wire::PATH_EVOLUTION, post(evolve).route_layer(json.clone()))
         .route(wire::PATH_REVOCATION, post(revoke).route_layer(json))
@@ -41,9 +40,13 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(wire::PATH_LATEST, get(latest))
         .route(wire::PATH_WS, get(socket::upgrade))
         .fallback(|| async { Failure::not_found("there is nothing under this path") })
+        .layer(from_fn_with_state(Arc::clone(&shared), versions::agree))
+        // Whoever asks only what is spoken here is told, whatever it speaks itself.
+        .route(wire::PATH_HEALTH, get(health))
         .layer(origin::cors(&shared.opts.allow_origins))
         .layer(from_fn_with_state(Arc::clone(&shared), origin::guard))
         .layer(map_response(in_form))
+        .layer(map_response_with_state(Arc::clone(&shared), versions::name))
         .with_state(shared)
 }
 
@@ -134,7 +137,10 @@ impl From<SyncError> for Failure {
             RefusalCode::NotFound => StatusCode::NOT_FOUND,
             RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
             RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            RefusalCode::Protocol | RefusalCode::Content => StatusCode::BAD_REQUEST,
+            RefusalCode::Protocol
+            | RefusalCode::Content
+            | RefusalCode::Version
+            | RefusalCode::Other(_) => StatusCode::BAD_REQUEST,
         };
         if refusal.code == RefusalCode::Internal {
             tracing::error!(%error, "a request failed");
@@ -152,9 +158,15 @@ impl From<SpaceError> for Failure {
     }
 }
 
-async fn health() -> Response {
-    let version = env!("CARGO_PKG_VERSION");
-    axum::Json(serde_json::json!({ "ok": true, "version": version })).into_response()
+async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    let Capabilities { protocols, features } = versions::capabilities(&shared);
+    axum::Json(serde_json::json!({
+        "ok": true,
+        "version": env!("CARGO_PKG_VERSION"),
+        "protocols": protocols,
+        "features": features,
+    }))
+    .into_response()
 }
 
 async fn register(

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
 use tracing::info;
 
 use super::authority::LedgerAuthority;
@@ -23,7 +24,7 @@ use super::state::{LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::Addr;
 use crate::peer::channel::{Channel, DriveStop};
-use crate::peer::pump::{self, Socket, Text};
+use crate::peer::pump::{self, Ended, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
@@ -65,16 +66,11 @@ async fn serve(
 ) {
     let socket_place = Arc::new(Mutex::new(socket_place));
     let timeouts: Timeouts = shared.opts.timeouts;
-    let (channel, pump) = pump::connect(socket, "the client".into(), timeouts);
     let stopping = Arc::clone(&shared);
-    // When the server stops, the pump is dropped and with it the socket; a commit that is being
-    // made is not interrupted, since it does not run in the pump.
-    let pump = async move {
-        tokio::select! {
-            () = pump => {}
-            () = stopping.stopped() => {}
-        }
-    };
+    // When the server stops, the pump ends and with it the socket; a commit that is being made is
+    // not interrupted, since it does not run in the pump.
+    let stops = async move { stopping.stopped().await };
+    let (channel, pump) = pump::connect(socket, "the client".into(), timeouts, stops);
     tokio::join!(pump, session(shared, channel, client, Arc::clone(&socket_place)));
     drop(socket_place);
 }
@@ -89,6 +85,8 @@ async fn session(
 ) {
     let mut session =
         SocketSession { shared: Arc::clone(&shared), channel, socket_place, domain_session: None };
+    // Unless it ends otherwise.
+    session.channel.close_with(wire::CLOSE_INTERNAL);
     let mut revoked = shared.revocations();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
@@ -202,7 +200,7 @@ impl SocketSession {
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
     fn step(&mut self, received: Option<Text>) -> Result<DriveStop, PeerError> {
-        let received = received.map(|text| text.read()).transpose()?;
+        let received = received.map(|text| wire::read(text.as_str())).transpose()?;
         if self.domain_session.is_none() {
             self.domain_session = Some(self.begin(received.as_ref())?);
         }
@@ -232,7 +230,7 @@ impl SocketSession {
             // The answer is out already. What is little is left to the next request that writes.
             let after = space.count().map_err(SyncError::from)?.bytes;
             if after.saturating_sub(*before) > LITTLE && space.checkpoint().is_err() {
-                info!("the log was not written back; the next request tries again");
+                info!("the write-ahead log was not checkpointed; the next request tries again");
             }
         }
         stop
@@ -249,6 +247,7 @@ impl SocketSession {
             staging: self.shared.staging.clone(),
             quota: self.shared.opts.quota,
             max_turns: self.shared.opts.max_turns,
+            features: self.shared.opts.features.clone(),
             ..ReceiverOpts::new(self.shared.stage_dir())
         };
         let receiver = Some(Paused::new(domain.clone(), opts));
@@ -260,10 +259,8 @@ impl SocketSession {
     async fn end(self, ended: Result<(), PeerError>) {
         match ended {
             Ok(()) => {
-                let domain = self
-                    .domain_session
-                    .map(|domain_session| domain_session.domain.to_string())
-                    .unwrap_or_default();
+                let domain = self.domain().map(|domain| domain.to_string()).unwrap_or_default();
+                self.channel.close_with(wire::CLOSE_DONE);
                 info!(domain, "saga committed");
             }
             Err(PeerError::Sync(error)) => {
@@ -303,9 +300,15 @@ impl SocketSession {
             .as_ref()
             .and_then(|domain_session| domain_session.receiver.as_ref());
         let proved = receiver.is_some_and(Paused::is_authenticated);
+        self.channel.close_with(wire::close_code(refusal.code));
         let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
         let _ = self.channel.send_text(wire::write(&last)).await;
     }
+}
+
+/// Whether a socket failed since a message is longer than any may be.
+fn is_too_long(error: &axum::BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(tungstenite::Error::Capacity(_)))
 }
 
 fn silent() -> SyncError {
@@ -316,7 +319,7 @@ fn silent() -> SyncError {
 struct ServerSocket(WebSocket, Arc<Meter>);
 
 impl Socket for ServerSocket {
-    async fn receive(&mut self) -> Result<Option<Text>, String> {
+    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
         match self.0.recv().await {
             Some(Ok(Message::Text(text))) => {
                 let text = text.as_str().to_owned();
@@ -326,9 +329,17 @@ impl Socket for ServerSocket {
                 }))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned()),
-            Some(Ok(Message::Binary(_))) => Err("it sent something that is no text".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
+            Some(Ok(Message::Binary(_))) => {
+                Err("it sent something that is no text".to_owned().into())
+            }
+            Some(Err(error)) => {
+                let reason = error.to_string();
+                Err(match self.1.is_exceeded() || is_too_long(&error.into_inner()) {
+                    true => Ended::TooMuch(reason),
+                    false => Ended::Broken(reason),
+                })
+            }
         }
     }
 
@@ -340,8 +351,9 @@ impl Socket for ServerSocket {
         self.0.send(Message::Ping(Vec::new().into())).await.map_err(|error| error.to_string())
     }
 
-    async fn close(&mut self) {
-        if self.0.send(Message::Close(None)).await.is_ok() && self.0.flush().await.is_ok() {
+    async fn close(&mut self, code: u16) {
+        let frame = CloseFrame { code, reason: "".into() };
+        if self.0.send(Message::Close(Some(frame))).await.is_ok() && self.0.flush().await.is_ok() {
             while let Some(Ok(_)) = self.0.recv().await {}
         }
     }

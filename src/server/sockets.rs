@@ -71,7 +71,7 @@ impl Sockets {
     }
 }
 
-/// A socket's place, given back when dropped.
+/// The place of a socket; given back when dropped.
 #[derive(Debug)]
 pub(super) struct SocketPlace {
     sockets: Arc<Sockets>,

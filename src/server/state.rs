@@ -108,6 +108,11 @@ impl Shared {
         tokio::task::spawn_blocking(run).await.ok()
     }
 
+    /// How much is at the disk, or waits for it.
+    pub(super) fn working(&self) -> usize {
+        self.workers.taken()
+    }
+
     /// Where payloads are staged: beside the file, so that they are on its disk.
     pub(super) fn stage_dir(&self) -> PathBuf {
         match self.opts.space.parent() {

@@ -83,7 +83,7 @@ impl<N: NextLine> Rest<N> {
             Some((_, Ok((piece, true)))) => Some((Ok(piece), None)),
             Some((rest, Ok((piece, false)))) => Some((Ok(piece), Some((None, rest)))),
             Some((_, Err(error))) => {
-                tracing::error!(%error, "an answer could not be read");
+                tracing::error!(%error, "an answer could not be read to its end");
                 Some((Err(broken_off()), None))
             }
             None => Some((Err(broken_off()), None)),

@@ -12,6 +12,7 @@ use super::client_addr::ClientAddr;
 #[derive(Debug)]
 pub(super) struct Workers {
     all: Arc<Semaphore>,
+    most: usize,
     each: usize,
     by: Mutex<HashMap<ClientAddr, Arc<Semaphore>>>,
 }
@@ -27,7 +28,7 @@ impl Workers {
     /// So many places.
     pub(super) fn new(most: usize) -> Arc<Workers> {
         let all = Arc::new(Semaphore::new(most));
-        Arc::new(Workers { all, each: most.div_ceil(2), by: Mutex::default() })
+        Arc::new(Workers { all, most, each: most.div_ceil(2), by: Mutex::default() })
     }
 
     /// Waits for a place; none only where there are none any more.
@@ -36,6 +37,11 @@ impl Workers {
         share.taken = Some(Arc::clone(&share.places).acquire_owned().await.ok()?);
         let place = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Worker { _place: place, _share: share })
+    }
+
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.most.saturating_sub(self.all.available_permits())
     }
 
     fn share(self: &Arc<Self>, client: ClientAddr) -> Share {

@@ -154,9 +154,7 @@ pub enum SpaceError {
         before: u64,
     },
     /// A frame's count is so far above what it follows that it would use the counts up.
-    #[error(
-        "{addr} has n = {n}; a frame counts at most {most} there, so that others can follow it"
-    )]
+    #[error("{addr} has n = {n}, above the limit of {most} for that frame")]
     NTooHigh {
         /// The frame.
         addr: Addr,
@@ -165,7 +163,7 @@ pub enum SpaceError {
         /// The highest count that it may have.
         most: u64,
     },
-    /// A frame names as its tjp what is none.
+    /// A frame names something as its tjp that is not one.
     #[error("{addr} names {tjp} as its tjp, which begins no timeline")]
     NotATjp {
         /// The frame.
@@ -190,7 +188,7 @@ pub enum SpaceError {
         limit: usize,
     },
     /// A put brings what nobody asked for.
-    #[error("{0} was not asked for, and nothing that was relates to it")]
+    #[error("{0} was not asked for, and nothing that was asked for relates to it")]
     Unwanted(Addr),
     /// A put moves a timeline that nobody named.
     #[error("the timeline {tjp} would move to {tip}, which was not named")]
@@ -210,11 +208,14 @@ pub enum SpaceError {
         most: u64,
     },
     /// A put would bring the whole file over its bound.
-    #[error("the file is as large as it may be: {most} bytes")]
+    #[error("the file has reached its size limit of {most} bytes")]
     FileBound {
         /// How many bytes may be in use.
         most: u64,
     },
+    /// A batch uses the space that it is put into.
+    #[error("the space is in use by the put that asks for this")]
+    InUse,
     /// A text is no ibGib, or not the one that it says it is.
     #[error(transparent)]
     IbGib(#[from] IbGibError),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ibgib::{Addr, AddrKey};
 
+use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
 use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
 use super::{Id, SpaceCount, SpaceError, TimelineKind};
@@ -13,7 +13,7 @@ use super::{Id, SpaceCount, SpaceError, TimelineKind};
 /// A space that lives as long as the value.
 #[derive(Default)]
 pub struct MemorySpace {
-    state: Mutex<State>,
+    state: Exclusive<State>,
 }
 
 impl MemorySpace {
@@ -22,26 +22,24 @@ impl MemorySpace {
         MemorySpace::default()
     }
 
-    /// A space that holds what this one holds now, as a copy of a file would.
-    pub fn copied(&self) -> MemorySpace {
-        MemorySpace { state: Mutex::new(self.lock().clone()) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A space that holds what this one holds now, as a copy of a file would. Errors with
+    /// [`SpaceError::InUse`] where this thread is putting something into it.
+    #[cfg(all(feature = "client", feature = "server"))]
+    pub(crate) fn copied(&self) -> Result<MemorySpace, SpaceError> {
+        Ok(MemorySpace { state: Exclusive::new(self.state.lock()?.clone()) })
     }
 }
 
 impl Backend for MemorySpace {
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {
-        f(&*self.lock())
+        f(&*self.state.lock()?)
     }
 
     fn write<R>(
         &self,
         f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
-        let mut state = self.lock();
+        let mut state = self.state.lock()?;
         let undoing = Undoing(&mut state);
         let result = f(&mut *undoing.0)?;
         undoing.0.undo.0.clear();
@@ -76,7 +74,7 @@ struct State {
     rows: Vec<Held>,
     ids: HashMap<AddrKey, Id>,
     timelines: BTreeMap<Id, TimelineRow>,
-    /// The frames on each timeline's line, by count.
+    /// The frames on each timeline's mainline, by count.
     lines: HashMap<Id, BTreeMap<u64, Id>>,
     links: BTreeSet<(Id, Id)>,
     unreferenced: BTreeSet<Id>,
@@ -102,7 +100,7 @@ impl State {
         self.rows.get(usize::try_from(id).ok()?.checked_sub(1)?)
     }
 
-    /// Puts a frame on its line or takes it off.
+    /// Puts a frame on its mainline or takes it off.
     fn set_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };

@@ -5,16 +5,18 @@
 //! number is above the numbers of all that it relates to, so ascending numbers are a
 //! dependency-first order.
 //!
-//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past`
-//! and `graftorphan`. The *line* of a timeline is what `past` alone reaches from the tip; what
-//! was orphaned by a merge stands beside it. Each frame has a count `n` that grows along both
+//! A timeline has exactly one tip, and every frame of it is reached from the tip through `past` and
+//! `graftorphan`. The *mainline* of a timeline is what `past` alone reaches from the tip; what was
+//! orphaned by a merge is off the mainline. Each frame has a count `n` that grows along both
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
 mod bound;
 mod check;
 mod error;
+mod exclusive;
 mod graph;
+#[cfg(all(feature = "client", feature = "server"))]
 mod killable;
 mod memory;
 mod pending;
@@ -35,7 +37,8 @@ pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
-pub use killable::{KillSwitch, KillableSpace};
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) use killable::{KillSwitch, KillableSpace};
 pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
@@ -56,6 +59,9 @@ pub type Id = i64;
 pub const KEYSTONE_IB: &str = "keystone";
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
+
+/// The one domain of a client's own space.
+pub const CLIENT_DOMAIN: &str = "";
 
 /// The name under which a client's space keeps its identity.
 pub const NAME_IDENTITY: &str = "I";
@@ -218,7 +224,7 @@ impl Drop for Snapshot<'_> {
 ///
 /// Every call that reads a row fails with [`SpaceError::Damaged`] where the file contradicts
 /// itself and with [`SpaceError::NoSuchId`] for a number that is not this domain's. No call gives
-/// out a text that was not hashed and held against what it is stored under.
+/// out a text that was not hashed and compared with what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
     fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
@@ -232,7 +238,7 @@ pub trait Space: Send + Sync {
     /// The ibGib's JSON in normal form.
     fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
-    /// As [`Space::text`], where the row's relations are not held against the text: for sending,
+    /// As [`Space::text`], where the row's relations are not compared with the text: for sending,
     /// since the other side looks at them itself.
     fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
 
@@ -277,7 +283,7 @@ pub trait Space: Send + Sync {
     /// frames.
     fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
 
-    /// The frame on a timeline's line with the highest count of at most `n`; none where the tjp
+    /// The frame on a timeline's mainline with the highest count of at most `n`; none where the tjp
     /// counts higher or no timeline begins at `tjp_id`.
     fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
 
@@ -292,7 +298,8 @@ pub trait Space: Send + Sync {
     /// skipped. Refused where a dependency is missing, a timeline would have two newest frames,
     /// a count does not grow or jumps too far, a keystone frame is not valid or follows a frame that has a
     /// successor, what comes is not what `opts` expects, or there would be more than it allows
-    /// ([`SpaceError::OverQuota`], [`SpaceError::FileBound`]). `batch` must not use this space.
+    /// ([`SpaceError::OverQuota`], [`SpaceError::FileBound`]). A `batch` that uses this space itself gets
+    /// [`SpaceError::InUse`] from it; one that waits for another thread to use it waits forever.
     fn put(
         &self,
         batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,

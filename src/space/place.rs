@@ -3,7 +3,7 @@
 use super::rows::Row;
 use super::{Id, Prepared};
 
-/// The row of an item with the number `id`, as if it stood on its timeline's line; `rel8d` gives
+/// The row of an item with the number `id`, as if it were on its timeline's mainline; `rel8d` gives
 /// the rows of its relations by their places.
 ///
 /// Errors with the row that it names as its tjp, where that begins no timeline.

@@ -122,6 +122,9 @@ impl Prepared {
 }
 
 /// Collects addresses' keys, each once.
+///
+/// Not an `IndexMap` by text, which hashes every address: for five relations that takes 330 ns
+/// instead of 80, and this is done for every ibGib that arrives.
 #[derive(Default)]
 struct Rel8ds<'a> {
     keys: Vec<AddrKey>,

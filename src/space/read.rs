@@ -200,7 +200,7 @@ fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
     Ok(Tip { id: tip_id, addr: addr_of(rows, tip_id)?, n: tip_n })
 }
 
-/// The frame on the line with the highest count of at most `n`.
+/// The frame on the mainline with the highest count of at most `n`.
 fn mainline_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
     let Some(id) = rows.mainline_at(tjp_id, n)? else { return Ok(None) };
     match rows.row(id)? {

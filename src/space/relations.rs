@@ -1,8 +1,8 @@
 //! What a stored ibGib relates to, read without building its data.
 
-use std::collections::HashSet;
 use std::fmt;
 
+use indexmap::IndexSet;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -18,46 +18,22 @@ struct Fields {
 /// wrong with it.
 pub(super) fn rel8ds(text: &str) -> Result<Vec<Addr>, String> {
     let fields: Fields = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(fields.rel8ns.list)
+    Ok(fields.rel8ns.0.into_iter().collect())
 }
 
 #[derive(Default)]
-struct Rel8ds {
-    list: Vec<Addr>,
-    seen: HashSet<Addr>,
-}
-
-impl Rel8ds {
-    fn add(&mut self, addr: Addr) {
-        const FEW: usize = 16;
-        if addr.is_primitive() {
-            return;
-        }
-        if self.list.len() < FEW {
-            if !self.list.contains(&addr) {
-                self.list.push(addr);
-            }
-            return;
-        }
-        if self.seen.is_empty() {
-            self.seen.extend(self.list.iter().cloned());
-        }
-        if self.seen.insert(addr.clone()) {
-            self.list.push(addr);
-        }
-    }
-}
+struct Rel8ds(IndexSet<Addr>);
 
 impl<'de> Deserialize<'de> for Rel8ds {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Rel8ds, D::Error> {
         let mut rel8ds = Rel8ds::default();
-        from.deserialize_any(Relations(&mut rel8ds))?;
+        from.deserialize_any(Relations(&mut rel8ds.0))?;
         Ok(rel8ds)
     }
 }
 
 /// Reads the object of relations.
-struct Relations<'a>(&'a mut Rel8ds);
+struct Relations<'a>(&'a mut IndexSet<Addr>);
 
 impl<'de> Visitor<'de> for Relations<'_> {
     type Value = ();
@@ -79,7 +55,7 @@ impl<'de> Visitor<'de> for Relations<'_> {
 }
 
 /// Reads the addresses of one relation.
-struct List<'a>(&'a mut Rel8ds);
+struct List<'a>(&'a mut IndexSet<Addr>);
 
 impl<'de> DeserializeSeed<'de> for List<'_> {
     type Value = ();
@@ -98,7 +74,9 @@ impl<'de> Visitor<'de> for List<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(addr) = list.next_element::<Addr>()? {
-            self.0.add(addr);
+            if !addr.is_primitive() {
+                self.0.insert(addr);
+            }
         }
         Ok(())
     }

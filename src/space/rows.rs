@@ -76,7 +76,7 @@ pub(super) trait Rows {
     fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError>;
     /// What a timeline or stone relates to: timelines, and stones that are no leaves.
     fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError>;
-    /// The frame on the line with the highest count of at most `n`.
+    /// The frame on the mainline with the highest count of at most `n`.
     fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
     fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
     fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
@@ -99,9 +99,9 @@ pub(super) trait RowsMut: Rows {
     fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError>;
     fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
     fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
-    /// Takes all frames that count above `n` off a timeline's line.
+    /// Takes all frames that count above `n` off a timeline's mainline.
     fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError>;
-    /// Puts a frame on its timeline's line.
+    /// Puts a frame on its timeline's mainline.
     fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError>;
     fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
     /// Keeps an identity's pending step in the place of the one before.

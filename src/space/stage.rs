@@ -57,7 +57,8 @@ impl Stage {
         if self.places.contains_key(&item.key) {
             return Ok(false);
         }
-        encode(&item, place, &mut spool.pending);
+        let written = encode(&item, place, &mut spool.pending).map_err(std::io::Error::other);
+        written.map_err(SpaceError::io("write a file in", &self.dir))?;
         self.places.insert(item.key, place);
         self.bytes += item.text.len() as u64;
         if spool.pending.len() >= BUFFER {

@@ -1,7 +1,7 @@
-//! The one way to what a row holds: its text is hashed, and held against the address that it is
+//! The one way to what a row holds: its text is hashed, and compared with the address that it is
 //! stored under, before anybody sees it (docs/protocol.md, section 8).
 //!
-//! Where a text is shown, built on, merged or signed on, the row's other columns are held against it
+//! Where a text is shown, built on, merged or signed on, the row's other columns are compared with it
 //! too. What is sent is hashed alone: the other side looks for itself what it relates to.
 
 use crate::ibgib::{Addr, IbGib, json, normal};
@@ -10,7 +10,7 @@ use super::place::place;
 use super::rows::{Row, Rows, Stored};
 use super::{Id, KEYSTONE_IB, Prepared, SpaceError, TimelineKind};
 
-/// Up to how many of a row's relations are held against its text: a frame may list its whole past,
+/// Up to how many of a row's relations are compared with its text: a frame may list its whole past,
 /// and to look at all of it with each frame would take for ever.
 const LOOKED_AT: usize = 64;
 
@@ -76,7 +76,7 @@ pub(super) fn addr_of(rows: &dyn Rows, id: Id) -> Result<Addr, SpaceError> {
     }
 }
 
-const DISAGREES: &str = "its row says something else than its text";
+const DISAGREES: &str = "its row disagrees with its text";
 
 fn misplaced(addr: &Addr) -> String {
     format!("it is stored under another address than {addr}, which it says it has")

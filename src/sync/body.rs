@@ -168,8 +168,8 @@ pub struct PayloadDigest {
     pub digest: String,
 }
 
-/// Stage `delta`: payloads moved. A request seals what went up before it and may want something;
-/// the response seals what came down before it.
+/// Stage `delta`: payloads moved. A request has the digest of what was sent before it and may want something;
+/// the response has the digest of what was delivered before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
@@ -198,7 +198,7 @@ pub struct Move {
 /// Stage `commit`: the receiver makes what it staged visible, and says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Commit {
-    /// Everything that went up in this saga, its digest over those of the turns' seals; in the
+    /// Everything that was sent in this saga, its digest over those of the turns; in the
     /// response without a digest.
     pub payload: PayloadDigest,
     /// How the receiver's tips move; the first [`PAGE`] of them.
@@ -265,6 +265,8 @@ impl Body {
         Ok(body)
     }
 
+    /// Refuses lists that are longer than any side makes them (docs/protocol.md, section 5, "Limits
+    /// and times").
     fn check_counts(&self) -> Result<(), SyncError> {
         let most = match self {
             Body::Init(init) => {
@@ -277,7 +279,7 @@ impl Body {
             Body::Ack(ack) => {
                 let samples = ack.timelines.iter().map(|a| a.samples.len()).max().unwrap_or(0);
                 if samples > SAMPLES {
-                    return Err(SyncError::protocol("an answer holds too many samples"));
+                    return Err(SyncError::Limit(format!("an answer of {samples} samples")));
                 }
                 let counts = [ack.timelines.len(), ack.lacks.len(), ack.offers.len()];
                 counts.into_iter().max().unwrap_or(0).max(ack.offered_stones.len())
@@ -286,7 +288,7 @@ impl Body {
             Body::Commit(commit) => commit.moves.len(),
         };
         if most > 2 * PAGE {
-            return Err(SyncError::protocol(format!("a message lists {most} entries")));
+            return Err(SyncError::Limit(format!("a message lists {most} entries")));
         }
         Ok(())
     }

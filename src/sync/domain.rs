@@ -204,7 +204,8 @@ fn valid_steps(
     for (frame, prepared) in frames {
         hashes += replay.tip().map_or(0, |prev| keystone::step_cost(prev, frame));
         if hashes > MAX_HASHES && !valid.is_empty() {
-            let message = format!("frames that take over {MAX_HASHES} hashes to check: send fewer");
+            let message =
+                format!("frames that take more than {MAX_HASHES} hashes to check: send fewer");
             return Err(SyncError::Limit(message));
         }
         check_next(&mut replay, frame.clone(), &prepared.addr)?;

@@ -1,5 +1,6 @@
 //! What can go wrong in a saga, and what the other side is told of it.
 
+use super::capabilities::Incompatible;
 use super::msg::{Refusal, RefusalCode};
 use crate::ibgib::{AddrError, IbGibError, RandomError};
 use crate::keystone::KeystoneError;
@@ -18,6 +19,12 @@ pub enum SyncError {
     /// The other side broke the protocol.
     #[error("the other side broke the protocol: {0}")]
     Protocol(String),
+    /// The other side speaks no version of the protocol that is spoken here.
+    #[error(transparent)]
+    Version(#[from] Incompatible),
+    /// The other side uses a feature that is not spoken here.
+    #[error("the feature {0} is not supported here")]
+    Feature(String),
     /// Content that arrived was not what it says it is, or not acceptable.
     #[error("refused: {0}")]
     Content(String),
@@ -25,7 +32,7 @@ pub enum SyncError {
     #[error("not authenticated: {0}")]
     Auth(String),
     /// A tip moved while the saga ran.
-    #[error("somebody else synced in between: {0}")]
+    #[error("another sync changed this in the meantime: {0}")]
     Conflict(String),
     /// A limit was reached.
     #[error("over a limit: {0}")]
@@ -44,7 +51,7 @@ pub enum SyncError {
         most: u64,
     },
     /// Other sagas have staged as much as may be staged at once.
-    #[error("too much is staged at the moment, of {most} bytes in all; try again in a while")]
+    #[error("the staging limit of {most} bytes is reached at the moment; try again in a while")]
     Staged {
         /// How many bytes may be staged in all.
         most: u64,
@@ -74,6 +81,14 @@ impl SyncError {
         SyncError::Protocol(message.into())
     }
 
+    /// What arrived is no ibGib, not the one that it says it is, or larger than any may be.
+    pub(crate) fn content(error: &IbGibError) -> SyncError {
+        match error.is_limit() {
+            true => SyncError::Limit(error.to_string()),
+            false => SyncError::Content(error.to_string()),
+        }
+    }
+
     /// Whether this side's disk has no room left.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, SyncError::Space(SpaceError::Full(_)))
@@ -83,11 +98,13 @@ impl SyncError {
     pub fn refusal(&self) -> Refusal {
         let code = match self {
             SyncError::Protocol(_) => RefusalCode::Protocol,
+            SyncError::Version(_) | SyncError::Feature(_) => RefusalCode::Version,
             SyncError::Auth(_) | SyncError::Keystone(_) => RefusalCode::Auth,
             SyncError::Conflict(_) => RefusalCode::Conflict,
             SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,
             SyncError::Staged { .. } => RefusalCode::Staged,
             SyncError::Refused(refusal) => refusal.code,
+            SyncError::IbGib(error) if error.is_limit() => RefusalCode::Limit,
             SyncError::Content(_) | SyncError::IbGib(_) => RefusalCode::Content,
             SyncError::Space(error) => space_code(error),
             SyncError::Merge(_) | SyncError::Random(_) => RefusalCode::Internal,
@@ -110,6 +127,7 @@ fn space_code(error: &SpaceError) -> RefusalCode {
     match error {
         SpaceError::Diverged { .. } | SpaceError::TipMoved { .. } => RefusalCode::Conflict,
         SpaceError::Busy(_) => RefusalCode::Busy,
+        SpaceError::IbGib(error) if error.is_limit() => RefusalCode::Limit,
         SpaceError::Missing { .. }
         | SpaceError::KeystoneFork { .. }
         | SpaceError::KeystoneInvalid { .. }

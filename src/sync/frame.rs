@@ -217,6 +217,43 @@ mod tests {
         }
     }
 
+    /// A turn made by hand of a message's data, with one more field in the frame's where that is
+    /// asked for.
+    fn by_hand(saga: &Saga, data: Value, more: Option<&str>) -> Context {
+        let message =
+            IbGib::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB))).unwrap();
+        let addr = message.addr().unwrap();
+        let frame = saga.frame(Role::Sender, SagaStage::Init, &addr, Moment::now()).unwrap();
+        let mut data = frame.data.unwrap();
+        if let Some(more) = more {
+            data[more] = json!(1);
+        }
+        let frame = IbGib::new(SAGA_IB.into(), Some(data), frame.rel8ns).unwrap();
+        let context = saga.context(Role::Sender, &frame.addr().unwrap(), &addr).unwrap();
+        let (saga_frame, saga_frame_msg) = (frame, message);
+        Context { context, saga_frame, saga_frame_msg, signed_session_identity: None }
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_passed_over_in_a_body_and_nowhere_else() {
+        let (sender, receiver) = sagas();
+        let data = sender.message(SagaStage::Init, &init()).unwrap().data.unwrap();
+        let mut in_body = data.clone();
+        in_body["body"]["new"] = json!({ "a": [1] });
+        for data in [&data, &in_body] {
+            let turn = by_hand(&sender, data.clone(), None);
+            let body = receiver.check(Role::Sender, &turn).unwrap();
+            assert_eq!(body.to_value(), init().to_value());
+        }
+        let mut beside = data.clone();
+        beside["new"] = json!(1);
+        for (data, more) in [(beside, None), (data, Some("new"))] {
+            let turn = by_hand(&sender, data, more);
+            let refused = receiver.check(Role::Sender, &turn);
+            assert!(matches!(refused, Err(SyncError::Protocol(_))), "{refused:?}");
+        }
+    }
+
     #[test]
     fn a_turn_out_of_line_is_refused() {
         let (mut sender, receiver) = sagas();

@@ -86,7 +86,7 @@ where
     }
 }
 
-/// I's frames as a server gives them out, oldest first: each is hashed and held against the one
+/// I's frames as a server gives them out, oldest first: each is hashed and compared with the one
 /// before. Their solutions are not computed: the put that stored them did, whoever gets them does,
 /// and anybody may ask for them as often as they like.
 #[derive(Debug)]

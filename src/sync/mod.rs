@@ -2,21 +2,23 @@
 //! machines that know no transport.
 
 pub mod body;
+pub mod capabilities;
 pub mod domain;
-pub mod error;
+mod error;
 pub mod establish;
 pub mod frame;
-pub mod identity;
-pub mod machine;
+mod identity;
+mod machine;
 pub mod merge;
 pub mod msg;
-pub mod negotiate;
+mod negotiate;
 pub mod payload;
-pub mod quota;
+mod quota;
 pub mod receiver;
 pub mod sender;
 pub mod session;
 
+pub use capabilities::{Capabilities, Feature, Features};
 pub use error::{DISK_FULL, SyncError};
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};

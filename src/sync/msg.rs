@@ -1,5 +1,10 @@
 //! What goes over a session's channel, whatever transport carries it (docs/protocol.md, section 5).
 
+use std::borrow::Cow;
+
+use arrayvec::ArrayString;
+
+use super::capabilities::Features;
 use crate::ibgib::{Addr, IbGib};
 
 /// The version of the session protocol that this program speaks.
@@ -24,7 +29,8 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Why one side ends a session; it travels beside the text, so that a program can act on it.
+/// Why one side ends a session; it travels beside the text, so that a program can act on it
+/// (docs/protocol.md, section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
@@ -54,6 +60,41 @@ pub enum RefusalCode {
     Staged,
     /// As many identities are new from this address as may be in a day.
     Identities,
+    /// The two sides speak no version of the protocol in common.
+    Version,
+    /// What a later version refuses for; the text says what.
+    #[serde(untagged)]
+    Other(OtherCode),
+}
+
+/// A refusal's code that is not known here: 1 to 32 of `a` to `z`, `0` to `9`, `_` and `-`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
+pub struct OtherCode(ArrayString<32>);
+
+impl OtherCode {
+    /// The code as it stood on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for OtherCode {
+    type Error = &'static str;
+
+    fn try_from(text: Cow<'_, str>) -> Result<OtherCode, &'static str> {
+        let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
+        match ArrayString::from(&text) {
+            Ok(code) if !code.is_empty() && code.bytes().all(fits) => Ok(OtherCode(code)),
+            _ => Err("no code of a refusal"),
+        }
+    }
+}
+
+impl From<OtherCode> for String {
+    fn from(code: OtherCode) -> String {
+        code.as_str().to_owned()
+    }
 }
 
 impl RefusalCode {
@@ -129,6 +170,9 @@ pub enum Msg {
         domain: Addr,
         /// The tjp address of the session keystone S.
         session: Addr,
+        /// What the session uses beyond the protocol: of what the receiver named, what the sender
+        /// speaks too.
+        features: Features,
     },
     /// The receiver asks for a proof.
     AuthChallenge {

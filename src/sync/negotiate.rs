@@ -28,7 +28,7 @@ pub fn answer(space: &dyn Space, stated: &Stated) -> Result<Answer, SyncError> {
     Ok(Answer { tjp, relation: Relation::Open, tip: sample, samples })
 }
 
-/// Frames of the line at distances 0, 1, 3, 7, 15, … from the tip, down to its first.
+/// Frames of the mainline at distances 0, 1, 3, 7, 15, … from the tip, down to its first.
 fn samples(space: &dyn Space, tjp_id: Id, tip_n: u64) -> Result<Vec<Sample>, SyncError> {
     let mut samples = Vec::new();
     let mut distance: u64 = 0;
@@ -62,7 +62,7 @@ fn push_sample(
     Ok(())
 }
 
-/// Frames of the line strictly between two places, newest first, evenly spread.
+/// Frames of the mainline strictly between two places, newest first, evenly spread.
 pub fn answer_probe(space: &dyn Space, probe: &Probe) -> Result<Answer, SyncError> {
     let (tjp_id, tip) = data_timeline(space, &probe.tjp)?
         .ok_or_else(|| SyncError::protocol("a probe of a timeline that is not here"))?;
@@ -232,5 +232,5 @@ fn on_own_mainline(space: &dyn Space, tjp_id: Id, addr: &Addr) -> Result<Addr, S
         }
         at = node.prev;
     }
-    Err(SyncError::protocol(format!("{addr} is on no line of its timeline")))
+    Err(SyncError::protocol(format!("{addr} is not on its timeline's mainline")))
 }

@@ -1,5 +1,6 @@
 //! What merges did, as `sync`, `log`, `merge show` and `conflicts` tell it, and bringing back what
 //! gave way.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../net_common/mod.rs"]

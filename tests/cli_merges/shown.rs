@@ -34,7 +34,7 @@ fn a_merge_is_shown_field_by_field() {
 fn what_is_no_merge_is_refused_and_the_newest_merge_is_named() {
     let (world, _serve) = two_homes();
     let failed = world.fails("laptop", &["merge", "show", "X"], 1);
-    assert!(failed.contains("is no merge"), "{failed}");
+    assert!(failed.contains("is not a merge"), "{failed}");
     let (_, merged) = diverge(&world);
     world.ok("laptop", &["mut8", "X", "--set", "more=1"]);
     let failed = world.fails("laptop", &["merge", "show", "X"], 1);

@@ -191,7 +191,8 @@ impl Someone {
 /// Proves an established session; what the server says to it.
 pub async fn prove(ws: &mut Ws, domain: &Addr, made: &mut Established) -> Msg {
     let (domain, session) = (domain.clone(), made.session.addr().unwrap());
-    say(ws, &Msg::Hello { protocol: PROTOCOL, domain, session }).await;
+    say(ws, &Msg::Hello { protocol: PROTOCOL, domain, session, features: Default::default() })
+        .await;
     let challenge = hear(ws).await;
     let Msg::AuthChallenge { challenge_uuid, demanded_ids } = challenge else {
         return challenge;

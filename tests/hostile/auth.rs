@@ -46,7 +46,7 @@ fn strangers_are_refused() {
     let hello = |protocol, domain: &Addr, session: &Addr| {
         let mut raw = Raw::open(&host);
         let (domain, session) = (domain.clone(), session.clone());
-        raw.send(&Msg::Hello { protocol, domain, session });
+        raw.send(&Msg::Hello { protocol, domain, session, features: Default::default() });
         raw.auth_fail()
     };
     for (domain, session) in [
@@ -58,7 +58,7 @@ fn strangers_are_refused() {
     ] {
         assert_eq!(hello(PROTOCOL, domain, session).code, RefusalCode::Auth);
     }
-    assert_eq!(hello(PROTOCOL + 1, ann.domain(), &anns).code, RefusalCode::Protocol);
+    assert_eq!(hello(PROTOCOL + 1, ann.domain(), &anns).code, RefusalCode::Version);
     host.all_closed();
 }
 
@@ -110,7 +110,7 @@ fn a_session_connects_once() {
     assert_eq!(two.auth_fail().code, RefusalCode::Auth);
     let mut three = Raw::open(&host);
     let (domain, session) = (one.domain.clone(), one.session.clone());
-    three.send(&Msg::Hello { protocol: PROTOCOL, domain, session });
+    three.send(&Msg::Hello { protocol: PROTOCOL, domain, session, features: Default::default() });
     assert!(three.auth_fail().message.contains("connected before"));
     one.send_turn(&sync_gib::sync::body::Body::Init(init()));
     one.answer();
@@ -134,7 +134,14 @@ fn sessions_and_challenges_expire() {
     let space = host.space(person.domain());
     let mut receiver = Receiver::new(&space, person.domain().clone(), &AdmitAll, opts);
     let (domain, of) = (person.domain().clone(), session.session.clone());
-    receiver.handle(Msg::Hello { protocol: PROTOCOL, domain, session: of }).unwrap();
+    receiver
+        .handle(Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session: of,
+            features: Default::default(),
+        })
+        .unwrap();
     let Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) = receiver.next().unwrap() else {
         panic!("no challenge")
     };
@@ -177,20 +184,21 @@ fn nothing_but_hello_comes_first() {
 fn what_is_no_message_is_refused() {
     let host = Host::new();
     let deep = format!("{{\"type\":\"hello\",\"x\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
-    let many = "x".repeat(2 << 20);
     for message in [
         Message::text("garbage"),
         Message::text(""),
         Message::text("{\"type\":\"hello\"}"),
         Message::text("{\"type\":\"hello\",\"__proto__\":1}"),
         Message::text(deep),
-        Message::text(many),
         Message::binary(vec![0u8; 64]),
     ] {
         let mut raw = Raw::open(&host);
         raw.send_raw(message);
         assert_eq!(raw.auth_fail().code, RefusalCode::Protocol);
     }
+    let mut raw = Raw::open(&host);
+    raw.send_raw(Message::text("x".repeat(2 << 20)));
+    assert_eq!(raw.auth_fail().code, RefusalCode::Limit);
     let mut raw = Raw::open(&host);
     raw.send_raw(Message::text("x".repeat(9 << 20)));
     raw.closed();

@@ -49,6 +49,51 @@ fn a_timeline_is_stated_once() {
 }
 
 #[test]
+fn what_is_not_here_is_stated_once_as_well() {
+    let (host, person, x, _) = with_data();
+    let nowhere = |ib: &str| Addr::parse(&format!("{ib}^{HASH}")).unwrap();
+    let stated = Stated { tjp: nowhere("t"), tip: nowhere("t"), n: 0 };
+    // A stone that is here, and one that is not.
+    let (here, stone) = (addr(x.iter().find(|ibgib| ibgib.is_stone()).unwrap()), nowhere("s"));
+    let timelines = |timelines: &[&Stated]| Init {
+        timelines: timelines.iter().map(|stated| (*stated).clone()).collect(),
+        more: true,
+        ..init()
+    };
+    let stones = |stones: &[&Addr]| Init {
+        stones: stones.iter().map(|addr| (*addr).clone()).collect(),
+        more: true,
+        ..init()
+    };
+    for (once, twice) in [
+        (timelines(&[&stated]), timelines(&[&stated, &stated])),
+        (stones(&[&stone]), stones(&[&stone, &stone])),
+    ] {
+        person.connected(&host).refused(&Body::Init(twice), RefusalCode::Protocol);
+        let mut session = person.connected(&host);
+        session.send_turn(&Body::Init(once.clone()));
+        session.answer();
+        session.refused(&Body::Init(once), RefusalCode::Protocol);
+    }
+    // One that is here is passed over: 0.1.0 states it twice where it is named twice.
+    let mut session = person.connected(&host);
+    session.send_turn(&Body::Init(stones(&[&here, &here])));
+    let Body::Ack(ack) = session.answer() else { panic!("no ack") };
+    assert!(ack.lacks.is_empty());
+}
+
+#[test]
+fn a_stone_is_wanted_once_in_a_turn() {
+    let (host, person, x, _) = with_data();
+    let stone = addr(x.iter().find(|ibgib| ibgib.is_stone()).unwrap());
+    let mut session = person.connected(&host);
+    session.state(&[]);
+    let want_stones = vec![stone.clone(), stone];
+    let delta = Body::Delta(Delta { want_stones, ..Delta::default() });
+    session.refused(&delta, RefusalCode::Protocol);
+}
+
+#[test]
 fn a_timeline_is_wanted_once_and_as_itself() {
     let (host, person, x, y) = with_data();
     let want = |tip, common| Want { tjp: tjp(&x), tip, common };

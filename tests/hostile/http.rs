@@ -94,6 +94,41 @@ fn data_is_read_with_its_own_domains_token() {
 }
 
 #[test]
+fn a_read_is_asked_for_to_the_letter() {
+    let host = Host::new();
+    let (ann, anns, token) = with_data(&host, "a");
+    let lines = |query: &str| {
+        let (status, body) =
+            read(&host, ann.domain(), &format!("addr={anns}{query}"), Some(&token));
+        assert_eq!(status, 200, "{body}");
+        body.lines().count()
+    };
+    assert!(lines("&getGraph=true") > 1);
+    for off in ["", "&getGraph", "&getGraph=TRUE", "&getGraph=1", "&getGraph=false", "&live=true"] {
+        assert_eq!(lines(off), 1, "{off}");
+    }
+    let path = wire::domain_path(wire::PATH_IBGIBS, ann.domain());
+    let path = format!("{path}?addr={}", anns.as_str().replace('^', "%5E"));
+    let with = |method: &str, scheme: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        parts(&talk(&host, format!("{head}authorization: {scheme} {token}\r\n\r\n").as_bytes()))
+    };
+    assert_eq!(with("GET", "bearer").0, 401);
+    assert_eq!(with("GET", "Bearer ").0, 401);
+    assert_eq!(with("HEAD", "Bearer"), (200, String::new()));
+    // What is no HTTP has no error in JSON.
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400),
+        (
+            format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(70_000)),
+            431,
+        ),
+    ] {
+        assert_eq!(parts(&talk(&host, request.as_bytes())), (status, String::new()));
+    }
+}
+
+#[test]
 fn a_token_expires() {
     let host = Host::with(|opts| opts.token_time = Duration::from_millis(1));
     let (ann, anns, token) = with_data(&host, "a");
@@ -110,6 +145,12 @@ fn what_is_no_request_is_refused() {
     for body in ["", "{", "[]", "{}", "{\"frames\":[],\"session\":null}", &deep] {
         assert_eq!(ask(&host, "POST", &path, None, body).0, 400, "{body}");
         assert_eq!(ask(&host, "POST", wire::PATH_KEYSTONES, None, body).0, 400, "{body}");
+    }
+    // More values than are read of a body; the bytes would do.
+    let many = |count: usize| format!("{{\"frames\":[{}0]}}", "0,".repeat(count));
+    for (path, count) in [(path.as_str(), 1 << 18), (wire::PATH_KEYSTONES, 1 << 16)] {
+        let (status, body) = ask(&host, "POST", path, None, &many(count));
+        assert_eq!((status, body.contains("\"limit\"")), (413, true), "{body}");
     }
     assert_eq!(read(&host, ann.domain(), "addr=nothing", Some(&token)).0, 400);
     assert_eq!(read(&host, ann.domain(), "", Some(&token)).0, 400);
@@ -247,7 +288,7 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
         assert_eq!(host.held(ann.domain()), before);
         status
     };
-    let resealed = |frame: &IbGib, change: &dyn Fn(&mut Value)| {
+    let rehashed = |frame: &IbGib, change: &dyn Fn(&mut Value)| {
         let mut data = frame.data.clone().unwrap();
         change(&mut data);
         IbGib::new(frame.ib.clone(), Some(data), frame.rel8ns.clone()).unwrap()
@@ -262,11 +303,11 @@ fn an_evolution_that_is_not_the_identitys_own_is_refused() {
     let managed = keystone::sign(&ann.genesis, &secret_of("a"), &signing).unwrap();
     assert_eq!(refused(&[&managed], &good.session), 403);
     // Forged: the proof moved to another session, a solution changed, the gib.
-    let moved = resealed(&good.identity, &|data| {
+    let moved = rehashed(&good.identity, &|data| {
         data["proofs"][0]["claim"]["target"] = other.session.addr().unwrap().as_str().into();
     });
     refused(&[&moved], &other.session);
-    let forged = resealed(&good.identity, &|data| {
+    let forged = rehashed(&good.identity, &|data| {
         data["proofs"][0]["solutions"][0]["value"] = HASH.into();
     });
     refused(&[&forged], &good.session);

@@ -1,4 +1,5 @@
 //! Peers that break the protocol: each is refused, closed and leaves nothing behind.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod auth;
@@ -8,12 +9,17 @@ mod frames;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod http;
+mod identity_pages;
 mod pages;
 mod payloads;
 mod proofs;
 mod quotas;
 mod races;
 mod reach;
+mod redirects;
+mod revocations;
 mod revoked;
 mod servers;
+mod silence;
 mod turns;
+mod versions;

@@ -63,7 +63,7 @@ fn what_is_no_ibgib_is_refused() {
         refused_at_once(vec![text.into()], RefusalCode::Content);
     }
     let large = format!("{{\"ib\":\"x\",\"data\":\"{}\"}}", "x".repeat(5 << 20));
-    refused_at_once(vec![large.into()], RefusalCode::Content);
+    refused_at_once(vec![large.into()], RefusalCode::Limit);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_payload_is_bounded() {
             }
         }
     });
-    for texts in ["", &"0,".repeat(5000)] {
+    for (texts, code) in [("", RefusalCode::Protocol), (&*"0,".repeat(5000), RefusalCode::Limit)] {
         let texts = texts.trim_end_matches(',');
         let host = Host::new();
         let person = Person::new(&host, "a");
@@ -104,13 +104,13 @@ fn a_payload_is_bounded() {
             session.state(&[]);
             let text = format!("{{\"type\":\"payload\",\"ibGibs\":[{texts}]}}");
             session.raw.send_raw(Message::text(text));
-            session.raw.sync_error(RefusalCode::Protocol);
+            session.raw.sync_error(code);
         });
     }
 }
 
 #[test]
-fn a_turn_seals_its_payload() {
+fn a_turn_covers_its_payload() {
     let host = Host::new();
     let person = Person::new(&host, "a");
     let texts = vec![text(&stone(json!({ "i": 1 })))];

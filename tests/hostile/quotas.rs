@@ -52,7 +52,7 @@ fn stone(bytes: usize, of: &str) -> IbGib {
     IbGib::new("stone".into(), Some(data), None).unwrap()
 }
 
-/// Sends a payload that no turn seals yet.
+/// Sends a payload whose digest is in no turn yet.
 fn send(session: &mut Session<'_>, ibgib: &IbGib) {
     session.state(std::slice::from_ref(ibgib));
     session.raw.send(&Msg::Payload { ibgibs: vec![ibgib.to_json().into()] });

@@ -86,7 +86,7 @@ fn a_push_brings_what_its_turns_name() {
 }
 
 #[test]
-fn a_payload_that_no_turn_sealed_is_not_stored() {
+fn a_payload_that_no_turn_declared_is_not_stored() {
     let (host, person, x) = with_x();
     let edited = edit(tip_of(&x), json!({ "smuggled": 1 }));
     let late = Msg::Payload { ibgibs: texts_of(&edited) };
@@ -98,7 +98,7 @@ fn a_payload_that_no_turn_sealed_is_not_stored() {
             .send_turn(&Body::Commit(Commit { payload: PayloadDigest::default(), moves: vec![] }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
-    // After the turn that sealed what came before it.
+    // After the turn with the digest of what came before it.
     let stone = IbGib::new("stone".into(), Some(json!({ "i": 1 })), None).unwrap();
     person.connected(&host).unchanged(|session| {
         let commit = session.push(&[stone]);
@@ -138,7 +138,7 @@ fn turns_come_in_their_order() {
         session.answer();
         session.refused(&next, RefusalCode::Protocol);
     }
-    // After the payload was sealed only the commit is left.
+    // After the turn with the payload's digest only the commit is left.
     let want = Want {
         tjp: Addr::parse(&tip_of(&x).tjp_addr().unwrap()).unwrap(),
         tip: addr(tip_of(&x)),

@@ -77,7 +77,12 @@ fn a_revocation_ends_sessions_tokens_and_sockets() {
     for made in [prepared.session.addr().unwrap(), challenged.session.clone()] {
         let mut raw = Raw::open(&host);
         let domain = person.domain().clone();
-        raw.send(&Msg::Hello { protocol: PROTOCOL, domain, session: made });
+        raw.send(&Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session: made,
+            features: Default::default(),
+        });
         assert_eq!(raw.auth_fail().code, RefusalCode::Auth);
     }
     let proof = challenged.signer.prove(&uuid, &ids, &System::new()).unwrap();

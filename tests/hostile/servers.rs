@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
 use sync_gib::peer::{
-    Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
+    Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, wire,
 };
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::body::{
@@ -63,6 +63,18 @@ impl Victim {
         let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
         let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
         self.talk(made, |text| fake.hear(text, &mut says))
+    }
+
+    /// The same, where the answers are whole texts.
+    pub fn sync_texts(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Message>) -> PeerError {
+        let made = client::open_session(&self.person.space, &self.link, &self.person.identity);
+        let made = made.unwrap();
+        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
+        let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
+        self.talk(made, |text| {
+            let msg = wire::read(text).unwrap();
+            says(&mut fake, msg)
+        })
     }
 
     fn talk(&self, made: Established, answers: impl FnMut(&str) -> Vec<Message>) -> PeerError {
@@ -220,7 +232,6 @@ fn answers_that_do_not_answer() {
         ack(vec![Answer { relation: Relation::Ahead, ..about(victim.tjp()) }]),
         victim.open(n(9), vec![]),
         victim.open(n(9), vec![n(9), n(5), n(0)]),
-        victim.open(n(1 << 53), vec![n(1 << 53); SAMPLES + 1]),
         lacking,
     ] {
         victim.protocol(|fake: &mut Fake, msg| match msg {
@@ -228,6 +239,12 @@ fn answers_that_do_not_answer() {
             msg => fake.auth(&msg),
         });
     }
+    let too_many = victim.open(n(1 << 53), vec![n(1 << 53); SAMPLES + 1]);
+    let error = victim.sync(|fake: &mut Fake, msg| match msg {
+        Msg::Request(_) => fake.respond(&Body::Ack(too_many.clone())),
+        msg => fake.auth(&msg),
+    });
+    assert!(matches!(error, PeerError::Sync(SyncError::Limit(_))), "{error:?}");
     // Samples that lie about where they are end somewhere as well.
     for n in [0, 1, 7, 1 << 53] {
         let lie = Sample { n, ..here.clone() };

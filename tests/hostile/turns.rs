@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::peer::wire;
 use sync_gib::space::Space;
 use sync_gib::sync::body::{
-    Ack, Body, Commit, Delta, Move, PayloadDigest, Probe, Scope, Stated, Want,
+    Ack, Body, Commit, Delta, Init, Move, PayloadDigest, Probe, Scope, Stated, Want,
 };
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::session::Signer;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::hostile_common::*;
@@ -123,7 +126,7 @@ fn keystones_and_sagas_are_not_synced_as_data() {
     connected(|session, person| {
         let (tjp, tip) = (person.domain().clone(), person.domain().clone());
         let timelines = vec![Stated { tjp, tip, n: 0 }];
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { timelines, ..init() }));
+        session.send_turn(&Body::Init(Init { timelines, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, person| {
@@ -139,8 +142,13 @@ fn keystones_and_sagas_are_not_synced_as_data() {
 fn lists_are_bounded() {
     connected(|session, _| {
         let stones = (0..3000).map(|i| addr(&format!("s{i}"))).collect();
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { stones, ..init() }));
-        session.raw.sync_error(RefusalCode::Protocol);
+        session.send_turn(&Body::Init(Init { stones, ..init() }));
+        session.raw.sync_error(RefusalCode::Limit);
+    });
+    connected(|session, _| {
+        let scope = Scope::Roots((0..2001).map(|i| addr(&format!("s{i}"))).collect());
+        session.send_turn(&Body::Init(Init { scope, ..init() }));
+        session.raw.sync_error(RefusalCode::Limit);
     });
     for addrs in [vec![addr("a"); 5000], vec![]] {
         connected(|session, _| {
@@ -158,15 +166,47 @@ fn lists_are_bounded() {
         session
             .raw
             .send_raw(Message::text(format!(r#"{{"type":"need","seq":0,"lacks":"{long}"}}"#)));
-        session.raw.sync_error(RefusalCode::Protocol);
+        session.raw.sync_error(RefusalCode::Limit);
     });
+}
+
+#[test]
+fn the_addresses_that_a_saga_offers_are_counted() {
+    const MOST: usize = 10_000;
+    let host = Host::with(|opts| opts.limits.ibgibs = MOST as u64);
+    let person = Person::new(&host, "a");
+    let different = |from: usize, count: usize| {
+        (from..from + count).map(|at| addr(&format!("s{at}"))).collect::<Vec<_>>()
+    };
+    // Whether they are others each time or always the same.
+    for is_same in [false, true] {
+        let mut session = person.connected(&host);
+        session.state(&[]);
+        session.unchanged(|session| {
+            let (mut seq, mut offered) = (0, 0);
+            for count in [4096, 4096, MOST - 2 * 4096] {
+                let addrs = different(if is_same { 0 } else { offered }, count);
+                session.raw.send(&Msg::Offer { seq, addrs });
+                match session.raw.receive() {
+                    Some(Msg::Need { seq: of, lacks }) => {
+                        assert_eq!((of, lacks.len()), (seq, count))
+                    }
+                    other => panic!("{other:?} after {offered} addresses"),
+                }
+                (seq, offered) = (seq + 1, offered + count);
+            }
+            session.raw.send(&Msg::Offer { seq, addrs: different(offered, 1) });
+            let refusal = session.raw.sync_error(RefusalCode::Limit);
+            assert!(refusal.message.contains("10001 addresses"), "{}", refusal.message);
+        });
+    }
 }
 
 #[test]
 fn questions_about_what_is_not_here_are_refused() {
     connected(|session, _| {
         let probes = vec![Probe { tjp: addr("x"), tip: addr("x"), above: 0, below: 9 }];
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { probes, ..init() }));
+        session.send_turn(&Body::Init(Init { probes, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
@@ -196,11 +236,21 @@ fn questions_about_what_is_not_here_are_refused() {
 
 #[test]
 fn the_scope_does_not_change() {
+    // Whether more is to be stated or not.
+    for more in [true, false] {
+        connected(|session, _| {
+            session.send_turn(&Body::Init(Init { more: true, ..init() }));
+            session.answer();
+            let scope = Scope::Roots(vec![addr("x")]);
+            session.send_turn(&Body::Init(Init { scope, more, ..init() }));
+            session.raw.sync_error(RefusalCode::Protocol);
+        });
+    }
     connected(|session, _| {
         session.send_turn(&nothing());
         session.answer();
         let scope = Scope::Roots(vec![addr("x")]);
-        session.send_turn(&Body::Init(sync_gib::sync::body::Init { scope, ..init() }));
+        session.send_turn(&Body::Init(Init { scope, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
 }
@@ -246,7 +296,12 @@ fn a_session_takes_so_many_turns() {
 fn a_connected_session_does_not_begin_again() {
     connected(|session, _| {
         let (domain, of) = (session.domain.clone(), session.session.clone());
-        session.raw.send(&Msg::Hello { protocol: PROTOCOL, domain, session: of });
+        session.raw.send(&Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session: of,
+            features: Default::default(),
+        });
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
@@ -263,6 +318,59 @@ fn a_connected_session_does_not_begin_again() {
         session.raw.send_raw(Message::text("x".repeat(9 << 20)));
         session.raw.closed();
     });
+}
+
+#[test]
+fn a_closing_frame_says_what_kind_of_end_it_is() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let mut done = person.connected(&host);
+    let commit = done.push(&timeline("x", serde_json::json!({})));
+    done.answer();
+    done.send_turn(&Body::Commit(commit));
+    done.answer();
+    assert_eq!(done.raw.close_code(), Some(1000), "all was said");
+
+    let mut unproved = Raw::open(&host);
+    unproved.send_raw(Message::text("garbage"));
+    assert_eq!(unproved.close_code(), Some(1008), "refused before the proof");
+    let mut proved = person.connected(&host);
+    proved.send_turn(&delta(PayloadDigest::default()));
+    assert_eq!(proved.raw.close_code(), Some(1008), "refused after it");
+
+    let bound = Host::with(|opts| opts.max_staged_bytes = Some(64 << 10));
+    let person = Person::new(&bound, "a");
+    // Two sessions of one identity, of which the first leaves too little for the other.
+    let (mut one, mut other) = (person.connected(&bound), person.connected(&bound));
+    one.state(&[]);
+    let stone = IbGib::new("s".into(), Some("x".repeat(18_000).into()), None).unwrap();
+    one.raw.send(&Msg::Payload { ibgibs: vec![stone.to_json().into()] });
+    let staged = || bound.server.staged_bytes().unwrap_or(0);
+    eventually("staging the first's", || staged() > 18_000);
+    other.send_turn(&nothing());
+    other.raw.send(&Msg::Payload { ibgibs: vec![stone.to_json().into()] });
+    assert_eq!(other.raw.close_code(), Some(1013), "busy");
+}
+
+#[test]
+fn a_server_that_stops_says_so() {
+    let Host { runtime, server, dir: _dir } = Host::new();
+    let url = format!("ws://{}{}", server.addr(), wire::PATH_WS);
+    let code = runtime.block_on(async {
+        let (mut ws, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let stopping = tokio::spawn(server.stop());
+        let code = loop {
+            match timeout(LONG, ws.next()).await.expect("the socket stays open") {
+                Some(Ok(Message::Close(frame))) => break frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?} instead of a closing frame"),
+            }
+        };
+        drop(ws);
+        stopping.await.unwrap().unwrap();
+        code
+    });
+    assert_eq!(code, Some(1001));
 }
 
 /// A host that waits half a second for the proof, and as long between messages as said.

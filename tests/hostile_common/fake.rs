@@ -177,6 +177,39 @@ pub fn answer(status: u16, headers: &str, body: &str) -> String {
     )
 }
 
+/// Answers each request as `says` says to its path: a status, more headers, and a body. Notes the
+/// heads of the requests.
+pub fn naming(
+    runtime: &Runtime,
+    says: impl Fn(&str) -> (u16, &'static str, String) + Clone + Send + Sync + 'static,
+) -> (String, std::sync::Arc<std::sync::Mutex<Vec<axum::http::request::Parts>>>) {
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noting = std::sync::Arc::clone(&heard);
+    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let (head, _) = request.into_parts();
+        let (status, headers, body) = says(head.uri.path());
+        noting.lock().unwrap().push(head);
+        async move {
+            let mut answer = axum::http::Response::builder().status(status);
+            for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+                answer = answer.header(name, value);
+            }
+            answer.body(axum::body::Body::from(body)).unwrap()
+        }
+    });
+    (listening(runtime, app), heard)
+}
+
+fn listening(runtime: &Runtime, app: axum::Router) -> String {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let std = listener.into_std().unwrap();
+    runtime.spawn(async move {
+        axum_server::from_tcp(std).unwrap().serve(app.into_make_service()).await
+    });
+    url
+}
+
 /// What came to a server: the path, and the body.
 pub type Heard = (String, String);
 
@@ -200,11 +233,5 @@ pub fn answering(
             (axum::http::StatusCode::from_u16(status).unwrap(), body)
         }
     });
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let std = listener.into_std().unwrap();
-    runtime.spawn(async move {
-        axum_server::from_tcp(std).unwrap().serve(app.into_make_service()).await
-    });
-    (url, heard)
+    (listening(runtime, app), heard)
 }

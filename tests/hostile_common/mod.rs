@@ -138,16 +138,34 @@ impl<'h> Raw<'h> {
     /// The next message; none where the socket is closed.
     pub fn receive(&mut self) -> Option<Msg> {
         let text = self.runtime.block_on(async {
-            loop {
-                match timeout(LONG, self.ws.next()).await.expect("the socket stays open") {
-                    Some(Ok(Message::Text(text))) => return Some(text),
-                    // After the close of the other side its answer goes out with the next read.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
-                    _ => return None,
+            // Pings alone are no reason to wait longer.
+            let next = timeout(LONG, async {
+                loop {
+                    match self.ws.next().await {
+                        Some(Ok(Message::Text(text))) => return Some(text),
+                        // After the close of the other side its answer goes out with the next read.
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
+                        _ => return None,
+                    }
                 }
-            }
+            });
+            next.await.expect("something is said, or the socket closes")
         });
         text.map(|text| wire::read(text.as_str()).unwrap())
+    }
+
+    /// Reads to the end; the code with which the other side closes, none where it says none.
+    pub fn close_code(&mut self) -> Option<u16> {
+        self.runtime.block_on(async {
+            let mut code = None;
+            loop {
+                match timeout(LONG, self.ws.next()).await.expect("the socket stays open") {
+                    Some(Ok(Message::Close(frame))) => code = frame.map(|frame| frame.code.into()),
+                    Some(Ok(_)) => {}
+                    _ => return code,
+                }
+            }
+        })
     }
 
     pub fn closed(&mut self) {
@@ -186,7 +204,12 @@ impl<'h> Raw<'h> {
 
     pub fn hello(&mut self, domain: &Addr, session: &Addr) -> (String, Vec<String>) {
         let (domain, session) = (domain.clone(), session.clone());
-        self.send(&Msg::Hello { protocol: PROTOCOL, domain, session });
+        self.send(&Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session,
+            features: Default::default(),
+        });
         match self.receive() {
             Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) => {
                 (challenge_uuid, demanded_ids)
@@ -345,7 +368,7 @@ impl Session<'_> {
         assert!(matches!(self.answer(), Body::Ack(_)));
     }
 
-    /// States and sends a payload, and the turn that seals it; returns the commit of just this.
+    /// States and sends a payload, and the turn with its digest; returns the commit of just this.
     pub fn push(&mut self, ibgibs: &[IbGib]) -> Commit {
         self.state(ibgibs);
         let texts: Vec<Box<str>> = ibgibs.iter().map(|ibgib| ibgib.to_json().into()).collect();
@@ -377,7 +400,7 @@ pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(Addr, &IbGib)> {
     tips
 }
 
-/// What a commit after turns with these seals seals.
+/// The digest of a commit after turns with these digests.
 pub fn total(turns: &[PayloadDigest]) -> PayloadDigest {
     let mut hasher = sync_gib::sync::payload::SagaHasher::default();
     turns.iter().for_each(|turn| hasher.add(turn));

@@ -1,4 +1,4 @@
-//! Random texts, random edits of two sides, and the rules that a merge of them is held against. It
+//! Random texts, random edits of two sides, and the rules that a merge of them is compared with. It
 //! knows nothing of how texts are merged: it is told what each side meant, and reads the result.
 #![allow(dead_code, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

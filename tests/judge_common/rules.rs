@@ -1,4 +1,4 @@
-//! The rules that a result is held against:
+//! The rules that a result is compared with:
 //!
 //! - A line that nobody touched stands, once, in its order; one that one side changed stands as
 //!   changed; one that a side deleted is gone, unless the other changed it: then the changed stands.

@@ -1,5 +1,6 @@
 //! Processes that are killed: each side then holds the old state or the new one, whole, nothing
 //! that was told as done is lost, and a rerun finishes.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 

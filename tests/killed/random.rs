@@ -1,9 +1,9 @@
-//! Random kills of the program: of the client, the server or both, at a message that is named or
-//! at any other moment.
+//! Kills of the program: of the client, the server or both, at messages that are named, and at random
+//! ones or any other moment.
 //!
-//! A few of each kind run with the other tests, with seeds of their own. Before a release:
-//! `cargo test --test killed -- --ignored --nocapture` strikes 150 times; it prints its seed, which
-//! `SYNC_GIB_TEST_SEED` gives it again.
+//! Those at named messages run with the other tests. Before a release:
+//! `cargo test --test killed -- --ignored --nocapture` strikes 150 times at random; it prints its seed,
+//! which `SYNC_GIB_TEST_SEED` gives it again.
 
 use std::process::Child;
 use std::sync::{Arc, OnceLock};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::net_common::relay::Event;
+use crate::net_common::rng::Rng;
 use crate::net_common::scene::{Kind, Stage, Template};
 
 /// How many kills a release takes.
@@ -27,27 +28,10 @@ enum Victim {
     Both,
 }
 
-/// Numbers that look random and are the same for the same seed (SplitMix64).
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn time(&mut self, end: Duration) -> Duration {
-        Duration::from_micros(self.below(u64::try_from(end.as_micros()).unwrap().max(1)))
-    }
-}
-
 /// When a kill comes.
 enum Moment {
-    /// So long after a message was through.
-    At(Event, Duration),
+    /// So long after the message of this name was through that comes as the how manieth of it.
+    At(String, usize, Duration),
     /// So long after the client's start.
     After(Duration),
 }
@@ -55,7 +39,7 @@ enum Moment {
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Moment::At(message, later) => write!(f, "{later:?} after {message}"),
+            Moment::At(name, nth, later) => write!(f, "{later:?} after {name} {nth}"),
             Moment::After(time) => write!(f, "{time:?} after the client's start"),
         }
     }
@@ -83,20 +67,19 @@ impl Target {
         let messages = self.messages.len() as u64;
         match messages > 0 && rng.below(3) > 0 {
             true => {
-                let message = self.messages[rng.below(messages) as usize].clone();
-                Moment::At(message, rng.time(LATER))
+                let (name, nth) = self.messages[rng.below(messages) as usize].named();
+                Moment::At(name.to_owned(), nth, rng.time(LATER))
             }
             false => Moment::After(rng.time(self.time)),
         }
     }
 
     /// Kills once, and asserts all that must hold then. Whether the client was still at it.
-    fn strike(&self, victim: Victim, rng: &mut Rng) -> bool {
-        let moment = self.moment(rng);
+    fn strike(&self, victim: Victim, moment: &Moment) -> bool {
         let place = format!("{:?}, {victim:?} killed {moment}", self.template.kind());
         println!("{place}");
         let mut stage = self.template.stage();
-        let (mut client, in_time) = kill(&stage, victim, &moment);
+        let (mut client, in_time) = kill(&stage, victim, moment);
         let exit = client.wait().unwrap().code();
         match exit {
             Some(0) => stage.is_done(&place),
@@ -132,10 +115,11 @@ fn kill(stage: &Stage<'_>, victim: Victim, moment: &Moment) -> (Child, bool) {
         }
     };
     let struck = Arc::new(OnceLock::new());
-    if let Moment::At(message, later) = moment {
-        let (seq, later, end, struck) = (message.seq, *later, end.clone(), Arc::clone(&struck));
+    if let Moment::At(name, nth, later) = moment {
+        let (name, nth, later) = (name.clone(), *nth, *later);
+        let (end, struck) = (end.clone(), Arc::clone(&struck));
         stage.relay.after(move |event| {
-            if event.seq == seq {
+            if event.is((&name, nth)) {
                 std::thread::sleep(later);
                 end();
                 let _ = struck.set(());
@@ -162,44 +146,75 @@ fn victims(kind: Kind) -> &'static [Victim] {
     }
 }
 
-/// A few kills of a kind.
-fn a_few(kind: Kind, seed: u64) {
+/// Strikes once after each of these messages, each time another victim, and three times at any moment.
+fn at_messages(kind: Kind, named: &[(&str, usize)]) {
     let target = Target::new(kind);
-    let mut rng = Rng(seed);
-    for victim in victims(kind) {
-        let in_time = (0..2).filter(|_| target.strike(*victim, &mut rng)).count();
-        println!("{in_time} of 2 in time");
+    let mut rng = Rng(kind as u64 + 1);
+    for (message, victim) in named.iter().zip(victims(kind).iter().cycle()) {
+        let known = target.messages.iter().any(|event| event.is(*message));
+        assert!(known, "no {message:?} among {:?}", target.messages);
+        let moment = Moment::At(message.0.to_owned(), message.1, rng.time(LATER));
+        target.strike(*victim, &moment);
+    }
+    for victim in victims(kind).iter().cycle().take(3) {
+        target.strike(*victim, &Moment::After(rng.time(target.time)));
     }
 }
 
 #[test]
-fn random_kills_in_a_push() {
-    a_few(Kind::Push, 1);
+fn kills_in_a_push() {
+    let named = [
+        ("POST evolution", 1),
+        ("auth_proof", 1),
+        ("payload", 1),
+        ("sync_frame_request delta", 1),
+        ("sync_frame_request commit", 1),
+        ("sync_frame_response commit", 1),
+    ];
+    at_messages(Kind::Push, &named);
 }
 
 #[test]
-fn random_kills_in_a_pull() {
-    a_few(Kind::Pull, 2);
+fn kills_in_a_pull() {
+    let named = [
+        ("200 to POST evolution", 1),
+        ("auth_ok", 1),
+        ("payload", 2),
+        ("sync_frame_response delta", 1),
+        ("sync_frame_request commit", 1),
+        ("sync_frame_response commit", 1),
+    ];
+    at_messages(Kind::Pull, &named);
 }
 
 #[test]
-fn random_kills_in_a_merge() {
-    a_few(Kind::Merge, 3);
+fn kills_in_a_merge() {
+    let named = [
+        ("sync_frame_request init", 2),
+        ("payload", 1),
+        ("sync_frame_response delta", 1),
+        ("payload", 2),
+        ("sync_frame_request commit", 1),
+        ("sync_frame_response commit", 1),
+    ];
+    at_messages(Kind::Merge, &named);
 }
 
 #[test]
-fn random_kills_in_a_setup() {
-    a_few(Kind::Setup, 4);
+fn kills_in_a_setup() {
+    let named = [("POST keystones", 1), ("POST keystones", 1), ("200 to POST keystones", 1)];
+    at_messages(Kind::Setup, &named);
 }
 
 #[test]
-fn random_kills_in_a_join() {
-    a_few(Kind::Join, 5);
+fn kills_in_a_join() {
+    let named = [("200 to GET identity", 1), ("200 to POST evolution", 1), ("auth_ok", 1)];
+    at_messages(Kind::Join, &named);
 }
 
 #[test]
-fn random_kills_in_a_put() {
-    a_few(Kind::Put, 6);
+fn kills_in_a_put() {
+    at_messages(Kind::Put, &[]);
 }
 
 #[test]
@@ -223,7 +238,7 @@ fn a_hundred_and_fifty_random_kills() {
     while in_time < KILLS {
         let (target, victim) = all.next().unwrap();
         tried += 1;
-        in_time += usize::from(target.strike(victim, &mut rng));
+        in_time += usize::from(target.strike(victim, &target.moment(&mut rng)));
         assert!(tried < 3 * KILLS, "{in_time} of {tried} kills came in time");
     }
     println!("{in_time} kills, of {tried} that were tried");

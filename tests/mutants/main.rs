@@ -4,6 +4,7 @@
 //! them in it, each behind a switch, and runs simulated worlds with one after the other switched on.
 //! `SYNC_GIB_MUTANTS=PART` takes those whose description holds PART, `SYNC_GIB_SEEDS=COUNT` as many
 //! worlds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -77,7 +78,7 @@ pub(crate) fn is_mutant(number: usize) -> bool {
 /// Copies the source, with every mutant in it.
 fn make(mutants: &[Mutant], source: &Path) {
     let _ = std::fs::remove_dir_all(source);
-    for part in ["src", "benches", "Cargo.toml", "Cargo.lock", "README.md"] {
+    for part in ["src", "benches", "examples", "Cargo.toml", "Cargo.lock", "README.md"] {
         copy(&root().join(part), &source.join(part));
     }
     for (number, Mutant { what, file, old, new }) in mutants.iter().enumerate() {

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod relay;
+pub mod rng;
 pub mod scene;
 
 use std::io::{BufRead, BufReader};
@@ -24,14 +25,14 @@ impl Serve {
     }
 
     pub fn start_logging(space: &Path, listen: &str, more: &[&str], log: Stdio) -> Serve {
-        let mut child = Command::new(BIN)
-            .args(["serve", "--listen", listen, "--space"])
-            .arg(space)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(BIN);
+        command.args(["serve", "--listen", listen, "--space"]).arg(space).args(more).stderr(log);
+        Serve::started_by(command)
+    }
+
+    /// The same, by a command that becomes it.
+    pub fn started_by(mut command: Command) -> Serve {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the URL").to_owned();
@@ -47,9 +48,14 @@ impl Serve {
         self.child.id()
     }
 
-    pub fn signal(mut self, signal: &str) -> Option<i32> {
+    pub fn signal(self, signal: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

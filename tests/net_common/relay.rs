@@ -25,17 +25,31 @@ pub enum Way {
 /// A whole message: of HTTP, or a text of the WebSocket.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The how manieth it is, from 1.
+    /// The how manieth it is of all, from 1.
     pub seq: usize,
     pub way: Way,
-    /// `POST evolution`, `200`, `auth_proof`, `sync_frame_request commit`.
+    /// `POST evolution`, `200 to POST evolution`, `auth_proof`, `sync_frame_request commit`.
     pub name: String,
+    /// The how manieth it is of this name, from 1.
+    pub nth: usize,
+}
+
+impl Event {
+    /// Whether it is the message of this name that comes as the how manieth of that name.
+    pub fn is(&self, (name, nth): (&str, usize)) -> bool {
+        self.name == name && self.nth == nth
+    }
+
+    /// What it is known by, whatever messages come before it.
+    pub fn named(&self) -> (&str, usize) {
+        (&self.name, self.nth)
+    }
 }
 
 impl std::fmt::Display for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let way = if self.way == Way::Up { "up" } else { "down" };
-        write!(f, "message {} ({way} {})", self.seq, self.name)
+        write!(f, "{} {} ({way})", self.name, self.nth)
     }
 }
 
@@ -58,15 +72,19 @@ pub enum Act {
     Swallow,
     /// Its first half passes; the other half vanishes, and so does all that follows it this way.
     Tear,
+    /// It passes but for so many of its last bytes, and the line is cut.
+    Shorten(usize, Cut),
 }
 
 type Script = Box<dyn FnMut(&Event) -> Act + Send>;
 type After = Box<dyn FnMut(&Event) + Send>;
+type Look = Box<dyn FnMut(&Event, &[u8]) + Send>;
 
 struct State {
     target: SocketAddr,
     script: Script,
     after: After,
+    look: Look,
     events: Vec<Event>,
     swallows: [bool; 2],
     /// The frames of identities that were posted, by the frame that each was signed on.
@@ -90,6 +108,7 @@ impl Relay {
             target,
             script: Box::new(|_| Act::Pass),
             after: Box::new(|_| {}),
+            look: Box::new(|_, _| {}),
             events: Vec::new(),
             swallows: [false; 2],
             proofs: HashMap::new(),
@@ -115,6 +134,7 @@ impl Relay {
         state.swallows = [false; 2];
         state.script = Box::new(|_| Act::Pass);
         state.after = Box::new(|_| {});
+        state.look = Box::new(|_, _| {});
         state.events.clear();
     }
 
@@ -126,6 +146,11 @@ impl Relay {
     /// Calls `after` once a message is through, or has vanished; nothing else passes meanwhile.
     pub fn after(&self, after: impl FnMut(&Event) + Send + 'static) {
         self.state.lock().unwrap().after = Box::new(after);
+    }
+
+    /// Shows each message to `look`, with its bytes, before it passes.
+    pub fn look(&self, look: impl FnMut(&Event, &[u8]) + Send + 'static) {
+        self.state.lock().unwrap().look = Box::new(look);
     }
 
     /// What has passed.
@@ -150,6 +175,8 @@ struct Line {
     is_cut: AtomicBool,
     is_reset: AtomicBool,
     is_upgraded: AtomicBool,
+    /// The request that is to be answered.
+    asked: Mutex<String>,
 }
 
 impl Line {
@@ -175,7 +202,8 @@ fn join(client: TcpStream, server: TcpStream, state: &Arc<Mutex<State>>) {
     }
     let no = || AtomicBool::new(false);
     let (is_cut, is_reset, is_upgraded) = (no(), no(), no());
-    let line = Arc::new(Line { client, server, is_cut, is_reset, is_upgraded });
+    let asked = Mutex::default();
+    let line = Arc::new(Line { client, server, is_cut, is_reset, is_upgraded, asked });
     for way in [Way::Up, Way::Down] {
         let (line, state) = (Arc::clone(&line), Arc::clone(state));
         std::thread::spawn(move || carry(&line, way, &state));
@@ -225,13 +253,21 @@ fn pass(
 ) {
     let mut state = state.lock().unwrap();
     let mut act = Act::Pass;
-    let event = name.map(|name| Event { seq: state.events.len() + 1, way, name });
+    let event = name.map(|name| {
+        let nth = 1 + state.events.iter().filter(|event| event.name == name).count();
+        Event { seq: state.events.len() + 1, way, name, nth }
+    });
     if let Some(event) = event.as_ref().filter(|_| !line.is_cut.load(Ordering::SeqCst)) {
         state.note(event, bytes);
+        (state.look)(event, bytes);
         act = (state.script)(event);
     }
-    if act == Act::Tear {
-        let _ = to.write_all(&bytes[..bytes.len() / 2]);
+    if let Act::Tear | Act::Shorten(..) = act {
+        let len = match act {
+            Act::Shorten(last, _) => bytes.len().checked_sub(last).unwrap(),
+            _ => bytes.len() / 2,
+        };
+        let _ = to.write_all(&bytes[..len]);
     }
     if matches!(act, Act::Swallow | Act::Tear) {
         state.swallows[way as usize] = true;
@@ -239,10 +275,10 @@ fn pass(
     if line.is_cut.load(Ordering::SeqCst) {
         return;
     }
-    if !state.swallows[way as usize] && !matches!(act, Act::Lose(_)) {
+    if !state.swallows[way as usize] && !matches!(act, Act::Lose(_) | Act::Shorten(..)) {
         let _ = to.write_all(bytes);
     }
-    if let Act::Cut(cut) | Act::Lose(cut) = act {
+    if let Act::Cut(cut) | Act::Lose(cut) | Act::Shorten(_, cut) = act {
         line.cut(cut);
     }
     if let Some(event) = event {
@@ -301,13 +337,17 @@ fn http(held: &[u8], way: Way, line: &Line) -> Option<(usize, Option<String>)> {
     let first = String::from_utf8_lossy(&held[..head]);
     let mut words = first.split_whitespace();
     let (one, two) = (words.next()?, words.next()?);
+    let mut asked = line.asked.lock().unwrap();
     let name = match way {
-        Way::Up => format!("{one} {}", two.split('?').next()?.rsplit('/').next()?),
-        Way::Down => two.to_owned(),
+        Way::Up => {
+            *asked = format!("{one} {}", two.split('?').next()?.rsplit('/').next()?);
+            asked.clone()
+        }
+        Way::Down => {
+            line.is_upgraded.fetch_or(two == "101", Ordering::SeqCst);
+            format!("{two} to {asked}")
+        }
     };
-    if name == "101" {
-        line.is_upgraded.store(true, Ordering::SeqCst);
-    }
     Some((head + body, Some(name)))
 }
 

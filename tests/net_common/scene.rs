@@ -188,6 +188,11 @@ impl Stage<'_> {
         self.serve = Some(serve);
     }
 
+    /// Waits until the server has ended by itself; its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.serve.take().unwrap().ended()
+    }
+
     pub fn serve(&self) -> &Serve {
         self.serve.as_ref().unwrap()
     }

@@ -1,4 +1,4 @@
-//! The rules that a merge of values is held against:
+//! The rules that a merge of values is compared with:
 //!
 //! - What only one side changed stands as that side's, whatever that side set and set back between.
 //! - Objects are merged key by key, lists of identified elements element by element, other lists

@@ -9,7 +9,7 @@ use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
 use sync_gib::peer::{Observer, PeerError, ReceiverLink, identity};
 use sync_gib::space::{MemorySpace, Space, SpaceExt};
-use sync_gib::sync::Sender;
+use sync_gib::sync::{Capabilities, Sender};
 
 use super::super::edit::{edit, rehash};
 use super::super::fixtures::Keystones;
@@ -69,6 +69,10 @@ fn unasked<T>() -> Result<T, PeerError> {
 }
 
 impl ReceiverLink for Pages {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        Ok(Capabilities::default())
+    }
+
     fn identity(
         &self,
         _domain: &Addr,

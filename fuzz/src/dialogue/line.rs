@@ -336,7 +336,7 @@ impl<'i, 'd> Line<'i, 'd> {
         let refusal = Refusal { code: RefusalCode::Conflict, message: "a refusal".to_owned() };
         let seq = u32::from(input.byte());
         match input.below(8) {
-            0 => Msg::Hello { protocol: PROTOCOL, domain, session },
+            0 => Msg::Hello { protocol: PROTOCOL, domain, session, features: Default::default() },
             1 => Msg::AuthProof { keystone: keystones.session[1].clone() },
             2 => {
                 let pool = sync_gib::keystone::pool_ids(&keystones.session[0], "connect");

@@ -19,7 +19,9 @@ pub enum ErrorCode {
     Ambiguous,
     /// Somebody else changed the same thing meanwhile.
     Conflict,
-    /// The server cannot be reached, or does not speak this protocol.
+    /// The server and this program speak no version of the protocol in common.
+    Version,
+    /// The server cannot be reached, or is not a sync-gib server.
     Unreachable,
     /// There is no space where one was expected.
     NoSpace,
@@ -54,6 +56,7 @@ impl ErrorCode {
             ErrorCode::NotFound => "not_found",
             ErrorCode::Ambiguous => "ambiguous",
             ErrorCode::Conflict => "conflict",
+            ErrorCode::Version => "version",
             ErrorCode::Unreachable => "unreachable",
             ErrorCode::NoSpace => "no_space",
             ErrorCode::Damaged => "damaged",
@@ -78,7 +81,8 @@ impl ErrorCode {
             | ErrorCode::Different
             | ErrorCode::NotFound
             | ErrorCode::Ambiguous
-            | ErrorCode::Conflict => 1,
+            | ErrorCode::Conflict
+            | ErrorCode::Version => 1,
             ErrorCode::Usage => 2,
             ErrorCode::Unreachable => 3,
             ErrorCode::NoSpace

@@ -10,6 +10,7 @@ use crate::server::ServerError;
 use crate::space::SpaceError;
 use crate::sync::SyncError;
 use crate::sync::msg::RefusalCode;
+use crate::verify::CheckError;
 
 impl From<IbGibError> for CliError {
     fn from(error: IbGibError) -> CliError {
@@ -42,8 +43,12 @@ impl From<PeerError> for CliError {
             }
             PeerError::Busy { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("nothing is lost: run the command again in a while"),
-            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message)
-                .hint("nothing is lost, and nothing more was signed: the server needs mending"),
+            PeerError::Fault(_) => CliError::new(ErrorCode::Unreachable, message).hint(
+                "nothing is lost, and nothing more was signed: the server has to be repaired",
+            ),
+            PeerError::Version { .. } => CliError::new(ErrorCode::Version, message)
+                .hint("the older of the two needs an update: this program, or the server"),
+            PeerError::NoWorkers | PeerError::NoThread(_) => CliError::new(ErrorCode::Io, message),
             PeerError::UnexpectedResponse { .. } => CliError::new(ErrorCode::Unreachable, message),
             PeerError::Forked(domain) => {
                 let domain = printable(domain.as_str());
@@ -63,8 +68,11 @@ impl From<PeerError> for CliError {
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> CliError {
         let message = printable(&error.to_string());
-        let limit = match &error {
-            SyncError::Refused(refusal) => refusal.code.limit(),
+        let detail = match &error {
+            SyncError::Refused(refusal) => match &refusal.code {
+                RefusalCode::Other(code) => Some(("refusal", code.as_str().to_owned())),
+                code => code.limit().map(|limit| ("limit", limit.to_owned())),
+            },
             _ => None,
         };
         let code = match error {
@@ -80,6 +88,7 @@ impl From<SyncError> for CliError {
                 RefusalCode::Auth => ErrorCode::IdentityRefused,
                 RefusalCode::Conflict => ErrorCode::Conflict,
                 RefusalCode::NotFound => ErrorCode::NotFound,
+                RefusalCode::Version => ErrorCode::Version,
                 RefusalCode::Internal
                 | RefusalCode::Busy
                 | RefusalCode::Staged
@@ -89,10 +98,12 @@ impl From<SyncError> for CliError {
                 | RefusalCode::Protocol
                 | RefusalCode::Quota
                 | RefusalCode::File
-                | RefusalCode::Identities => ErrorCode::Refused,
+                | RefusalCode::Identities
+                | RefusalCode::Other(_) => ErrorCode::Refused,
             },
             SyncError::Auth(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
+            SyncError::Version(_) | SyncError::Feature(_) => ErrorCode::Version,
             SyncError::Protocol(_)
             | SyncError::Content(_)
             | SyncError::Limit(_)
@@ -102,8 +113,8 @@ impl From<SyncError> for CliError {
             SyncError::Random(_) => ErrorCode::Io,
         };
         let error = CliError::new(code, message);
-        let error = match limit {
-            Some(limit) => error.detail("limit", limit),
+        let error = match detail {
+            Some((key, value)) => error.detail(key, value),
             None => error,
         };
         match code {
@@ -126,6 +137,15 @@ impl From<ServerError> for CliError {
             ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
                 .hint("another process may listen there; give another --listen"),
             ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
+        }
+    }
+}
+
+impl From<CheckError> for CliError {
+    fn from(error: CheckError) -> CliError {
+        match error {
+            CheckError::Peer(error) => error.into(),
+            CheckError::NoTimeline(_) => CliError::new(ErrorCode::Damaged, error.to_string()),
         }
     }
 }
@@ -160,6 +180,7 @@ impl From<SpaceError> for CliError {
             | SpaceError::NotATjp { .. }
             | SpaceError::NoPast { .. }
             | SpaceError::TooManyWaiting { .. }
+            | SpaceError::InUse
             | SpaceError::OverQuota { .. }
             | SpaceError::FileBound { .. } => ErrorCode::Refused,
             SpaceError::TipMoved { .. } => ErrorCode::Conflict,
@@ -172,16 +193,16 @@ impl From<SpaceError> for CliError {
         match (&error, code) {
             (SpaceError::Damaged { .. }, _) => failure.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
-                 from the server; else restore the file from a copy",
+                 from the server; otherwise restore the file from a copy",
             ),
             (SpaceError::Revoked(_), _) => failure.hint(
-                "it signs nothing any more. The data here stays readable; a new identity takes it \
-                 over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
+                "it can sign nothing any more. The data here stays readable; a new identity can take \
+                 it over: `sync-gib --home NEW setup --server URL`, then `graph X --live --format \
                  ndjson` here and `put` there",
             ),
             (SpaceError::Empty(_), _) => failure.hint(
                 "restore it from a copy, or make a new home with `sync-gib setup --join I` and \
-                 sync; where nothing was in it yet, `sync-gib setup` makes it",
+                 sync; if it never held anything, `sync-gib setup` makes it",
             ),
             (SpaceError::PendingDamaged { .. }, _) => failure.hint(LOST_STEP),
             (_, ErrorCode::DiskFull) => failure.hint(ROOM),

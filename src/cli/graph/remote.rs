@@ -40,7 +40,9 @@ pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Resul
     }
     let fetched = SqliteSpace::create_if_missing(&dir.path().join("graph.db"), "")?;
     fetched.put(&mut stage.iter(), &PutOpts::default())?;
-    let lied = || CliError::new(ErrorCode::Refused, "the server sent another graph than asked for");
+    let lied = || {
+        CliError::new(ErrorCode::Refused, "the server sent a graph other than the one asked for")
+    };
     let id = fetched.find(&root)?.ok_or_else(lied)?;
     print(&fetched, &Target { id, addr: root }, args, &mut ctx.out)
 }

@@ -13,10 +13,10 @@ use crate::ibgib::{Addr, IbGib};
 use crate::space::{Id, Space, Timeline, TimelineKind};
 use crate::sync::merge::{Overwritten, Side, overwritten_unseen};
 
-/// List values that gave way in a merge, and were not set again since.
+/// List values that gave way in a merge and were not set again since.
 ///
-/// Where two devices set one field apart from each other, the newer edit wins. Each line says what
-/// gave way to what, and the line below it how to bring it back.
+/// When two devices set the same field independently, the newer edit wins. Each line says which
+/// value gave way to which, and the line below it how to restore it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib conflicts\n  \

@@ -19,7 +19,6 @@ const SHOWN: usize = 120;
 /// Look at merges.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "Example:\n  sync-gib merge show 3655FB6B")]
-#[expect(missing_docs, reason = "the help is the argument struct's own documentation")]
 pub enum MergeCommand {
     Show(show::MergeShowArgs),
 }

@@ -15,7 +15,7 @@ use crate::sync::merge::{
     FieldPath, GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN, Overwritten, Winner, overwritten_of,
 };
 
-/// Show what a merge did: each changed field as it was in common, on either side, and as it is.
+/// Show what a merge did: each changed field in the common frame, on either side, and in the result.
 ///
 /// `kept` is the branch that stayed (the one that was synced first), `replayed` the one whose edits
 /// were replayed on top of it.
@@ -78,7 +78,7 @@ pub fn run(args: &MergeShowArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// Says that a frame is no merge, and which is the newest of its timeline before it.
 fn no_merge(space: &dyn Space, target: &Target) -> Result<CliError, CliError> {
-    let message = format!("{} is no merge", printable(target.addr.as_str()));
+    let message = format!("{} is not a merge", printable(target.addr.as_str()));
     let error = CliError::new(ErrorCode::Refused, message);
     let mut at = Some(target.id);
     while let Some(id) = at {

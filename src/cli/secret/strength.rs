@@ -16,7 +16,7 @@ const HASHES: Duration = Duration::from_micros(1);
 const NEAR: [&str; 5] = ["sync-gib", "ibgib", "keystone", "secret", "identity"];
 
 /// Refuses a new secret that is found in fewer than 2^40 guesses, or only warns of it where the
-/// person wants it all the same (`allowed`); both tell what guessing it costs.
+/// person wants it anyway (`allowed`); both tell what guessing it costs.
 ///
 /// `stretching` is the time that one run of Argon2id took here, none where the secret is used as
 /// it is.
@@ -35,7 +35,7 @@ pub fn check(
         return Ok(());
     }
     Err(CliError::new(ErrorCode::SecretRefused, weak).hint(
-        "take a longer one, say six words drawn at random; --allow-weak-secret takes it all the same",
+        "choose a longer one, such as six words drawn at random; --allow-weak-secret accepts it anyway",
     ))
 }
 

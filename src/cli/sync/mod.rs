@@ -23,8 +23,8 @@ use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
-/// Sends what the server lacks, fetches what is lacking here, and merges timelines that were
-/// changed on both sides. Interrupted at any point, each side has the old state or the new one.
+/// Sends what the server lacks, fetches what is missing here, and merges timelines that were
+/// changed on both sides. If it is interrupted, each side has either the old state or the new one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib sync\n  \
@@ -37,24 +37,24 @@ pub struct SyncArgs {
     /// Fetch only: send nothing
     #[arg(long, conflicts_with = "push_only")]
     pub pull_only: bool,
-    /// Send only: change nothing here
+    /// Send only: no data changes here; the record of the sync is kept
     #[arg(long)]
     pub push_only: bool,
-    /// Print what would move, and move nothing
+    /// Print what would move, and move nothing; the session made for this is kept, on both sides
     #[arg(long)]
     pub dry_run: bool,
-    /// Exit with 1 where values gave way in a merge; all is stored all the same
+    /// Exit with 1 if values gave way in a merge; everything is stored regardless
     #[arg(long)]
     pub fail_on_conflict: bool,
-    /// Seconds to try again where other devices are faster, or the server is busy; 0 for once
+    /// Seconds to retry while other devices are faster or the server is busy; 0 for no retry
     #[arg(long, value_name = "SECONDS", default_value_t = RETRY_FOR.as_secs() as u32,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub retry_for: u32,
-    /// Most bytes that may come here at once
+    /// Most bytes that one sync may receive
     #[arg(long, value_name = "BYTES", default_value_t = PULL_BYTES)]
     pub max_pull_bytes: u64,
-    /// Write every message, both ways, to FILE as NDJSON, for its owner alone: a failed sync's
-    /// holds solutions that are not spent
+    /// Write every message, both ways, to FILE as NDJSON, readable by its owner only: the trace of
+    /// a failed sync contains solutions that are not spent
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Where the secret comes from.
@@ -114,7 +114,8 @@ fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
             Err(error) => Addr::parse(arg).map_err(|_| error)?,
         };
         if TimelineKind::of_ib(root.ib()) != TimelineKind::Data {
-            let message = format!("{} is no data: keystones and sagas go with every sync", arg);
+            let message =
+                format!("{} is not data: every sync sends keystones and sagas anyway", arg);
             return Err(CliError::usage(printable(&message)));
         }
         roots.push(root);

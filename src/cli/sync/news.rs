@@ -110,7 +110,7 @@ impl ClockAhead {
         };
         let (addr, time) = (self.addr.as_str(), self.moment.to_utc_string());
         printable(&format!(
-            "{addr} was made by a clock that is {by} ahead ({time}): until then it wins over newer \
+            "{addr} has a timestamp that is {by} ahead ({time}): until then it wins over newer \
              edits"
         ))
     }

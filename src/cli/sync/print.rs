@@ -92,10 +92,10 @@ pub(super) fn summary(
         summary.equal,
     ))?;
     let conflict = (fail_on_conflict && gave_way > 0).then(|| {
-        let message = format!("{gave_way} values gave way in merges; all is stored");
+        let message = format!("{gave_way} values gave way in merges; everything is stored");
         let message = message.replace("1 values gave", "1 value gave");
         CliError::new(ErrorCode::Different, message)
-            .hint("`sync-gib conflicts` lists them, and how to bring each back")
+            .hint("`sync-gib conflicts` lists them, and how to restore each")
     });
     let fields = json!({
         "server": server,

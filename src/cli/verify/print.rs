@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::error::{CliError, ErrorCode};
-use super::super::output::{Output, printable};
-use super::Phase;
-use super::row::{Outcome, Transport};
+use crate::cli::error::{CliError, ErrorCode};
+use crate::cli::output::{Output, printable};
+use crate::verify::{Assertion, Outcome, Phase, Transport};
 
 /// How wide an assertion's text stands.
 const WIDTH: usize = 76;
@@ -108,8 +107,13 @@ impl Row {
 }
 
 fn value(outcome: &Outcome, keeps: bool) -> Value {
-    let assertions: Vec<Value> =
-        outcome.assertions.iter().map(|assertion| assertion.to_value()).collect();
+    let assertion = |assertion: &Assertion| {
+        json!({
+            "what": assertion.what, "ok": assertion.ok, "expected": assertion.expected,
+            "found": assertion.found,
+        })
+    };
+    let assertions: Vec<Value> = outcome.assertions.iter().map(assertion).collect();
     let mut row = json!({
         "phase": outcome.phase.number(),
         "title": outcome.phase.title(),

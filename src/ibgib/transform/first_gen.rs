@@ -1,6 +1,6 @@
 //! First generation: fork, then mut8 where there is data, then rel8 where there are relations.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Kind, Opts, TransformError, Transformed, transform};
 use crate::ibgib::environment::Environment;
@@ -47,6 +47,34 @@ pub fn first_gen(
     Ok(made)
 }
 
+/// The primitive that an ibGib made from nothing descends from: its ib's first word.
+pub fn parent(ib: &str) -> IbGib {
+    IbGib::primitive(ib.split_whitespace().next().unwrap_or(ib))
+}
+
+/// Makes a timeline that is unique by its time and a random uuid: each step counted, with dna, and
+/// with `past` and `dna` naming only the newest. Returns its frames and their dna, dependencies
+/// first; the last one is the newest frame.
+///
+/// Errors where a relation is one that the transforms keep themselves, or where the system gives
+/// no random bytes.
+pub fn timeline(
+    ib: &str,
+    data: Option<Map<String, Value>>,
+    rel8ns: Rel8ns,
+    env: &dyn Environment,
+) -> Result<Vec<IbGib>, TransformError> {
+    let first = FirstGen {
+        ib,
+        parent: &parent(ib),
+        data: data.filter(|data| !data.is_empty()),
+        rel8ns: Some(rel8ns).filter(|rel8ns| !rel8ns.is_empty()),
+        each: Opts::next_frame().build(),
+        tjp: Some(json!({"timestamp": true, "uuid": true})),
+    };
+    Ok(first_gen(&first, env)?.into_all())
+}
+
 fn step(
     made: &mut Transformed,
     kind: Kind,
@@ -62,5 +90,25 @@ fn step(
 impl From<Map<String, Value>> for Opts {
     fn from(map: Map<String, Value>) -> Opts {
         map.into_iter().fold(Opts::new(), |opts, (key, value)| opts.set(&key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ibgib::System;
+
+    #[test]
+    fn a_timeline_counts_and_keeps_only_the_newest_past_and_dna() {
+        let data = json!({"a": 1}).as_object().unwrap().clone();
+        let rel8ns = json!({"tag": ["tag^gib"]}).as_object().unwrap().clone();
+        let made = timeline("note one", Some(data), rel8ns, &System::new()).unwrap();
+        let last = made.last().unwrap();
+        assert_eq!(made.len(), 6);
+        assert_eq!(last.n(), Some(2));
+        assert_eq!(last.rel8d("past").count(), 1);
+        assert_eq!(last.rel8d("dna").count(), 1);
+        assert_eq!(last.rel8d("ancestor").next(), Some("note^gib"));
+        assert!(made.iter().all(|ibgib| ibgib.validate().is_ok()));
     }
 }

@@ -1,7 +1,8 @@
 //! Transforms: how a frame is made from another (docs/protocol.md, section 2).
 //!
 //! Options are a JSON object, not a struct, since a transform's dna is that very object and its
-//! gib hashes every key of it, known or not. [`Opts`] builds one.
+//! gib hashes every key of it, known or not. [`Fork`], [`Mut8`] and [`Rel8`] build it by typed
+//! setters, [`Opts`] key by key.
 
 mod dna;
 mod first_gen;
@@ -10,10 +11,12 @@ mod mut8;
 mod opts;
 mod patch;
 mod rel8;
+mod typed;
 
 pub use dna::{is_dna, transform_of_dna};
-pub use first_gen::{FirstGen, first_gen};
+pub use first_gen::{FirstGen, first_gen, parent, timeline};
 pub use opts::{Kind, Opts};
+pub use typed::{Fork, Mut8, Rel8};
 
 use serde_json::{Map, Value};
 

@@ -66,8 +66,13 @@ pub(super) fn check_genesis(genesis: &IbGib, findings: &mut Findings) {
     if genesis.rel8d("past").chain(genesis.rel8d("tjp")).next().is_some() {
         findings.add(Violation::GenesisHasPast);
     }
-    if genesis.datum("proofs").and_then(Value::as_array).is_none_or(|proofs| !proofs.is_empty()) {
-        findings.add(Violation::GenesisProof);
+    match genesis.datum("proofs").and_then(Value::as_array).map(Vec::is_empty) {
+        Some(true) => {}
+        Some(false) => findings.add(Violation::GenesisProof),
+        None => {
+            let error = ShapeError::new("proofs", "is no list; a genesis has an empty one");
+            findings.add(Violation::Malformed(error));
+        }
     }
     if frame::is_revoked(genesis) {
         findings.add(Violation::RevocationUnexpected);

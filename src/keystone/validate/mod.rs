@@ -47,7 +47,7 @@ pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
 }
 
 /// The rules that `curr` breaks in itself and in what ties it to `prev`; none where it goes on from
-/// it. No solution is computed and no pool is held against the one before: that is for frames
+/// it. No solution is computed and no pool is compared with the one before: that is for frames
 /// which [`validate_step`] found good when they were stored.
 pub fn validate_link(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
     let mut findings = Findings::default();

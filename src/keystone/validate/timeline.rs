@@ -34,7 +34,7 @@ impl SeenIds for UsedIds {
     }
 }
 
-/// Keeps no ids: each frame is held against the one before alone.
+/// Keeps no ids: each frame is compared with the one before alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepsOnly;
 
@@ -75,7 +75,7 @@ impl<S: SeenIds> Replay<S> {
     }
 
     /// Checks the next frame; none is broken where the list is empty. A frame that breaks a rule
-    /// is not built on: the next one is held against the last valid one.
+    /// is not built on: the next one is compared with the last valid one.
     pub fn push(&mut self, frame: IbGib) -> Result<Vec<Violation>, S::Error> {
         let (violations, fresh) = match &self.tip {
             None => {

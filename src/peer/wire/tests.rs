@@ -11,6 +11,25 @@ fn round(msg: &Msg) -> String {
     text
 }
 
+fn hello(names: &[&str]) -> Msg {
+    let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
+    let features = names.iter().map(|name| Feature::new(name).unwrap()).collect();
+    Msg::Hello { protocol: 1, domain: addr.clone(), session: addr, features }
+}
+
+#[test]
+fn a_hello_without_features_is_that_of_protocol_1() {
+    let text = write(&hello(&[]));
+    let said: Map<String, Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(said.keys().collect::<Vec<_>>(), ["type", "protocol", "domain", "session"]);
+    let many = (0..=MAX_FEATURES).map(|n| json!(format!("f{n}"))).collect::<Vec<_>>();
+    for features in [json!("a"), json!(["A"]), json!([1]), json!({}), json!(many)] {
+        let mut said = said.clone();
+        said.insert("features".into(), features);
+        assert!(read(&serde_json::to_string(&said).unwrap()).is_err());
+    }
+}
+
 #[test]
 fn messages_read_back() {
     let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
@@ -25,7 +44,8 @@ fn messages_read_back() {
     let quota = Refusal { code: RefusalCode::Quota, message: "m".into() };
     let token = Some(Token { value: "v".into(), expires_ms: 5 });
     for msg in [
-        Msg::Hello { protocol: 1, domain: addr.clone(), session: addr.clone() },
+        hello(&[]),
+        hello(&["a", "zstd"]),
         Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec!["i".into()] },
         Msg::AuthProof { keystone: ibgib.clone() },
         Msg::AuthOk { token },
@@ -88,13 +108,62 @@ fn a_named_limit_stands_beside_a_general_code() {
     assert_eq!(refusal.code, RefusalCode::Limit);
 }
 
+/// The refusal that has this as its code, in a message and in the body of an answer.
+fn refused_with(code: &str) -> Result<RefusalCode, SyncError> {
+    let text = format!(r#"{{"type":"sync_error","code":{code},"message":"m","new":[1]}}"#);
+    let Msg::SyncError(refusal) = read(&text)? else { panic!("no refusal") };
+    let written = round(&Msg::SyncError(refusal.clone()));
+    let Msg::SyncError(again) = read(&written)? else { panic!("no refusal") };
+    assert_eq!(again, refusal);
+    Ok(refusal.code)
+}
+
 #[test]
-fn a_code_of_a_later_version_counts_as_protocol() {
-    for (code, read_as) in [("timeout", RefusalCode::Timeout), ("later", RefusalCode::Protocol)] {
-        let text = format!(r#"{{"type":"sync_error","code":"{code}","message":"m"}}"#);
-        let Msg::SyncError(refusal) = read(&text).unwrap() else { panic!("no refusal") };
-        assert_eq!(refusal.code, read_as);
+fn a_code_of_a_later_version_is_kept() {
+    assert_eq!(refused_with(r#""timeout""#).unwrap(), RefusalCode::Timeout);
+    let longest = "z".repeat(32);
+    for code in ["later", "a-1_b", &longest] {
+        let quoted = format!("{code:?}");
+        let RefusalCode::Other(other) = refused_with(&quoted).unwrap() else { panic!("{code}") };
+        assert_eq!(other.as_str(), code);
+        let detail = format!(r#"{{"code":{quoted},"message":"m","limit":"new"}}"#);
+        let detail: ErrorDetail = serde_json::from_str(&detail).unwrap();
+        assert_eq!(detail.exact_code(), RefusalCode::Other(other));
+        assert_eq!(serde_json::to_value(detail.code).unwrap(), code);
     }
+}
+
+#[test]
+fn what_is_no_code_counts_as_protocol_in_a_message_and_as_no_refusal_in_an_answer() {
+    let long = format!("{:?}", "z".repeat(33));
+    for code in ["null", "1", "{}", r#""""#, r#""Later""#, r#""a b""#, r#""ä""#, &long] {
+        assert_eq!(refused_with(code).unwrap(), RefusalCode::Protocol, "{code}");
+        let detail = format!(r#"{{"code":{code},"message":"m"}}"#);
+        assert!(serde_json::from_str::<ErrorDetail>(&detail).is_err(), "{code}");
+    }
+}
+
+#[test]
+fn fields_of_a_later_version_are_passed_over() {
+    let hello = format!(
+        r#"{{"type":"hello","protocol":1,"new":{{}},"domain":"a^{HASH}","session":"b^{HASH}"}}"#
+    );
+    let payload = r#"{"new":[{}],"type":"payload","ibGibs":[{"ib":"x","gib":"gib"}],"more":1}"#;
+    let ok = r#"{"type":"auth_ok","token":{"value":"v","expiresMs":5,"new":1},"more":1}"#;
+    let part = r#"{"ib":"x","gib":"gib"}"#;
+    let turn = format!(
+        r#"{{"type":"sync_frame_response","more":1,"context":{{"ib":"x","gib":"gib","new":{{}},
+        "sagaFrame":{part},"sagaFrameMsg":{part}}}}}"#
+    );
+    for text in [hello.as_str(), payload, ok, &turn] {
+        let written = round(&read(text).unwrap());
+        assert!(!written.contains("new") && !written.contains("more"), "{written}");
+    }
+    let latest = format!(r#"{{"tjp":"a^{HASH}","tip":"a^{HASH}","n":1,"new":null}}"#);
+    assert_eq!(serde_json::from_str::<Latest>(&latest).unwrap().n, 1);
+    let body = format!(r#"{{"new":1,"frames":[{part}],"session":{part}}}"#);
+    assert_eq!(read_evolution(&body).unwrap().0.len(), 1);
+    assert_eq!(read_revocation(&body).unwrap().len(), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Items of a put that stand before what they relate to.
+//! Items of a put that arrive before what they relate to.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use crate::ibgib::AddrKey;
 
 use super::{Prepared, SpaceError};
 
-/// How many bytes of items may wait at once.
+/// How many bytes of items may be deferred at once.
 const MAX_BYTES: usize = 64 << 20;
 /// What an item takes in memory besides its text and relations.
 const OVERHEAD: usize = 400;

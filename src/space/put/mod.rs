@@ -2,11 +2,12 @@
 
 mod deferred;
 mod reach_check;
-mod recent;
 mod relation_index;
 mod timeline_heads;
 
 use std::collections::BTreeMap;
+
+use hashlink::LruCache;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
@@ -20,11 +21,12 @@ use super::verified::{addr_of, verified};
 use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
 use deferred::Deferred;
 use reach_check::ReachCheck;
-use recent::Recent;
 use relation_index::RelationIndex;
 pub(super) use relation_index::{is_related, is_unreferenced, link};
 use timeline_heads::TimelineHeads;
 
+/// How many rows that a put met last are remembered, so that most lookups ask the space nothing.
+const RECENT: usize = 65_536;
 /// How high the count of a tjp may be: a fork may take its source's over.
 const MAX_FIRST_N: u64 = 1 << 32;
 /// How far a frame's count may be above those of the frames that it follows. Doubles count to 2^53,
@@ -46,7 +48,15 @@ pub(super) fn put(
     let room = Room::new(opts.bound, rows)?;
     let mut put = Put::new(rows, opts.reach.as_ref(), room)?;
     for item in batch {
-        put.take(item?)?;
+        // What waited for an item is stored after it.
+        let mut ready = vec![(0, item?)];
+        while let Some((from, item)) = ready.pop() {
+            match put.place(&item, from)? {
+                PlaceOutcome::New => ready.extend(put.deferred.release(&item.key)),
+                PlaceOutcome::Known => put.report.known += 1,
+                PlaceOutcome::Missing(index) => put.deferred.hold(index, item)?,
+            }
+        }
     }
     let report = put.finish()?;
     for tip_move in &opts.moves {
@@ -86,7 +96,7 @@ enum PlaceOutcome {
 struct Put<'a> {
     rows: &'a mut dyn RowsMut,
     next_id: Id,
-    recent: Recent,
+    recent: LruCache<AddrKey, Row>,
     deferred: Deferred,
     heads: BTreeMap<Id, TimelineHeads>,
     relation_index: RelationIndex,
@@ -105,7 +115,7 @@ impl<'a> Put<'a> {
         Ok(Put {
             rows,
             next_id,
-            recent: Recent::default(),
+            recent: LruCache::new(RECENT),
             deferred: Deferred::default(),
             heads: BTreeMap::new(),
             relation_index: RelationIndex::new(next_id),
@@ -113,19 +123,6 @@ impl<'a> Put<'a> {
             room,
             report: PutReport::default(),
         })
-    }
-
-    /// Stores an item and all that waited for it, or lets it wait.
-    fn take(&mut self, item: Prepared) -> Result<(), SpaceError> {
-        let mut ready = vec![(0, item)];
-        while let Some((from, item)) = ready.pop() {
-            match self.place(&item, from)? {
-                PlaceOutcome::New => ready.extend(self.deferred.release(&item.key)),
-                PlaceOutcome::Known => self.report.known += 1,
-                PlaceOutcome::Missing(index) => self.deferred.hold(index, item)?,
-            }
-        }
-        Ok(())
     }
 
     /// Stores an item whose relations before the `from`-th are there. An item that waited is not
@@ -154,7 +151,7 @@ impl<'a> Put<'a> {
         let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id += 1;
-        self.recent.add(item.key, row);
+        self.recent.insert(item.key, row);
         self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
         if let Some(check) = &mut self.reach_check {
             check.stored(row.id, &item.key, &ids);
@@ -210,7 +207,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// Notes a new frame in its timeline; whether it stands on the line.
+    /// Notes a new frame in its timeline; whether it is on the mainline.
     fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
             self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
@@ -254,11 +251,11 @@ impl<'a> Put<'a> {
 
     fn lookup(&mut self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
         if let Some(row) = self.recent.get(key) {
-            return Ok(Some(row));
+            return Ok(Some(*row));
         }
         let found = self.rows.find(key)?;
         if let Some(row) = found {
-            self.recent.add(*key, row);
+            self.recent.insert(*key, row);
         }
         Ok(found)
     }
@@ -308,7 +305,7 @@ impl<'a> Put<'a> {
         self.rows.set_timeline(&tip.of(tjp_id))
     }
 
-    /// Lets a timeline's line end in `tip`, which stands beside it.
+    /// Moves a timeline's mainline so that it ends in `tip`, which is off it.
     fn move_mainline(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
         let mut joining = Vec::new();
         let mut row = row_of(self.rows, tip)?;

@@ -6,7 +6,7 @@ use super::{Id, Reach};
 use crate::ibgib::AddrKey;
 use crate::space::TipsTo;
 
-/// Watches what a put stores.
+/// Checks what a put stores.
 ///
 /// Relations never go in circles, so everything is reached from those that nothing else of the put
 /// relates to: it is enough that these were asked for.

@@ -1,7 +1,9 @@
-//! How new rows stand to others: which timeline or stone relates to which, and which stones
-//! nothing relates to.
+//! How new rows relate to others: which timeline or stone relates to which, and which stones are
+//! unreferenced.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+
+use hashlink::LruCache;
 
 use super::{Id, Row, RowsMut, SpaceError};
 use crate::space::TimelineKind;
@@ -15,7 +17,7 @@ pub(in crate::space) fn is_unreferenced(row: &Row, kind: TimelineKind) -> bool {
     row.timeline.is_none() && !row.is_dna && kind == TimelineKind::Data
 }
 
-/// Whether a row that something relates to is loose no longer.
+/// Whether a row is a stone, which is not unreferenced once something relates to it.
 pub(in crate::space) fn is_related(dep: &Row) -> bool {
     dep.timeline.is_none() && !dep.is_dna
 }
@@ -32,8 +34,8 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 pub(super) struct RelationIndex {
     first_new: Id,
     unreferenced: BTreeSet<Id>,
-    referenced: HashSet<Id>,
-    linked: HashSet<(Id, Id)>,
+    referenced: LruCache<Id, ()>,
+    linked: LruCache<(Id, Id), ()>,
 }
 
 impl RelationIndex {
@@ -42,8 +44,8 @@ impl RelationIndex {
         RelationIndex {
             first_new,
             unreferenced: BTreeSet::new(),
-            referenced: HashSet::new(),
-            linked: HashSet::new(),
+            referenced: LruCache::new(REMEMBERED),
+            linked: LruCache::new(REMEMBERED),
         }
     }
 
@@ -73,20 +75,14 @@ impl RelationIndex {
         if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
-        if self.referenced.len() >= REMEMBERED {
-            self.referenced.clear();
-        }
-        if self.referenced.insert(stone) {
+        if self.referenced.insert(stone, ()).is_none() {
             rows.remove_unreferenced(stone)?;
         }
         Ok(())
     }
 
     fn link(&mut self, rows: &mut dyn RowsMut, owner: Id, target: Id) -> Result<(), SpaceError> {
-        if self.linked.len() >= REMEMBERED {
-            self.linked.clear();
-        }
-        if self.linked.insert((owner, target)) {
+        if self.linked.insert((owner, target), ()).is_none() {
             rows.add_link(owner, target)?;
         }
         Ok(())

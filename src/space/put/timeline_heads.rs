@@ -1,4 +1,4 @@
-//! Where a timeline stands while a put adds frames to it.
+//! The heads of a timeline while a put adds frames to it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::Row;
 pub(super) struct TimelineHeads {
     kind: TimelineKind,
     old_tip: Option<Id>,
-    /// The end of the line: the old tip, moved on by each frame that follows it.
+    /// The end of the mainline: the old tip, moved on by each frame that follows it.
     line: Id,
     /// The counts of the heads.
     heads: BTreeMap<Id, u64>,

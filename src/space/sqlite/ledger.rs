@@ -33,7 +33,7 @@ impl Ledger {
     }
 
     fn with<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, SpaceError> {
-        f(&self.file.lock()).map_err(|error| self.file.fail(error))
+        f(&*self.file.lock()?).map_err(|error| self.file.fail(error))
     }
 
     /// Writes without waiting for the disk. What a loss of power takes back is a session or token

@@ -23,11 +23,12 @@ pub use steps::Steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+use super::exclusive::{Exclusive, Locked};
 use super::rows::{Backend, Rows, RowsMut};
 use super::{Snapshot, SpaceError};
 use rows::SqlRows;
@@ -54,24 +55,28 @@ pub struct SqliteSpace {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    connection: Exclusive<Connection>,
     /// The turn to write, where it is one of many connections of a pool: it is waited for without
     /// the pauses in which SQLite looks whether the file is free. One of a pool also keeps few
     /// pages in memory while it does not write.
-    turn: Option<Arc<Mutex<()>>>,
+    turn: Option<Arc<Exclusive<()>>>,
     defers_checkpoints: AtomicBool,
 }
 
 impl File {
-    fn open(path: &Path, create: bool, turn: Option<Arc<Mutex<()>>>) -> Result<File, SpaceError> {
+    fn open(
+        path: &Path,
+        create: bool,
+        turn: Option<Arc<Exclusive<()>>>,
+    ) -> Result<File, SpaceError> {
         let connection = schema::open(path, create)?;
         let file = File {
             path: path.to_owned(),
-            connection: Mutex::new(connection),
+            connection: Exclusive::new(connection),
             turn,
             defers_checkpoints: AtomicBool::new(false),
         };
-        file.cache(&file.lock(), POOLED_CACHE).map_err(|error| file.fail(error))?;
+        file.cache(&*file.lock()?, POOLED_CACHE).map_err(|error| file.fail(error))?;
         Ok(file)
     }
 
@@ -85,18 +90,18 @@ impl File {
 
     /// Waits for the turn to write. Errors with [`SpaceError::Busy`] where that took as long as
     /// SQLite waits: who had it before waited for another process.
-    fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, SpaceError> {
+    fn turn(&self) -> Result<Option<Locked<'_, ()>>, SpaceError> {
         let Some(turn) = &self.turn else { return Ok(None) };
         let began = Instant::now();
-        let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn.lock()?;
         match began.elapsed() < schema::BUSY_TIMEOUT {
             true => Ok(Some(turn)),
             false => Err(SpaceError::Busy(self.path.clone())),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Result<Locked<'_, Connection>, SpaceError> {
+        self.connection.lock()
     }
 
     fn fail(&self, error: rusqlite::Error) -> SpaceError {
@@ -152,7 +157,7 @@ impl SqliteSpace {
     /// Whether from now on no commit of this connection writes the log back into the file, which
     /// whoever waits for the commit would wait for as well; see [`SqliteSpace::checkpoint`].
     pub fn defer_checkpoints(&self, defer: bool) -> Result<(), SpaceError> {
-        let connection = self.file.lock();
+        let connection = self.file.lock()?;
         if self.file.defers_checkpoints.swap(defer, Ordering::Relaxed) == defer {
             return Ok(());
         }
@@ -166,7 +171,7 @@ impl SqliteSpace {
         let run = |connection: &Connection| {
             connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         };
-        run(&self.file.lock()).map_err(|error| self.file.fail(error))
+        run(&*self.file.lock()?).map_err(|error| self.file.fail(error))
     }
 
     /// Reads everything in the file, of all domains, and holds it against itself. It reads the file
@@ -174,7 +179,7 @@ impl SqliteSpace {
     ///
     /// Damage is no error: errors where the file cannot be read at all.
     pub fn audit(&self) -> Result<Audit, SpaceError> {
-        audit::audit(&self.file.lock(), &self.file.path)
+        audit::audit(&*self.file.lock()?, &self.file.path)
     }
 
     /// Reads the whole file and checks that it holds together; takes about as long as copying
@@ -183,7 +188,7 @@ impl SqliteSpace {
         let ask = |connection: &Connection| -> rusqlite::Result<String> {
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         };
-        let detail = ask(&self.file.lock()).map_err(|error| self.file.fail(error))?;
+        let detail = ask(&*self.file.lock()?).map_err(|error| self.file.fail(error))?;
         if detail == "ok" {
             return Ok(());
         }
@@ -237,23 +242,26 @@ fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 impl Backend for SqliteSpace {
     fn release(&self) -> Result<(), SpaceError> {
-        let shrink = self.file.lock().execute_batch("PRAGMA shrink_memory");
+        let shrink = self.file.lock()?.execute_batch("PRAGMA shrink_memory");
         shrink.map_err(|error| self.file.fail(error))
     }
 
     fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError> {
         // Without a transaction SQLite locks the file for each statement and lets go of it again.
-        let begin = self.file.lock().execute_batch("BEGIN");
+        let begin = self.file.lock()?.execute_batch("BEGIN");
         begin.map_err(|error| self.file.fail(error))?;
         Ok(Snapshot::ended_by(|| {
-            if let Err(error) = self.file.lock().execute_batch("COMMIT") {
-                tracing::warn!(%error, "a snapshot did not end");
+            let commit = |connection: Locked<'_, Connection>| {
+                connection.execute_batch("COMMIT").map_err(|error| self.file.fail(error))
+            };
+            if let Err(error) = self.file.lock().and_then(commit) {
+                tracing::warn!(%error, "a read transaction did not end");
             }
         }))
     }
 
     fn read<R>(&self, f: impl FnOnce(&dyn Rows) -> Result<R, SpaceError>) -> Result<R, SpaceError> {
-        let connection = self.file.lock();
+        let connection = self.file.lock()?;
         let found = self.domain.find(&connection).map_err(|error| self.file.fail(error))?;
         if let Some(id) = found {
             self.domain.store_deps(id);
@@ -267,7 +275,7 @@ impl Backend for SqliteSpace {
         f: impl FnOnce(&mut dyn RowsMut) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
         let _turn = self.file.turn()?;
-        let connection = self.file.lock();
+        let connection = self.file.lock()?;
         let fail = |error| self.file.fail(error);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(fail)?;

@@ -6,25 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, SqliteSpace};
 use crate::space::SpaceError;
+use crate::space::exclusive::Exclusive;
 
 /// Connections to one file, for a server: one is taken for as long as something reads or writes,
 /// and given back, so that there are never more than there are users at the same time.
 ///
 /// A connection that waits here keeps little memory; the one that writes has more for as long as
 /// it does, and SQLite lets one write at a time.
+///
+/// Not `r2d2` or `deadpool`: the server's workers already bound how many connections are taken, so
+/// that nobody waits here. `r2d2` keeps threads of its own and tells why a file does not open as a
+/// text alone; `deadpool` is waited for in tasks, and a space is opened on threads.
 #[derive(Debug)]
 pub struct Pool {
     path: PathBuf,
     most_idle: usize,
     idle: Mutex<Vec<Arc<File>>>,
-    turn: Arc<Mutex<()>>,
+    turn: Arc<Exclusive<()>>,
 }
 
 impl Pool {
     /// Opens a file, or makes it where it is missing. Up to `most_idle` connections wait for the
     /// next user, one always. Errors as [`SqliteSpace::create_if_missing`] does.
     pub fn create_if_missing(path: &Path, most_idle: usize) -> Result<Arc<Pool>, SpaceError> {
-        let turn = Arc::<Mutex<()>>::default();
+        let turn = Arc::<Exclusive<()>>::default();
         let first = Arc::new(File::open(path, true, Some(Arc::clone(&turn)))?);
         let (path, idle) = (path.to_owned(), Mutex::new(vec![first]));
         Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle, turn }))

@@ -43,7 +43,7 @@ impl SqliteSpace {
     /// The ibGib that a damaged row held, where one bit of its text flipped: no other text of that
     /// length hashes to its address.
     pub fn unflipped(&self, damaged: &Damaged) -> Result<Option<Prepared>, SpaceError> {
-        let connection = self.file.lock();
+        let connection = self.file.lock()?;
         let read = "SELECT CAST(json AS BLOB) FROM ibgib WHERE id = ?1";
         let text: Vec<u8> = connection
             .query_row(read, [damaged.id], |row| row.get(0))
@@ -92,7 +92,7 @@ impl SqliteSpace {
         &self,
         f: impl FnOnce(&Connection, &mut SqlRows<'_>) -> Result<R, SpaceError>,
     ) -> Result<R, SpaceError> {
-        let connection = self.file.lock();
+        let connection = self.file.lock()?;
         let fail = |error| self.file.fail(error);
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(fail)?;

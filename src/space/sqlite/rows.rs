@@ -16,7 +16,7 @@ const DNA: i64 = 1;
 const LEAF: i64 = 2;
 const KEYSTONE: i64 = 4;
 
-/// The index alone is asked: the row is read by its number, so that one can be held against the
+/// The index alone is asked: the row is read by its number, so that one can be compared with the
 /// other. A join would do both, and SQLite would prepare it anew for each key.
 const FIND: &str = "SELECT id FROM ibgib WHERE domain = ?1 AND key = ?2";
 const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
@@ -277,7 +277,7 @@ fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
 }
 
-/// A pending step, however damaged: what is no text is none that hashes to anything.
+/// A pending step, however damaged: bytes that are not text are no step with a right hash.
 pub(super) fn read_pending(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<PendingRow> {
     let bytes = |at: usize| -> rusqlite::Result<Option<Vec<u8>>> {
         Ok(row.get_ref(column + at)?.as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))

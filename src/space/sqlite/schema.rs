@@ -157,9 +157,10 @@ pub(super) fn fail(path: &Path, source: rusqlite::Error) -> SpaceError {
         Some(ErrorCode::DatabaseCorrupt) => {
             SpaceError::Damaged { path, detail: source.to_string() }
         }
-        Some(ErrorCode::NotADatabase) => {
-            SpaceError::NotASpace { path, detail: "it is no SQLite file, or its head is destroyed" }
-        }
+        Some(ErrorCode::NotADatabase) => SpaceError::NotASpace {
+            path,
+            detail: "it is not an SQLite file, or its header is destroyed",
+        },
         Some(ErrorCode::DiskFull) => SpaceError::Full(path),
         Some(ErrorCode::ReadOnly) => disk::not_written(&path),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => {
@@ -219,6 +220,9 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Applies the migrations that the file lacks, in one transaction.
+///
+/// Not `rusqlite_migration`: it asks for the format before its transaction begins, so that the second
+/// of two processes that open an old file fails, and its releases follow behind those of rusqlite.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), SpaceError> {
     let fail = |error| fail(path, error);
     if identify_at_once(connection, path)? == MIGRATIONS.len() as i64 {

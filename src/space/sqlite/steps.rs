@@ -10,7 +10,7 @@ use crate::ibgib::Addr;
 use crate::space::SpaceError;
 use crate::space::pending::{self, PendingRow, Purpose};
 
-/// What mending pending steps came to.
+/// The result of repairing pending steps.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Steps {
     /// How many were given back what they were.

@@ -1,5 +1,6 @@
 //! What only a file can do.
 
+mod durable;
 mod format;
 
 use std::fs;
@@ -264,7 +265,7 @@ fn a_put_for_which_there_is_no_room_changes_nothing_and_can_be_done_again() {
     world.edit(x, json!({ "text": "a".repeat(1 << 20) }));
     let limit = |pages: &str| {
         let pragma = format!("PRAGMA max_page_count = {pages}");
-        space.file.lock().query_row(&pragma, [], |_| Ok(())).unwrap();
+        space.file.lock().unwrap().query_row(&pragma, [], |_| Ok(())).unwrap();
     };
     limit("100");
     let full = space.put_all(world.all()).unwrap_err();

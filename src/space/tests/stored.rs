@@ -23,6 +23,7 @@ for_every_space!(
     unreferenced_stones_are_those_that_nothing_relates_to,
     live_timelines_are_told_from_the_index,
     moves_are_checked,
+    a_batch_cannot_use_the_space_that_it_is_put_into,
 );
 
 fn id_of(space: &dyn Space, ibgib: &IbGib) -> Id {
@@ -285,4 +286,27 @@ fn moves_are_checked(space: &dyn Space) {
     assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, tjp);
     put(world.since(first), Some(tjp.clone()), &next).unwrap();
     assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, next);
+}
+
+fn a_batch_cannot_use_the_space_that_it_is_put_into(space: &dyn Space) {
+    let mut world = World::default();
+    let (one, two) = (world.stone("one"), world.stone("two"));
+    space.put_all(std::slice::from_ref(&one)).unwrap();
+    let in_use = |used: Result<(), SpaceError>| matches!(used, Err(SpaceError::InUse));
+    let mut reads = std::iter::once_with(|| {
+        assert!(in_use(space.find(&addr(&one)).map(drop)));
+        assert!(in_use(space.set_name("X", &addr(&one))));
+        assert!(in_use(space.put_all(std::slice::from_ref(&one)).map(drop)));
+        space.get(&addr(&one))?;
+        Ok(Prepared::new(&two)?)
+    });
+    assert!(in_use(space.put(&mut reads, &PutOpts::default()).map(drop)));
+    assert_eq!(space.find(&addr(&two)).unwrap(), None);
+    // The space is as good as before, also where the batch goes on after the error.
+    let mut goes_on = std::iter::once_with(|| {
+        assert!(in_use(space.find(&addr(&one)).map(drop)));
+        Ok(Prepared::new(&two)?)
+    });
+    assert_eq!(space.put(&mut goes_on, &PutOpts::default()).unwrap().new, 1);
+    assert!(space.find(&addr(&two)).unwrap().is_some());
 }

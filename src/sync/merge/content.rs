@@ -26,7 +26,7 @@ pub enum ContentError {
     /// The data is no object.
     #[error("the data is no object, which no transform sets")]
     NotAnObject,
-    /// A field is none that people set.
+    /// A field is not one that people set.
     #[error("{0} is kept by the frames and merges themselves")]
     Kept(FieldPath),
     /// A transform failed.

@@ -151,7 +151,7 @@ impl Overwritten {
         Value::Object(entry)
     }
 
-    /// Reads an entry of a graft info; none where it is none that can be understood.
+    /// Reads an entry of a graft info; none if it cannot be understood.
     pub fn of_value(entry: &Value) -> Option<Overwritten> {
         let entry = entry.as_object()?;
         let text = |key| entry.get(key).and_then(Value::as_str);

@@ -17,7 +17,7 @@ use crate::ibgib::json as js;
 use crate::ibgib::transform::transform;
 use crate::ibgib::{Addr, IbGib, MAX_IBGIB_BYTES, System};
 
-/// What replaying a branch gave.
+/// The result of replaying a branch.
 pub(super) struct ReplayResult<'a> {
     frames: &'a dyn Frames,
     branches: &'a Branches,
@@ -185,6 +185,9 @@ impl<'a> ReplayResult<'a> {
     }
 
     /// Makes the next frame by an edit, or says why it cannot be made.
+    ///
+    /// The graft info stores the reason, so the wording of the errors that it quotes belongs to the
+    /// rules of the merge (docs/upgrades.md, "Merge rules").
     fn made(&self, edit: &Edit, step: &Original<'_>) -> Result<(IbGib, Vec<IbGib>), String> {
         let moment = derive::moment_of(step.frame);
         let mut made = transform(edit.kind, &self.tip, &edit.opts, &System::at(moment))

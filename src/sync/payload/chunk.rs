@@ -2,8 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::outgoing::{BATCH_BYTES, BATCH_COUNT};
-use crate::space::{Id, Space};
+use crate::space::Id;
 use crate::sync::error::SyncError;
 
 /// Some frames of a chain, or some stones, and what they need.
@@ -72,21 +71,13 @@ impl Chunk {
         self.ready = Some(rows.into());
     }
 
-    /// The next texts to send; an empty batch when all are sent, none while answers are open.
-    pub(super) fn next_batch(
-        &mut self,
-        space: &dyn Space,
-    ) -> Result<Option<Vec<Box<str>>>, SyncError> {
-        let Some(ready) = &mut self.ready else { return Ok(None) };
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < BATCH_COUNT
-            && bytes < BATCH_BYTES
-            && let Some(id) = ready.pop_front()
-        {
-            let text = space.text_to_send(id)?;
-            bytes += text.len();
-            batch.push(text);
-        }
-        Ok(Some(batch))
+    /// Whether its rows are in their order, so that they can be sent.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    /// The next row to send; none when all are sent, or while answers are open.
+    pub(super) fn next_row(&mut self) -> Option<Id> {
+        self.ready.as_mut()?.pop_front()
     }
 }

@@ -64,13 +64,13 @@ impl IncomingPayload {
         IncomingPayload { share, ..self }
     }
 
-    /// Notes what may arrive, with all that it relates to.
-    pub fn expect(&mut self, addr: &Addr) -> Result<(), SyncError> {
-        self.roots.insert(addr.key());
+    /// Notes what may arrive, with all that it relates to. Returns whether it was not noted before.
+    pub fn expect(&mut self, addr: &Addr) -> Result<bool, SyncError> {
+        let is_new = self.roots.insert(addr.key());
         if self.roots.len() as u64 > self.limits.ibgibs {
             return Err(SyncError::Limit(format!("{} roots in one saga", self.roots.len())));
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// For each address offered whether it is lacking.
@@ -97,7 +97,7 @@ impl IncomingPayload {
             if count > self.limits.ibgibs || bytes > self.limits.bytes {
                 return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
             }
-            let refused = |error: IbGibError| SyncError::Content(error.to_string());
+            let refused = |error: IbGibError| SyncError::content(&error);
             let mut prepared = Prepared::from_json(text).map_err(refused)?;
             if prepared.is_keystone() {
                 self.sessions.check(space, &self.stage, text)?;
@@ -108,19 +108,18 @@ impl IncomingPayload {
             {
                 self.grafts.insert(orphan, prepared.key);
             }
-            self.push(prepared)?;
+            self.take_room_for(&prepared)?;
+            self.stage.push(prepared)?;
         }
         Ok(())
     }
 
-    fn push(&mut self, item: Prepared) -> Result<(), SyncError> {
-        if let Some(share) = &mut self.share
-            && !self.stage.contains(&item.key)
-        {
-            share.take(Stage::size_of(&item))?;
+    /// Takes the room that an ibGib needs of what all sagas share.
+    fn take_room_for(&mut self, item: &Prepared) -> Result<(), SyncError> {
+        match &mut self.share {
+            Some(share) if !self.stage.contains(&item.key) => share.take(Stage::size_of(item)),
+            _ => Ok(()),
         }
-        self.stage.push(item)?;
-        Ok(())
     }
 
     /// Stages the control ibGibs of a turn, one's own or a checked one, each after what it relates
@@ -133,7 +132,8 @@ impl IncomingPayload {
     pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
         let prepared = Prepared::new(ibgib)?;
         self.roots.insert(prepared.key);
-        self.push(prepared)?;
+        self.take_room_for(&prepared)?;
+        self.stage.push(prepared)?;
         let (count, bytes) = (self.stage.len() as u64, self.stage.bytes());
         if bytes > self.limits.bytes {
             return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
@@ -141,12 +141,12 @@ impl IncomingPayload {
         Ok(())
     }
 
-    /// Ends a turn: what arrived must be what the turn's frame seals.
+    /// Ends a turn: what arrived must be what the digest in the turn's frame says.
     pub fn close_turn(&mut self, declared: &PayloadDigest) -> Result<(), SyncError> {
         let found = std::mem::take(&mut self.turn).digest();
         if found != *declared {
             return Err(SyncError::Content(format!(
-                "the payload held {} ibGibs of {} bytes, its frame seals {} of {}",
+                "the payload held {} ibGibs of {} bytes, but its frame declares {} of {}",
                 found.count, found.bytes, declared.count, declared.bytes
             )));
         }
@@ -158,7 +158,7 @@ impl IncomingPayload {
     pub fn expect_turn_closed(&self) -> Result<(), SyncError> {
         match self.turn.is_empty() {
             true => Ok(()),
-            false => Err(SyncError::protocol("a payload that no turn declared")),
+            false => Err(SyncError::protocol("a payload without a digest in a signed turn")),
         }
     }
 

@@ -47,7 +47,7 @@ impl PayloadHasher {
     }
 }
 
-/// Adds the seals of a saga's turns up: the commit vouches for all of them.
+/// Adds up the payload digests of a saga's turns: the commit covers all of them.
 #[derive(Debug, Clone, Default)]
 pub struct SagaHasher {
     count: u64,
@@ -56,14 +56,14 @@ pub struct SagaHasher {
 }
 
 impl SagaHasher {
-    /// Adds one turn's seal.
+    /// Adds one turn's digest.
     pub fn add(&mut self, turn: &PayloadDigest) {
         self.count += turn.count;
         self.bytes += turn.bytes;
         self.hasher.update(turn.digest.as_bytes());
     }
 
-    /// The seal of all turns; its digest is over their digests.
+    /// The digest of all turns, which hashes their digests.
     pub fn digest(&self) -> PayloadDigest {
         let digest = match self.count {
             0 => String::new(),

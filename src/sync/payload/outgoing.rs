@@ -20,9 +20,9 @@ const CHUNK: usize = 500;
 /// Chunks that are asked about while an earlier one is sent.
 const WINDOW: usize = 4;
 /// Bytes of JSON in one batch.
-pub(super) const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 256 << 10;
 /// IbGibs in one batch.
-pub(super) const BATCH_COUNT: usize = 1000;
+const BATCH_COUNT: usize = 1000;
 /// Addresses in one offer.
 const OFFER: usize = 1000;
 /// How far a chunk's questions look ahead at most.
@@ -96,15 +96,30 @@ impl OutgoingPayload {
                 self.open_chunk(space)?;
                 continue;
             }
-            match self.chunks.front_mut().map(|chunk| chunk.next_batch(space)) {
-                None => return self.extra_batch(space),
-                Some(Err(error)) => return Err(error),
-                Some(Ok(None)) => return Ok(None),
-                Some(Ok(Some(batch))) if batch.is_empty() => {
-                    self.chunks.pop_front();
+            let mut batch = Vec::new();
+            match self.chunks.front_mut() {
+                Some(chunk) if !chunk.is_ready() => return Ok(None),
+                Some(chunk) => {
+                    let mut bytes = 0;
+                    while batch.len() < BATCH_COUNT
+                        && bytes < BATCH_BYTES
+                        && let Some(id) = chunk.next_row()
+                    {
+                        let text = space.text_to_send(id)?;
+                        bytes += text.len();
+                        self.hasher.add(&text);
+                        batch.push(text);
+                    }
+                    if batch.is_empty() {
+                        self.chunks.pop_front();
+                        continue;
+                    }
                 }
-                Some(Ok(Some(batch))) => return Ok(Some(self.payload(batch))),
+                None => self.extra_batch(space, &mut batch)?,
             }
+            return Ok(Some(batch)
+                .filter(|batch| !batch.is_empty())
+                .map(|ibgibs| Msg::Payload { ibgibs }));
         }
     }
 
@@ -227,8 +242,13 @@ impl OutgoingPayload {
         Ok(())
     }
 
-    fn extra_batch(&mut self, space: &dyn Space) -> Result<Option<Msg>, SyncError> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+    /// Fills a batch with what is in no space yet.
+    fn extra_batch(
+        &mut self,
+        space: &dyn Space,
+        batch: &mut Vec<Box<str>>,
+    ) -> Result<(), SyncError> {
+        let mut bytes = 0;
         while batch.len() < BATCH_COUNT
             && bytes < BATCH_BYTES
             && let Some(prepared) = self.extra.pop_front()
@@ -238,15 +258,9 @@ impl OutgoingPayload {
                 continue;
             }
             bytes += prepared.text.len();
+            self.hasher.add(&prepared.text);
             batch.push(prepared.text);
         }
-        Ok(if batch.is_empty() { None } else { Some(self.payload(batch)) })
-    }
-
-    fn payload(&mut self, ibgibs: Vec<Box<str>>) -> Msg {
-        for text in &ibgibs {
-            self.hasher.add(text);
-        }
-        Msg::Payload { ibgibs }
+        Ok(())
     }
 }

@@ -48,7 +48,8 @@ impl Sessions {
         let absent = |what: &str| SyncError::Content(format!("{addr} came without its {what}"));
         let tjp = frame.tjp_addr();
         if tjp.as_deref() == Some(self.domain.as_str()) {
-            let message = format!("{addr} is a frame of the identity, which went on meanwhile");
+            let message =
+                format!("{addr} is a frame of the identity, which has a newer frame meanwhile");
             return Err(SyncError::Conflict(message));
         }
         let genesis = find(tjp.as_deref())?.ok_or_else(|| absent("genesis"))?;
@@ -65,7 +66,7 @@ impl Sessions {
 
     fn expect_own(&self, genesis: &IbGib, addr: &Addr) -> Result<(), SyncError> {
         expect_session_of(genesis, &self.domain).map(drop).map_err(|_| {
-            let message = format!("{addr} is another identity's, which no payload brings");
+            let message = format!("{addr} is another identity's, which must not be in a payload");
             SyncError::Content(message)
         })
     }

@@ -1,8 +1,10 @@
 //! Stage init: answering what the sender stated, and offering what it did not.
 
+use std::collections::{HashSet, VecDeque};
+
 use super::{OfferCursor, Progress, Receiver};
 use crate::ibgib::Addr;
-use crate::space::{Id, Space, TimelineKind};
+use crate::space::TimelineKind;
 use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate;
@@ -15,15 +17,15 @@ impl Receiver<'_> {
         if open.progress > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }
+        if *open.scope.get_or_insert_with(|| init.scope.clone()) != init.scope {
+            return Err(SyncError::protocol("the scope of a saga does not change"));
+        }
         let mut timelines = Vec::with_capacity(init.timelines.len() + init.probes.len());
         for stated in &init.timelines {
-            if self.connected()?.named.contains(&stated.tjp.key()) {
-                return Err(SyncError::protocol(format!("{} was stated before", stated.tjp)));
+            if !self.connected()?.named.insert(stated.tjp.key()) {
+                return Err(twice(&stated.tjp));
             }
             let answer = negotiate::answer(space, stated)?;
-            if answer.relation != Relation::Unknown {
-                self.connected()?.named.insert(stated.tjp.key());
-            }
             if matches!(answer.relation, Relation::Unknown | Relation::Open) {
                 self.connected()?.incoming.expect(&stated.tip)?;
             }
@@ -36,16 +38,18 @@ impl Receiver<'_> {
         let mut lacks = Vec::new();
         for (addr, had) in init.stones.iter().zip(had) {
             if had {
+                // 0.1.0 states a stone twice that is named twice, where it may have to send it.
                 self.connected()?.named.insert(addr.key());
-            } else {
-                self.connected()?.incoming.expect(addr)?;
+            } else if self.connected()?.incoming.expect(addr)? {
                 lacks.push(addr.clone());
+            } else {
+                return Err(twice(addr));
             }
         }
         let mut ack =
             Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
         if !init.more && init.probes.is_empty() {
-            self.offer(init.scope, &mut ack)?;
+            self.offer(&init.scope, &mut ack)?;
             if !ack.more {
                 self.connected()?.progress = Progress::Stated;
             }
@@ -54,13 +58,12 @@ impl Receiver<'_> {
     }
 
     /// Adds the next page of what is in scope here and was not named.
-    fn offer(&mut self, scope: Scope, ack: &mut Ack) -> Result<(), SyncError> {
+    fn offer(&mut self, scope: &Scope, ack: &mut Ack) -> Result<(), SyncError> {
         let mut offers = match self.connected()?.offers.take() {
-            Some(offers) if offers.scope == scope => offers,
-            Some(_) => return Err(SyncError::protocol("the scope of a saga does not change")),
+            Some(offers) => offers,
             None => self.begin_offers(scope)?,
         };
-        match offers.scope {
+        match scope {
             Scope::All => self.offer_all(&mut offers, ack)?,
             Scope::Roots(_) => self.offer_roots(&mut offers, ack)?,
         }
@@ -68,18 +71,22 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    fn begin_offers(&mut self, scope: Scope) -> Result<OfferCursor, SyncError> {
-        let mut roots = Vec::new();
-        if let Scope::Roots(addrs) = &scope {
-            let mut ids = Vec::new();
+    fn begin_offers(&mut self, scope: &Scope) -> Result<OfferCursor, SyncError> {
+        let (mut roots, mut root_stones) = (Vec::new(), VecDeque::new());
+        if let Scope::Roots(addrs) = scope {
+            let (mut ids, mut seen) = (Vec::new(), HashSet::new());
             for addr in addrs {
-                ids.extend(self.space.find(addr)?);
+                let Some(id) = self.space.find(addr)? else { continue };
+                ids.push(id);
+                if self.space.node(id)?.timeline.is_none() && seen.insert(id) {
+                    root_stones.push_back(addr.clone());
+                }
             }
             roots = self.space.live_timelines(&ids)?;
         }
         Ok(OfferCursor {
-            scope,
             roots: roots.into(),
+            root_stones,
             after_timeline: None,
             after_stone: None,
             timelines_done: false,
@@ -125,15 +132,14 @@ impl Receiver<'_> {
 
     fn offer_roots(&mut self, offers: &mut OfferCursor, ack: &mut Ack) -> Result<(), SyncError> {
         let space = self.space;
-        if !offers.timelines_done {
-            offers.timelines_done = true;
-            if let Scope::Roots(roots) = &offers.scope {
-                for root in roots {
-                    let named = self.connected()?.named.contains(&root.key());
-                    if !named && is_stone(space, root)? {
-                        ack.offered_stones.push(root.clone());
-                    }
-                }
+        while let Some(stone) = offers.root_stones.pop_front() {
+            if ack.offered_stones.len() >= PAGE {
+                offers.root_stones.push_front(stone);
+                ack.more = true;
+                break;
+            }
+            if !self.connected()?.named.contains(&stone.key()) {
+                ack.offered_stones.push(stone);
             }
         }
         while let Some(id) = offers.roots.pop_front() {
@@ -154,11 +160,6 @@ impl Receiver<'_> {
     }
 }
 
-/// Whether the space holds a stone under this address.
-fn is_stone(space: &dyn Space, addr: &Addr) -> Result<bool, SyncError> {
-    let id: Option<Id> = space.find(addr)?;
-    Ok(match id {
-        Some(id) => space.node(id)?.timeline.is_none(),
-        None => false,
-    })
+fn twice(addr: &Addr) -> SyncError {
+    SyncError::protocol(format!("{addr} was stated before"))
 }

@@ -46,7 +46,11 @@ impl Receiver<'_> {
             chains.push(Chain { ids, common, tjp });
         }
         let mut stones = Vec::new();
+        let mut wanted = HashSet::new();
         for addr in &delta.want_stones {
+            if !wanted.insert(addr) {
+                return Err(SyncError::protocol(format!("{addr} is wanted twice")));
+            }
             let unknown = || SyncError::protocol(format!("{addr} is not here"));
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }
@@ -54,7 +58,7 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    /// The next batch of what is being delivered; when all is out, the response that seals it.
+    /// The next batch of what is being delivered; when all is out, the response with its digest.
     pub(super) fn deliver(&mut self) -> Result<Option<Msg>, SyncError> {
         let State::Connected(open) = &mut self.at.state else { return Ok(None) };
         let Some(outgoing) = &mut open.outgoing else { return Ok(None) };
@@ -81,7 +85,7 @@ impl Receiver<'_> {
             return Err(SyncError::protocol("a commit before all was stated"));
         }
         if open.incoming.total() != commit.payload {
-            return Err(SyncError::Content("the commit seals another payload".into()));
+            return Err(SyncError::Content("the commit has the digest of another payload".into()));
         }
         let payload = PayloadDigest { digest: String::new(), ..commit.payload.clone() };
         let body = Body::Commit(Commit { payload, moves: commit.moves.clone() });

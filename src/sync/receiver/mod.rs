@@ -2,83 +2,29 @@
 
 mod answer;
 pub(crate) mod deliver;
+mod opts;
 
-use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
-use std::sync::Arc;
+pub use opts::{AdmitAll, ReceiverOpts, SessionAuthority};
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::body::{Body, Scope};
+use super::capabilities::{Capabilities, Features};
 use super::domain::{self, RevocationCheck};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
-use super::msg::{Context, Msg, PROTOCOL, Token};
-use super::payload::{IncomingPayload, Limits, OutgoingPayload, StagingQuota};
-use super::quota::Quota;
+use super::msg::{Context, Msg};
+use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
-use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System};
+use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
 use crate::space::{Bound, Id, Prepared, PutOpts, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
-
-/// What a receiver allows.
-#[derive(Debug, Clone)]
-pub struct ReceiverOpts {
-    /// Where payloads are staged: a folder on the space's own disk.
-    pub stage_dir: PathBuf,
-    /// How much one saga may bring.
-    pub limits: Limits,
-    /// What all sagas of the receiver may stage at once; none for any amount.
-    pub staging: Option<StagingQuota>,
-    /// How much is kept.
-    pub quota: Quota,
-    /// How long a challenge is good.
-    pub challenge_time: Duration,
-    /// How many turns one session may take.
-    pub max_turns: u64,
-    /// Where time and random bytes come from.
-    pub env: Arc<dyn Environment>,
-}
-
-impl ReceiverOpts {
-    /// The defaults, staging in `stage_dir`.
-    pub fn new(stage_dir: PathBuf) -> ReceiverOpts {
-        ReceiverOpts {
-            stage_dir,
-            limits: Limits::default(),
-            staging: None,
-            quota: Quota::default(),
-            challenge_time: Duration::from_secs(30),
-            max_turns: 10_000,
-            env: Arc::new(System::new()),
-        }
-    }
-}
-
-/// What the receiver asks its owner: whether a session may connect, and for a token.
-pub trait SessionAuthority {
-    /// Lets a session connect, once; an error refuses it.
-    fn admit(&self, session: &Addr) -> Result<(), SyncError>;
-    /// A token for reading the domain's data, where there is something to read it by.
-    fn token(&self) -> Result<Option<Token>, SyncError>;
-}
-
-/// An authority for peers in one process: every session may connect, and nobody needs a token.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AdmitAll;
-
-impl SessionAuthority for AdmitAll {
-    fn admit(&self, _session: &Addr) -> Result<(), SyncError> {
-        Ok(())
-    }
-    fn token(&self) -> Result<Option<Token>, SyncError> {
-        Ok(None)
-    }
-}
 
 /// The receiver of one session, in one domain's space.
 pub struct Receiver<'a> {
@@ -97,14 +43,15 @@ pub struct Paused {
     turns: u64,
     committed: bool,
     live: RevocationCheck,
+    features: Features,
 }
 
 impl Paused {
     /// A receiver for the domain `domain` that has not begun.
     pub fn new(domain: Addr, opts: ReceiverOpts) -> Paused {
         let (state, out) = (State::Silent, VecDeque::new());
-        let live = RevocationCheck::default();
-        Paused { domain, opts, state, out, turns: 0, committed: false, live }
+        let (live, features) = (RevocationCheck::default(), Features::new());
+        Paused { domain, opts, state, out, turns: 0, committed: false, live, features }
     }
 
     /// Whose domain it is.
@@ -120,6 +67,11 @@ impl Paused {
     /// How many turns the sender took.
     pub fn turns(&self) -> u64 {
         self.turns
+    }
+
+    /// What the session uses beyond the protocol, once its sender said hello.
+    pub fn features(&self) -> &Features {
+        &self.features
     }
 
     /// Goes on, with the domain's space and an authority.
@@ -143,7 +95,7 @@ enum State {
     Done,
 }
 
-/// What a challenge that is out holds.
+/// A challenge that was sent and not answered yet.
 struct Challenged {
     verifier: SessionVerifier,
     session: Addr,
@@ -153,15 +105,17 @@ struct Challenged {
     at: Duration,
 }
 
-/// What an open session holds.
+/// The state of a connected session.
 struct Connected {
     verifier: SessionVerifier,
     saga: Saga,
     incoming: IncomingPayload,
     outgoing: Option<OutgoingPayload>,
     progress: Progress,
-    /// What is here and was named by the sender.
+    /// What the sender stated, but for stones that are lacking here: those are expected.
     named: HashSet<AddrKey>,
+    /// What the saga is about, as its first page says.
+    scope: Option<Scope>,
     offers: Option<OfferCursor>,
 }
 
@@ -174,14 +128,14 @@ enum Progress {
     Stated,
     /// What the sender wants is delivered.
     Delivering,
-    /// What it sent is sealed: the commit is to come.
+    /// All that it sent is declared by a signed turn: the commit is to come.
     Received,
 }
 
-/// Where the offers of what the sender did not name stand.
+/// How far the offers of what the sender did not name have got.
 struct OfferCursor {
-    scope: Scope,
     roots: VecDeque<Id>,
+    root_stones: VecDeque<Addr>,
     after_timeline: Option<Id>,
     after_stone: Option<Id>,
     timelines_done: bool,
@@ -213,10 +167,16 @@ impl<'a> Receiver<'a> {
         self.at.committed
     }
 
-    fn hello(&mut self, protocol: u32, domain: &Addr, session: &Addr) -> Result<(), SyncError> {
-        if protocol != PROTOCOL {
-            let message = format!("protocol {protocol} is not spoken here, but {PROTOCOL}");
-            return Err(SyncError::protocol(message));
+    fn hello(
+        &mut self,
+        there: &Capabilities,
+        domain: &Addr,
+        session: &Addr,
+    ) -> Result<(), SyncError> {
+        let common = Capabilities::with(self.at.opts.features.clone()).common(there)?;
+        // The sender names what it uses, not what it knows: all of it must be understood.
+        if let Some(feature) = there.features.difference(&common.features).next() {
+            return Err(SyncError::Feature(feature.as_str().to_owned()));
         }
         if *domain != self.at.domain {
             return Err(SyncError::Auth("another identity's domain".into()));
@@ -234,6 +194,7 @@ impl<'a> Receiver<'a> {
         let (verifier, session) = (SessionVerifier::new(genesis), session.clone());
         let challenged = Challenged { verifier, session, uuid, ids, at: env.monotonic() };
         self.at.state = State::Challenged(Box::new(challenged));
+        self.at.features = common.features;
         Ok(())
     }
 
@@ -270,6 +231,7 @@ impl<'a> Receiver<'a> {
             outgoing: None,
             progress: Progress::Stating,
             named: HashSet::new(),
+            scope: None,
             offers: None,
         }));
         Ok(())
@@ -349,8 +311,11 @@ impl<'a> Receiver<'a> {
 impl Machine for Receiver<'_> {
     fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
         match msg {
-            Msg::Hello { protocol, domain, session } if matches!(self.at.state, State::Silent) => {
-                self.hello(protocol, &domain, &session)
+            Msg::Hello { protocol, domain, session, features }
+                if matches!(self.at.state, State::Silent) =>
+            {
+                let there = Capabilities { protocols: BTreeSet::from([protocol]), features };
+                self.hello(&there, &domain, &session)
             }
             Msg::AuthProof { keystone } => self.prove(&keystone),
             Msg::Request(turn) => self.request(&turn),

@@ -1,11 +1,16 @@
 //! The sender's half of a session: a state machine that knows no transport.
 
-mod init;
+mod answers;
+mod commit;
+mod fetch;
+mod merges;
 mod plan;
-mod transfer;
+mod probe;
+mod push;
+mod state;
 
+pub use commit::{NAME_SAGA, NAME_SESSION};
 pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
-pub use transfer::{NAME_SAGA, NAME_SESSION};
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
+use super::capabilities::Features;
 use super::domain;
 use super::error::SyncError;
 use super::frame::{Role, Saga};
@@ -22,7 +28,7 @@ use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
 use crate::ibgib::{Addr, Environment, System};
 use crate::space::{Prepared, Space};
-use init::Stating;
+use state::Stating;
 
 /// [`SenderOpts::retry_for`] where nothing else is asked for.
 pub const RETRY_FOR: Duration = Duration::from_secs(60);
@@ -64,6 +70,8 @@ pub struct SenderOpts {
     pub retry_for: Duration,
     /// Where time and random bytes come from.
     pub env: Arc<dyn Environment>,
+    /// What both sides speak beyond the protocol; a client's sync sets it to what its link tells.
+    pub features: Features,
 }
 
 impl SenderOpts {
@@ -79,6 +87,7 @@ impl SenderOpts {
             max_turns: 10_000,
             retry_for: RETRY_FOR,
             env: Arc::new(System::new()),
+            features: Features::new(),
         }
     }
 }
@@ -154,6 +163,17 @@ impl<'a> Sender<'a> {
         !matches!(self.state, State::Start | State::Hello | State::Proof)
     }
 
+    /// What the session uses beyond the protocol.
+    pub fn features(&self) -> &Features {
+        &self.opts.features
+    }
+
+    /// Leaves out what the receiver does not speak after all. To be called before the first
+    /// message, which tells the receiver what is used.
+    pub fn keep_features(&mut self, spoken: &Features) {
+        self.opts.features.retain(|feature| spoken.contains(feature));
+    }
+
     /// What was done so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -167,6 +187,40 @@ impl<'a> Sender<'a> {
     /// The token that the receiver handed out.
     pub fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    /// States the next page, or asks where timelines split; with all of that answered, the plan is
+    /// known, and things begin to move.
+    fn go_on_stating(&mut self, mut stating: Box<Stating>) -> Result<(), SyncError> {
+        let next = match self.next_page(&mut stating)? {
+            Some(page) => Some(page),
+            None => self.next_probes(&mut stating),
+        };
+        if let Some(init) = next {
+            self.state = State::Init(stating);
+            return self.request(&Body::Init(init));
+        }
+        self.summary.equal = self.plan.equal;
+        if self.opts.dry_run {
+            self.state = State::Done;
+            return Ok(());
+        }
+        self.begin_fetching()?;
+        self.go_on_fetching()
+    }
+
+    /// Asks for the next page of what is wanted; with all of it here, merges and sends.
+    fn go_on_fetching(&mut self) -> Result<(), SyncError> {
+        if let Some(wants) = self.next_wants() {
+            self.state = State::Pull;
+            return self.request(&Body::Delta(wants));
+        }
+        self.merge_all()?;
+        match self.begin_push()? {
+            Some(outgoing) => self.state = State::Push(Box::new(outgoing)),
+            None => self.request_commit()?,
+        }
+        Ok(())
     }
 
     /// Signs and sends the sender's next turn.
@@ -192,12 +246,17 @@ impl<'a> Sender<'a> {
         self.saga.append(turn)?;
         self.incoming.keep(turn)?;
         match (std::mem::replace(&mut self.state, State::Done), body) {
-            (State::Init(stating), Body::Ack(ack)) => self.acked(*stating, ack),
+            (State::Init(mut stating), Body::Ack(ack)) => {
+                self.acked(&mut stating, ack)?;
+                self.go_on_stating(stating)
+            }
             (State::Pull, Body::Delta(delta)) => {
                 self.incoming.close_turn(&delta.payload)?;
-                self.pull()
+                self.go_on_fetching()
             }
-            (State::Pushed, Body::Delta(delta)) if delta == Delta::default() => self.commit(),
+            (State::Pushed, Body::Delta(delta)) if delta == Delta::default() => {
+                self.request_commit()
+            }
             (State::Commit(sent), Body::Commit(done)) if sent.is_done_by(&done) => self.committed(),
             (_, body) => {
                 let stage = body.stage().name();
@@ -226,7 +285,8 @@ impl Machine for Sender<'_> {
                 }
                 // It goes into the space with the rest of the session, in one transaction.
                 self.incoming.keep_one(self.signer.tip())?;
-                self.begin_init()
+                let stating = self.begin_stating()?;
+                self.go_on_stating(Box::new(stating))
             }
             (Msg::Response(turn), _) => self.response(&turn),
             (Msg::Offer { seq, addrs }, State::Pull) => {
@@ -236,8 +296,7 @@ impl Machine for Sender<'_> {
                 Ok(())
             }
             (Msg::Payload { ibgibs }, State::Pull) => {
-                self.summary.received += ibgibs.len() as u64;
-                self.summary.bytes_received += ibgibs.iter().map(|t| t.len() as u64).sum::<u64>();
+                self.summary.count_received(&ibgibs);
                 self.incoming.take(self.space, &ibgibs)
             }
             (Msg::Need { seq, lacks }, State::Push(outgoing)) => {
@@ -259,9 +318,22 @@ impl Machine for Sender<'_> {
             State::Start => {
                 self.state = State::Hello;
                 let (domain, session) = (self.domain.clone(), self.signer.tjp().clone());
-                Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session }))
+                let features = self.opts.features.clone();
+                Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session, features }))
             }
-            State::Push(_) => self.push_next(),
+            State::Push(outgoing) => {
+                if let Some(msg) = outgoing.next_msg(self.space)? {
+                    self.summary.count_sent(&msg);
+                    return Ok(Some(msg));
+                }
+                if !outgoing.is_done() {
+                    return Ok(None);
+                }
+                if let State::Push(outgoing) = std::mem::replace(&mut self.state, State::Pushed) {
+                    self.close_push(&outgoing)?;
+                }
+                Ok(self.out.pop_front())
+            }
             _ => Ok(None),
         }
     }

@@ -4,6 +4,7 @@ use crate::ibgib::Addr;
 use crate::space::{Id, Tip};
 use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
+use crate::sync::msg::Msg;
 
 /// Frames of a timeline to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,20 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts what a message moves to the receiver.
+    pub(super) fn count_sent(&mut self, msg: &Msg) {
+        if let Msg::Payload { ibgibs } = msg {
+            self.sent += ibgibs.len() as u64;
+            self.bytes_sent += bytes(ibgibs);
+        }
+    }
+
+    /// Counts what came from the receiver.
+    pub(super) fn count_received(&mut self, ibgibs: &[Box<str>]) {
+        self.received += ibgibs.len() as u64;
+        self.bytes_received += bytes(ibgibs);
+    }
+
     /// Bytes of JSON that were moved, both ways.
     pub fn bytes(&self) -> u64 {
         self.bytes_sent + self.bytes_received
@@ -130,4 +145,8 @@ impl Summary {
     pub fn ibgibs(&self) -> u64 {
         self.sent + self.received
     }
+}
+
+fn bytes(ibgibs: &[Box<str>]) -> u64 {
+    ibgibs.iter().map(|text| text.len() as u64).sum()
 }

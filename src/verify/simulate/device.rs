@@ -13,8 +13,8 @@ use crate::ibgib::{Addr, IbGib, Seeded};
 use crate::keystone::MasterSecret;
 use crate::peer::Identity;
 use crate::space::{
-    Id, KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, Space, Timeline, TimelineKind,
-    TipMove,
+    Id, KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, Space, SpaceError, Timeline,
+    TimelineKind, TipMove,
 };
 
 /// Words that texts are made of.
@@ -80,18 +80,18 @@ impl Device {
     }
 
     /// Copies its home away.
-    pub(super) fn back_up(&self) {
-        *self.backup.borrow_mut() = Some(self.disk.borrow().copied());
+    pub(super) fn back_up(&self) -> Result<(), SpaceError> {
+        *self.backup.borrow_mut() = Some(self.disk.borrow().copied()?);
+        Ok(())
     }
 
     /// Puts the copy in the place of the home; false where there is none.
-    pub(super) fn restore(&self) -> bool {
-        let Some(backup) = self.backup.borrow().as_ref().map(MemorySpace::copied) else {
-            return false;
-        };
+    pub(super) fn restore(&self) -> Result<bool, SpaceError> {
+        let backup = self.backup.borrow().as_ref().map(MemorySpace::copied).transpose()?;
+        let Some(backup) = backup else { return Ok(false) };
         *self.disk.borrow_mut() = Arc::new(backup);
         self.restored.set(self.restored.get() + 1);
-        true
+        Ok(true)
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn timelines(space: &dyn Space) -> Result<Vec<Timeline>, SimulateErro
 }
 
 /// The stones of a space that nothing relates to.
-pub(super) fn loose_stones(space: &dyn Space) -> Result<Vec<Addr>, SimulateError> {
+pub(super) fn unreferenced_stones(space: &dyn Space) -> Result<Vec<Addr>, SimulateError> {
     let found = space.unreferenced_stones(None, usize::from(u16::MAX))?;
     Ok(found.into_iter().map(|(_, addr)| addr).collect())
 }
@@ -154,9 +154,9 @@ fn timeline(label: &str, env: &Seeded, chooser: &Chooser) -> Result<Vec<IbGib>, 
 fn stone(space: &dyn Space, label: &str, chooser: &Chooser) -> Result<IbGib, SimulateError> {
     let mut rel8ns = Map::new();
     rel8ns.insert("ancestor".into(), json!(["tag^gib"]));
-    let loose = loose_stones(space)?;
-    if chooser.chance(500) && !loose.is_empty() {
-        rel8ns.insert("linked".into(), json!([loose[chooser.below(loose.len())]]));
+    let free = unreferenced_stones(space)?;
+    if chooser.chance(500) && !free.is_empty() {
+        rel8ns.insert("linked".into(), json!([free[chooser.below(free.len())]]));
     }
     let data = json!({"words": text(chooser)});
     Ok(IbGib::new(format!("tag {label}"), Some(data), Some(rel8ns))?)

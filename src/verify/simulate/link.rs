@@ -20,7 +20,7 @@ use crate::peer::wire::{self, EvolutionBody, Latest, RevocationBody};
 use crate::peer::{Observer, PeerError, ReceiverLink};
 use crate::space::{KillSwitch, Purpose};
 use crate::sync::msg::{Msg, Refusal};
-use crate::sync::{Machine, Sender, SyncError};
+use crate::sync::{Capabilities, Machine, Sender, SyncError};
 
 /// What a link calls the server.
 const URL: &str = "simulated:";
@@ -164,6 +164,10 @@ struct Line {
 }
 
 impl ReceiverLink for SimLink<'_> {
+    fn common(&self) -> Result<Capabilities, PeerError> {
+        Ok(Capabilities::default())
+    }
+
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
         let server = &self.world.server;
         self.call("register", Some(genesis.to_json()), |body| server.register(body).map(drop))
@@ -225,7 +229,7 @@ impl ReceiverLink for SimLink<'_> {
             self.world.trace.line("the connection is doubled");
         }
         let (mut up, mut down) = (Line::default(), Line::default());
-        let ended = self.talk(sender, observer, (connection, doubled), (&mut up, &mut down));
+        let ended = self.drive(sender, observer, (connection, doubled), (&mut up, &mut down));
         server.close(connection);
         doubled.into_iter().for_each(|doubled| server.close(doubled));
         self.world.keep_session(up.sent);
@@ -254,7 +258,7 @@ impl ReceiverLink for SimLink<'_> {
 
 impl SimLink<'_> {
     /// Drives the sender against the server's connection until it is through, or something ends it.
-    fn talk(
+    fn drive(
         &self,
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
@@ -338,7 +342,7 @@ impl SimLink<'_> {
             world.server.step(doubled, text);
         }
         let Step::Said { out } = world.server.step(connection, text) else {
-            return Err(last_words(down));
+            return Err(final_refusal(down));
         };
         for text in out {
             let passed = self.pass(text, down);
@@ -349,7 +353,7 @@ impl SimLink<'_> {
 }
 
 /// What the server said before it closed, where that is a refusal.
-fn last_words(down: &mut Line) -> PeerError {
+fn final_refusal(down: &mut Line) -> PeerError {
     while let Some(text) = down.coming.pop_front() {
         if let Ok(Msg::AuthFail(refusal) | Msg::SyncError(refusal)) = wire::read(&text) {
             return refused(refusal);

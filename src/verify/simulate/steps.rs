@@ -42,10 +42,10 @@ impl World {
             270..620 => self.sync_somehow(device),
             620..670 => self.join(device),
             670..700 => self.register(device),
-            700..730 => {
-                self.trace.line(format_args!("{} is copied away", device.name));
-                device.back_up();
-            }
+            700..730 => match device.back_up() {
+                Ok(()) => self.trace.line(format_args!("{} is copied away", device.name)),
+                Err(error) => self.note_broken(HONEST, format!("a copy failed: {error}")),
+            },
             730..750 => self.restore(device),
             750..757 => self.revoke_at_last(device),
             757..772 => {
@@ -324,11 +324,16 @@ impl World {
     }
 
     fn restore(&self, device: &Rc<Device>) {
-        if device.is_joined.get() && device.restore() {
-            self.trace.line(format_args!(
+        if !device.is_joined.get() {
+            return;
+        }
+        match device.restore() {
+            Ok(true) => self.trace.line(format_args!(
                 "{} is restored from a copy (excepted: it may sign again on a frame)",
                 device.name
-            ));
+            )),
+            Ok(false) => {}
+            Err(error) => self.note_broken(HONEST, format!("a restore failed: {error}")),
         }
     }
 
@@ -435,8 +440,8 @@ impl World {
     }
 }
 
-/// The tips of the data that a space holds, and its loose stones.
+/// The tips of the data that a space holds, and its unreferenced stones.
 fn here(space: &dyn Space) -> Result<Vec<Addr>, SimulateError> {
     let tips = device::timelines(space)?.into_iter().map(|timeline| timeline.tip.addr);
-    Ok(tips.chain(device::loose_stones(space)?).collect())
+    Ok(tips.chain(device::unreferenced_stones(space)?).collect())
 }

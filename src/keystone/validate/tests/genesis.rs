@@ -24,7 +24,12 @@ fn a_genesis_that_comes_after_something() {
 fn a_genesis_that_proves_something() {
     let proof = testing::random_id();
     assert_eq!(broken(|data| data["proofs"] = json!([proof])), Violation::GenesisProof);
-    assert_eq!(broken(|data| data["proofs"] = Value::Null), Violation::GenesisProof);
+    // One that says nothing of proofs is told what it lacks.
+    let absent = |data: &mut Value| drop(data.as_object_mut().unwrap().remove("proofs"));
+    for broken in [broken(absent), broken(|data| data["proofs"] = Value::Null)] {
+        let told = "the frame cannot be read: proofs: is no list; a genesis has an empty one";
+        assert_eq!(broken.to_string(), told);
+    }
     let info = json!({ "reason": "x" });
     assert_eq!(broken(|data| data["revocationInfo"] = info), Violation::RevocationUnexpected);
 }

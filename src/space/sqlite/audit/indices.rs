@@ -10,7 +10,7 @@ use crate::space::verified::verified;
 use crate::space::{Id, NAME_IDENTITY, SpaceCount, SpaceError, TimelineKind};
 
 impl Auditor<'_> {
-    /// Links, loose stones and counts, held against what the ibGibs tell.
+    /// Links, unreferenced stones and counts, compared with what follows from the ibGibs.
     pub(super) fn indices(&mut self) -> Result<(), SpaceError> {
         for (what, differ) in [
             (
@@ -26,7 +26,7 @@ impl Auditor<'_> {
                 "SELECT stone_id, domain FROM derived_unreferenced EXCEPT SELECT stone_id, domain FROM loose",
             ),
             (
-                "ibGib number {} (domain {}) is among the stones that nothing relates to, and is none",
+                "ibGib number {} (domain {}) is listed as an unreferenced stone, but is not one",
                 "SELECT stone_id, domain FROM loose EXCEPT SELECT stone_id, domain FROM derived_unreferenced",
             ),
         ] {

@@ -192,7 +192,7 @@ impl<'a> Auditor<'a> {
             let looked = look(self);
             if self.note(part, NO_DOMAIN, looked)?.is_none() {
                 self.is_unreadable = true;
-                // Everything else is held against what the rows tell.
+                // Everything else is compared with what the rows tell.
                 let without = if part == Part::File { &AFTER_FILE[..] } else { &[part] };
                 for part in without {
                     self.add(
@@ -264,7 +264,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Notes damage; passes on what is none.
+    /// Notes damage; passes on other errors.
     fn note<T>(
         &mut self,
         part: Part,

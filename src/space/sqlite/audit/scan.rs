@@ -62,7 +62,7 @@ impl Auditor<'_> {
                     && (row.timeline.is_none() || deps.iter().all(grows))
             });
             if !agrees {
-                let detail = format!("{addr}: its row says something else than its text");
+                let detail = format!("{addr}: its row disagrees with its text");
                 self.add(Part::Rows, domain, detail);
             }
             return self.stands(row, domain, Some(verified.kind()), deps);

@@ -1,4 +1,4 @@
-//! Whatever is changed in a file is found, and what follows from the texts is made anew.
+//! Whatever is changed in a file is found, and what follows from the texts is rebuilt.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn name(part: Part) -> &'static str {
     PARTS.iter().find(|(of, _)| *of == part).unwrap().1
 }
 
-/// Changes to a file, what they are found as, and whether the texts are enough to mend them.
+/// Changes to a file, what they are found as, and whether the texts are enough to repair them.
 const CHANGES: &[(&str, Part)] = &[
     ("UPDATE ibgib SET n = n + 1 WHERE id = 9", Part::Rows),
     ("UPDATE ibgib SET prev = 5 WHERE id = 13", Part::Rows),

@@ -1,11 +1,11 @@
-//! Where each timeline ends, and which frames stand on its line.
+//! Where each timeline ends, and which frames are on its mainline.
 
 use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
 use crate::space::rows::{Rows, TimelineRow};
 use crate::space::{Id, SpaceError};
 
-/// A timeline as its frames tell it.
+/// A timeline as it follows from its frames.
 struct DerivedTimeline {
     tjp_id: Id,
     domain: i64,
@@ -44,7 +44,9 @@ impl Auditor<'_> {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let lost: Vec<(Id, i64)> = self.all(lost, [], read)?;
         for (tjp_id, domain) in lost {
-            let detail = format!("a timeline begins at ibGib number {tjp_id}, which begins none");
+            let detail = format!(
+                "ibGib number {tjp_id} is recorded as the start of a timeline, but is not one"
+            );
             self.add(Part::Timelines, domain, detail);
         }
         Ok(())
@@ -72,15 +74,15 @@ impl Auditor<'_> {
         let mut walked = 0;
         let mut next = Some(tip_id);
         while let Some(id) = next {
-            let Some(row) = rows.row(id)? else { return wrong("its line breaks off") };
+            let Some(row) = rows.row(id)? else { return wrong("its mainline breaks off") };
             if row.is_off_mainline || row.timeline != Some(tjp_id) {
-                return wrong("its line leads aside");
+                return wrong("its mainline leads to a frame off the mainline");
             }
             walked += 1;
             next = row.prev;
         }
         if walked != on_line {
-            return wrong("frames stand on its line that its tip does not lead to");
+            return wrong("frames are marked as mainline that its tip does not lead to");
         }
         Ok(())
     }

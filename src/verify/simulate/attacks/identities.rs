@@ -12,8 +12,8 @@ use crate::ibgib::{Addr, IbGib, json as js};
 use crate::keystone::{self, Claim, Signing, VERB_SYNC};
 use crate::peer::wire::RevocationBody;
 use crate::space::{Space, SpaceExt};
-use crate::sync::establish;
 use crate::sync::msg::Msg;
+use crate::sync::{Features, establish};
 
 /// A change to an ibGib, which gets the hash that fits it.
 pub(super) fn changed(ibgib: &IbGib, change: impl FnOnce(&mut Value)) -> Result<IbGib, Ended> {
@@ -313,7 +313,8 @@ impl World {
                 let resumed =
                     crate::sync::Established::resume(waiting.0, waiting.1, &owner.secret)?;
                 let mut raw = Raw::open(server, env, &domain, resumed)?;
-                raw.say(&Msg::Hello { protocol, domain, session }).map(drop)
+                let features = Features::new();
+                raw.say(&Msg::Hello { protocol, domain, session, features }).map(drop)
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::sync::frame::{Role, Saga};
 use crate::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
 use crate::sync::payload::{PayloadHasher, SagaHasher};
 use crate::sync::session::Signer;
-use crate::sync::{Established, establish};
+use crate::sync::{Established, Features, establish};
 
 use super::super::server::{Server, Step};
 use crate::ibgib::Environment;
@@ -103,7 +103,8 @@ impl<'s> Raw<'s> {
 
     pub(super) fn hello(&mut self) -> Result<(String, Vec<String>), Ended> {
         let (domain, session) = (self.domain.clone(), self.made.signer.tjp().clone());
-        let said = self.say(&Msg::Hello { protocol: PROTOCOL, domain, session })?;
+        let (protocol, features) = (PROTOCOL, Features::new());
+        let said = self.say(&Msg::Hello { protocol, domain, session, features })?;
         match said.into_iter().next() {
             Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) => {
                 Ok((challenge_uuid, demanded_ids))

@@ -1,0 +1,160 @@
+//! The seven assertions of docs/protocol.md, section 8, about a space and what a server serves.
+
+use serde_json::Value;
+
+use super::side::{Served, Side};
+use super::sides::{Compared, claims_differ, compare, latest_differs, replay};
+use crate::ibgib::Addr;
+use crate::peer::{PeerError, ReceiverLink};
+use crate::space::{Space, SpaceError, chain};
+use crate::sync::SyncError;
+
+/// One thing that must hold, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What must hold.
+    pub what: &'static str,
+    /// What is wrong; it holds where nothing is.
+    pub problems: Vec<String>,
+}
+
+impl Checked {
+    fn new(what: &'static str, problems: Vec<String>) -> Checked {
+        Checked { what, problems }
+    }
+
+    fn of(what: &'static str, problem: Option<String>) -> Checked {
+        Checked::new(what, problem.into_iter().collect())
+    }
+}
+
+/// Why nothing can be said about two sides.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The space failed, or the server was not reached or gave no answer.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// A timeline that has a name in the space is not in it.
+    #[error("the timeline {0} is not here")]
+    NoTimeline(Addr),
+}
+
+impl From<SyncError> for CheckError {
+    fn from(error: SyncError) -> CheckError {
+        CheckError::Peer(error.into())
+    }
+}
+
+impl From<SpaceError> for CheckError {
+    fn from(error: SpaceError) -> CheckError {
+        SyncError::from(error).into()
+    }
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Timelines<'a> {
+    /// The identity I.
+    pub domain: &'a Addr,
+    /// The timeline X.
+    pub x: &'a Addr,
+    /// The last session S.
+    pub session: &'a Addr,
+    /// The saga that S signed the turns of.
+    pub saga: &'a Addr,
+}
+
+/// Holds a space against what a receiver serves to whoever has `token`: the latest addresses and the
+/// graphs of X and S, and that S and I are valid. The receiver is not trusted: every gib is computed
+/// here. Returns the first six assertions; the seventh is that all of these hold.
+pub fn check<L: ReceiverLink>(
+    space: &dyn Space,
+    link: &L,
+    token: &str,
+    timelines: &Timelines<'_>,
+) -> Result<Vec<Checked>, CheckError> {
+    let &Timelines { domain, x, session, saga } = timelines;
+    let sides = Sides { space, far: Served { link, domain, token } };
+    let mut checked = sides.data(x)?;
+    checked.extend(sides.session(session, saga)?);
+    checked.push(sides.identity(domain, session)?);
+    Ok(checked)
+}
+
+/// The two sides, of which the far one is not trusted.
+struct Sides<'a, L> {
+    space: &'a dyn Space,
+    far: Served<'a, L>,
+}
+
+/// A timeline's latest address on both sides.
+struct LatestOf {
+    here: Addr,
+    there: Option<Addr>,
+    problem: Option<String>,
+}
+
+impl<L: ReceiverLink> Sides<'_, L> {
+    /// X: the latest address, the number of nodes, every ibGib.
+    fn data(&self, x: &Addr) -> Result<Vec<Checked>, CheckError> {
+        let latest = self.latest(x)?;
+        let compared = self.graph(&latest)?;
+        let counts = (compared.here != compared.there)
+            .then(|| format!("{} nodes here, {} on the server", compared.here, compared.there));
+        Ok(vec![
+            Checked::of("X: the latest address is the same on both sides", latest.problem),
+            Checked::of("X: the graphs have the same number of nodes", counts),
+            Checked::new("X: all keys and values match, address by address", compared.problems),
+        ])
+    }
+
+    /// S: as many frames as turns, all valid, the same on both sides.
+    fn session(&self, session: &Addr, saga: &Addr) -> Result<Vec<Checked>, CheckError> {
+        let latest = self.latest(session)?;
+        let mut problems = replay(self.space, session)?;
+        let turns = self.outgoing_turns(saga)?;
+        let n = self.space.tip(session)?.map_or(0, |tip| tip.n);
+        if n != 1 + turns {
+            let tip = &latest.here;
+            problems.insert(0, format!("{tip} has n {n}, expected 1 + {turns} outgoing turns"));
+        }
+        let mut same = self.graph(&latest)?.problems;
+        same.extend(latest.problem);
+        Ok(vec![
+            Checked::new("S: n is 1 + the outgoing turns, and every frame is valid", problems),
+            Checked::new("S: the latest address and the whole graph are the same", same),
+        ])
+    }
+
+    /// I: the frame that claims S is on both sides, and I is valid from genesis on both.
+    fn identity(&self, domain: &Addr, session: &Addr) -> Result<Checked, CheckError> {
+        let mut problems = replay(self.space, domain)?;
+        problems.extend(claims_differ(domain, &self.far, &[(session, Some(self.space))])?);
+        let what = "I: the frame that claims S is on both sides, and I replays";
+        Ok(Checked::new(what, problems))
+    }
+
+    fn latest(&self, tjp: &Addr) -> Result<LatestOf, CheckError> {
+        let tip = self.space.tip(tjp)?;
+        let here = tip.ok_or_else(|| CheckError::NoTimeline(tjp.clone()))?.addr;
+        let there = self.far.latest(tjp)?;
+        let problem = latest_differs(tjp, &here, there.as_ref(), &self.far);
+        Ok(LatestOf { here, there, problem })
+    }
+
+    /// The live graphs of the latest frames.
+    fn graph(&self, latest: &LatestOf) -> Result<Compared, CheckError> {
+        Ok(compare(self.space, &latest.here, &self.far, latest.there.as_ref(), true)?)
+    }
+
+    fn outgoing_turns(&self, saga: &Addr) -> Result<u64, CheckError> {
+        let Some(tip) = self.space.tip(saga)? else { return Ok(0) };
+        let mut turns = 0;
+        for id in chain(self.space, tip.id, |_| false)? {
+            let frame = self.space.get_id(id)?;
+            turns += u64::from(frame.datum("role").and_then(Value::as_str) == Some("sender"));
+        }
+        Ok(turns)
+    }
+}
