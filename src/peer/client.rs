@@ -8,7 +8,7 @@ use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
 use super::signing::{self, AcceptedSession};
 use super::{PeerError, identity};
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{Addr, Environment, IbGib, System};
 use crate::keystone::{self, MasterSecret};
 use crate::space::{Id, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
@@ -143,13 +143,18 @@ pub fn revoke<L: ReceiverLink>(
     identity: &Identity,
     reason: &str,
 ) -> Result<Addr, PeerError> {
-    signing::revoke(
-        space,
-        link,
-        identity,
-        reason,
-        &mut Retries::new(RETRY_FOR, Arc::new(System::new())),
-    )
+    revoke_with(space, link, identity, reason, Arc::new(System::new()))
+}
+
+/// As [`revoke`], with time and random bytes from `env`.
+pub fn revoke_with<L: ReceiverLink>(
+    space: &dyn Space,
+    link: &L,
+    identity: &Identity,
+    reason: &str,
+    env: Arc<dyn Environment>,
+) -> Result<Addr, PeerError> {
+    signing::revoke(space, link, identity, reason, &mut Retries::new(RETRY_FOR, env))
 }
 
 /// Fetches what the receiver has of I and is lacking here. Returns what the receiver lacks of it.

@@ -21,6 +21,13 @@ impl MemorySpace {
     pub fn new() -> MemorySpace {
         MemorySpace::default()
     }
+
+    /// A space that holds what this one holds now, as a copy of a file would. Errors with
+    /// [`SpaceError::InUse`] where this thread is putting something into it.
+    #[cfg(all(feature = "client", feature = "server"))]
+    pub(crate) fn copied(&self) -> Result<MemorySpace, SpaceError> {
+        Ok(MemorySpace { state: Exclusive::new(self.state.lock()?.clone()) })
+    }
 }
 
 impl Backend for MemorySpace {
@@ -35,7 +42,7 @@ impl Backend for MemorySpace {
         let mut state = self.state.lock()?;
         let undoing = Undoing(&mut state);
         let result = f(&mut *undoing.0)?;
-        undoing.0.undo.clear();
+        undoing.0.undo.0.clear();
         Ok(result)
     }
 }
@@ -45,7 +52,7 @@ struct Undoing<'a>(&'a mut State);
 
 impl Drop for Undoing<'_> {
     fn drop(&mut self) {
-        while let Some(undo) = self.0.undo.pop() {
+        while let Some(undo) = self.0.undo.0.pop() {
             undo(self.0);
         }
     }
@@ -53,6 +60,7 @@ impl Drop for Undoing<'_> {
 
 type Undo = Box<dyn FnOnce(&mut State) + Send>;
 
+#[derive(Clone)]
 struct Held {
     row: Row,
     key: AddrKey,
@@ -60,7 +68,7 @@ struct Held {
     text: Box<str>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// By number, which counts from one.
     rows: Vec<Held>,
@@ -74,7 +82,17 @@ struct State {
     pending: HashMap<(Addr, Purpose), PendingRow>,
     count: SpaceCount,
     /// How to undo what the write under way has done.
-    undo: Vec<Undo>,
+    undo: Undos,
+}
+
+/// Belongs to the write under way: a copy of a state begins without.
+#[derive(Default)]
+struct Undos(Vec<Undo>);
+
+impl Clone for Undos {
+    fn clone(&self) -> Undos {
+        Undos::default()
+    }
 }
 
 impl State {
@@ -97,7 +115,7 @@ impl State {
     }
 
     fn undo_by(&mut self, undo: impl FnOnce(&mut State) + Send + 'static) {
-        self.undo.push(Box::new(undo));
+        self.undo.0.push(Box::new(undo));
     }
 
     /// As [`State::set_off_mainline`], noting how to undo it.

@@ -16,6 +16,8 @@ mod check;
 mod error;
 mod exclusive;
 mod graph;
+#[cfg(all(feature = "client", feature = "server"))]
+mod killable;
 mod memory;
 mod pending;
 mod place;
@@ -35,6 +37,8 @@ pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) use killable::{KillSwitch, KillableSpace};
 pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;

@@ -8,7 +8,7 @@ use super::state::Stating;
 use super::{Direction, Sender};
 use crate::ibgib::Addr;
 use crate::space::{Id, Tip};
-use crate::sync::body::{Ack, Answer};
+use crate::sync::body::{Ack, Answer, Relation};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
 
@@ -27,6 +27,12 @@ impl Sender<'_> {
         for ((tjp_id, stated), answer) in stated.into_iter().zip(answers.by_ref()) {
             check_answer(&stated.tjp, answer)?;
             let mine = self.tip_here(&stated.tjp)?;
+            // The answer is about what was stated. What another process has made of it meanwhile may
+            // relate to what was not stated at all.
+            if answer.relation != Relation::Equal && mine.addr != stated.tip {
+                let message = format!("{} was edited here meanwhile", stated.tjp);
+                return Err(SyncError::Conflict(message));
+            }
             let decision = negotiate::decide(self.space, tjp_id, &mine, answer)?;
             self.plan_timeline(stating, tjp_id, stated.tjp, mine, decision, 0)?;
         }
