@@ -243,7 +243,9 @@ impl World {
                     | RefusalCode::Busy
                     | RefusalCode::NotFound
             ),
-            PeerError::Sync(SyncError::Auth(_) | SyncError::Conflict(_)) => false,
+            PeerError::Sync(
+                SyncError::Auth(_) | SyncError::NotRegistered(_) | SyncError::Conflict(_),
+            ) => false,
             PeerError::Sync(SyncError::Space(error)) => {
                 use crate::space::SpaceError::{Diverged, Revoked, TipMoved};
                 !matches!(error, Diverged { .. } | Revoked(_) | TipMoved { .. })
