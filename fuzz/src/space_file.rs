@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::server::Ledger;
 use sync_gib::space::{
-    Id, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
+    RowId, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
     dependency_graph, graph_ids, graph_stats,
 };
 
@@ -42,8 +42,8 @@ pub fn space_file(data: &[u8]) {
     }
     let ids = by_address(&space, &base.addrs, is_good);
     assert!(!is_same || ids.len() == base.addrs.len(), "an unchanged file is not read");
-    for id in -1..=base.addrs.len() as Id + 1 {
-        let _ = by_number(&space, id);
+    for id in -1..=base.addrs.len() as i64 + 1 {
+        let _ = by_number(&space, RowId::from(id));
     }
     let _ = listed(&space);
     let _ = graphs(&space, &ids);
@@ -153,7 +153,7 @@ fn base() -> &'static Base {
 }
 
 /// Reads all that is asked for by address; returns the rows that are found.
-fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
+fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<RowId> {
     let _ = space.has_many(addrs);
     let mut ids = Vec::new();
     for addr in addrs {
@@ -174,7 +174,7 @@ fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
 }
 
 /// Reads all that is asked for by number.
-fn by_number(space: &SqliteSpace, id: Id) -> Result<(), SpaceError> {
+fn by_number(space: &SqliteSpace, id: RowId) -> Result<(), SpaceError> {
     let _ = (space.deps(id), space.get_id(id));
     for text in [space.text(id), space.text_to_send(id)].into_iter().flatten() {
         let addr = IbGib::from_json(&text).and_then(|ibgib| ibgib.validate());
@@ -200,7 +200,7 @@ fn listed(space: &SqliteSpace) -> Result<(), SpaceError> {
     space.count().map(drop)
 }
 
-fn graphs(space: &SqliteSpace, ids: &[Id]) -> Result<(), SpaceError> {
+fn graphs(space: &SqliteSpace, ids: &[RowId]) -> Result<(), SpaceError> {
     let _ = space.live_timelines(ids);
     for live in [false, true] {
         let _ = (graph_ids(space, ids, live), graph_stats(space, ids, live));

@@ -5,7 +5,7 @@ use super::error::{CliError, ErrorCode};
 use super::input::stdin_lines;
 use super::output::printable;
 use crate::ibgib::Addr;
-use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind, graph_ids};
+use crate::space::{RowId, Space, SpaceError, Timeline, TimelineKind, graph_ids};
 
 /// The names that a space may know: the synced timeline, the identity, the last session.
 pub const NAMES: [&str; 3] = ["X", "I", "S"];
@@ -24,7 +24,7 @@ const PAGE: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its row.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
 }
@@ -156,7 +156,7 @@ fn search(space: &dyn Space, prefix: &Prefix<'_>) -> Result<Vec<Target>, SpaceEr
 
 /// What everything in the space is reached from: the timelines' tips, and the stones that nothing
 /// relates to.
-fn roots(space: &dyn Space) -> Result<Vec<Id>, SpaceError> {
+fn roots(space: &dyn Space) -> Result<Vec<RowId>, SpaceError> {
     let mut roots = Vec::new();
     for kind in [TimelineKind::Data, TimelineKind::Keystone, TimelineKind::Saga] {
         for_each_timeline(space, kind, |timeline| {

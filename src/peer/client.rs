@@ -10,7 +10,7 @@ use super::signing::{self, AcceptedSession};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, MasterSecret};
-use crate::space::{Id, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
+use crate::space::{PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
 
@@ -181,7 +181,7 @@ fn bring<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     domain: &Addr,
-    ids: &[Id],
+    ids: &[RowId],
 ) -> Result<Vec<IbGib>, PeerError> {
     let mut rest = ids;
     loop {
@@ -209,7 +209,7 @@ fn bring<L: ReceiverLink>(
 
 /// The first of some frames, as many as one evolution takes, and whether it would take one more
 /// that is signed on the last.
-fn next_portion(space: &dyn Space, ids: &[Id]) -> Result<(Vec<IbGib>, bool), SyncError> {
+fn next_portion(space: &dyn Space, ids: &[RowId]) -> Result<(Vec<IbGib>, bool), SyncError> {
     let before = ids.first().map(|first| space.row(*first)).transpose()?.and_then(|row| row.prev);
     let mut prev = before.map(|prev| space.get_id(prev)).transpose()?;
     let (mut frames, mut hashes) = (Vec::new(), 0);

@@ -7,7 +7,7 @@ use super::PeerError;
 use super::link::ReceiverLink;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{Replay, SeenIds, StepsOnly};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, Tip};
+use crate::space::{Prepared, PutOpts, RowId, Space, SpaceError, SpaceExt, Tip};
 use crate::sync::SyncError;
 use crate::sync::domain::check_next;
 
@@ -120,7 +120,7 @@ fn newest_common<L: ReceiverLink + ?Sized>(
     let mut back = 1;
     loop {
         let n = tip.n.saturating_sub(back);
-        let frame = |tjp_id: Id| space.frame_at(tjp_id, n);
+        let frame = |tjp_id: RowId| space.frame_at(tjp_id, n);
         let id = tjp_id.map(frame).transpose().map_err(SyncError::from)?.flatten();
         let gone = || SyncError::Auth(format!("the identity {domain} is not whole in this space"));
         let known = space.addr(id.ok_or_else(gone)?).map_err(SyncError::from)?;

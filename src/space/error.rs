@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ibgib::{Addr, IbGibError};
 
-use super::Id;
+use super::RowId;
 
 /// Why a space did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum SpaceError {
     ReadOnly(PathBuf),
     /// A row that this space does not hold was asked for.
     #[error("the space holds no ibGib number {0}")]
-    NoSuchId(Id),
+    NoSuchId(RowId),
     /// A graph is not closed.
     #[error(
         "{addr} is missing: {wanted_by} relates to it, and neither the space nor the put has it"

@@ -23,6 +23,7 @@ mod prepared;
 mod put;
 mod read;
 mod relations;
+mod row_id;
 mod rows;
 mod sqlite;
 mod stage;
@@ -38,6 +39,7 @@ pub use graph::{
 pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
+pub use row_id::RowId;
 pub use rows::Row;
 pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
 #[cfg(feature = "server")]
@@ -48,9 +50,6 @@ use std::collections::HashSet;
 
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone::KEYSTONE;
-
-/// The number of a row inside one space file.
-pub type Id = i64;
 
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
@@ -65,15 +64,15 @@ pub const NAME_IDENTITY: &str = "I";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its number.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
     /// The row of its timeline's tjp; none for a stone.
-    pub timeline: Option<Id>,
+    pub timeline: Option<RowId>,
     /// Its count in the timeline.
     pub n: u64,
     /// The row that it was made from, where that is in the same timeline (or both are stones).
-    pub prev: Option<Id>,
+    pub prev: Option<RowId>,
     /// What it relates to, each once, in order, primitives left out.
     pub rel8ds: Vec<Addr>,
 }
@@ -82,7 +81,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
     /// Its number.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
     /// Its count.
@@ -117,7 +116,7 @@ impl TimelineKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     /// The row of its tjp.
-    pub tjp_id: Id,
+    pub tjp_id: RowId,
     /// The address that names it.
     pub tjp: Addr,
     /// Its newest frame.
@@ -222,33 +221,33 @@ impl Drop for Snapshot<'_> {
 /// out a text that was not hashed and compared with what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
-    fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
+    fn find(&self, addr: &Addr) -> Result<Option<RowId>, SpaceError>;
 
     /// Which of the addresses the space holds, in their order.
     fn has_many(&self, addrs: &[Addr]) -> Result<Vec<bool>, SpaceError>;
 
     /// The ibGib in a row.
-    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError>;
+    fn get_id(&self, id: RowId) -> Result<IbGib, SpaceError>;
 
     /// The ibGib's JSON in normal form.
-    fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
+    fn text(&self, id: RowId) -> Result<Box<str>, SpaceError>;
 
     /// As [`Space::text`], where the row's relations are not compared with the text: for sending,
     /// since the other side looks at them itself.
-    fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
+    fn text_to_send(&self, id: RowId) -> Result<Box<str>, SpaceError>;
 
     /// The address that the ibGib is stored under. Its text is not hashed for it: whoever wants that
     /// reads it by another call.
-    fn addr(&self, id: Id) -> Result<Addr, SpaceError>;
+    fn addr(&self, id: RowId) -> Result<Addr, SpaceError>;
 
     /// Address, place and relations, without the data.
-    fn node(&self, id: Id) -> Result<Node, SpaceError>;
+    fn node(&self, id: RowId) -> Result<Node, SpaceError>;
 
     /// What is known of a row without reading its JSON.
-    fn row(&self, id: Id) -> Result<Row, SpaceError>;
+    fn row(&self, id: RowId) -> Result<Row, SpaceError>;
 
     /// The rows that a row relates to, each once, in order; all have smaller numbers.
-    fn deps(&self, id: Id) -> Result<Vec<Id>, SpaceError>;
+    fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError>;
 
     /// The newest frame of a timeline; none where the space does not hold the timeline.
     fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError>;
@@ -257,34 +256,34 @@ pub trait Space: Send + Sync {
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<Timeline>, SpaceError>;
 
     /// The timeline that begins at a row; none where no timeline begins there.
-    fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError>;
+    fn timeline_of(&self, tjp_id: RowId) -> Result<Option<Timeline>, SpaceError>;
 
     /// Up to `limit` stones above `after` that nothing relates to, ascending, dna left out.
     fn unreferenced_stones(
         &self,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
-    ) -> Result<Vec<(Id, Addr)>, SpaceError>;
+    ) -> Result<Vec<(RowId, Addr)>, SpaceError>;
 
     /// The data timelines (their tjp rows) reached from `roots` in the live graph, and those of
     /// `roots` that are stones; ascending, each once.
     ///
     /// It is told from an index of which timeline or stone relates to which, not by walking
     /// frames.
-    fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
+    fn live_timelines(&self, roots: &[RowId]) -> Result<Vec<RowId>, SpaceError>;
 
     /// The frame on a timeline's mainline with the highest count of at most `n`; none where the tjp
     /// counts higher or no timeline begins at `tjp_id`.
-    fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
+    fn frame_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError>;
 
     /// Whether `newer` reaches `older` through `past` and `graftorphan` inside their timeline;
     /// a row extends itself, a stone nothing else.
-    fn extends(&self, newer: Id, older: Id) -> Result<bool, SpaceError>;
+    fn extends(&self, newer: RowId, older: RowId) -> Result<bool, SpaceError>;
 
     /// Stores a batch in one transaction, or nothing.
     ///

@@ -9,7 +9,7 @@ use super::quota::Quota;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC, Violation};
-use crate::space::{Bound, Id, Prepared, PutOpts, Space, SpaceError, Tip};
+use crate::space::{Bound, Prepared, PutOpts, RowId, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -87,7 +87,7 @@ fn tip_of(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
 
 /// Watches that I is not revoked, by its tip: a frame is read only where that moved.
 #[derive(Debug, Default)]
-pub struct RevocationCheck(Option<Id>);
+pub struct RevocationCheck(Option<RowId>);
 
 impl RevocationCheck {
     /// Errors where I is revoked, or not here.

@@ -4,12 +4,12 @@ use super::domain::{check_next, invalid};
 use super::error::SyncError;
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, Replay, SeenIds};
-use crate::space::{Id, Space, SpaceError};
+use crate::space::{RowId, Space, SpaceError};
 
 /// Where in a space I's frames are read.
 #[derive(Debug)]
 struct Reading {
-    tjp_id: Id,
+    tjp_id: RowId,
     next_n: u64,
 }
 

@@ -9,7 +9,7 @@ use super::side::{Held, Side};
 use crate::ibgib::{Addr, IbGib};
 use crate::keystone::{self, VERB_SYNC};
 use crate::peer::PeerError;
-use crate::space::{Id, Space, SpaceError, SpaceExt, graph_ids};
+use crate::space::{RowId, Space, SpaceError, SpaceExt, graph_ids};
 use crate::sync::SyncError;
 
 /// How many differences an assertion lists.
@@ -84,7 +84,7 @@ fn differs(
     space: &dyn Space,
     text: &str,
     far: &str,
-    seen: &mut HashSet<Id>,
+    seen: &mut HashSet<RowId>,
 ) -> Result<Option<String>, SpaceError> {
     let theirs = match IbGib::from_json(text).and_then(|ibgib| Ok((ibgib.validate()?, ibgib))) {
         Ok((addr, ibgib)) => (addr, ibgib.to_json()),

@@ -8,7 +8,7 @@ use sync_gib::keystone;
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
 use sync_gib::peer::{Observer, PeerError, ReceiverLink, identity};
-use sync_gib::space::{MemorySpace, Space, SpaceExt};
+use sync_gib::space::{MemorySpace, RowId, Space, SpaceExt};
 use sync_gib::sync::{Capabilities, Sender};
 
 use super::super::edit::{edit, rehash};
@@ -27,7 +27,7 @@ pub(super) fn read(input: &mut Input<'_>) {
     let held = usize::try_from(space.count().unwrap().ibgibs).unwrap();
     assert_eq!(space.tip(&domain).unwrap().is_some(), held > 0);
     for (at, id) in (1..).take(held).enumerate() {
-        let frame = space.get_id(id).unwrap();
+        let frame = space.get_id(RowId::from(id)).unwrap();
         let proof = keystone::proof_of(&frame).expect("it was validated");
         let signed = keystone::proof_of(&frames[at.min(frames.len() - 1)]).unwrap();
         let values = |proof: Option<keystone::Proof>| -> Vec<String> {

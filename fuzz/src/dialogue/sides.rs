@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use sync_gib::ibgib::{Addr, IbGib};
-use sync_gib::space::{Id, MemorySpace, Prepared, PutOpts, Space, Timeline, TimelineKind};
+use sync_gib::space::{MemorySpace, Prepared, PutOpts, RowId, Space, Timeline, TimelineKind};
 use sync_gib::sync::session::Signer;
 use sync_gib::sync::{
     Direction, Receiver, ReceiverOpts, Sender, SenderOpts, SessionAuthority, SyncError,
@@ -153,7 +153,7 @@ impl Side {
     fn check(&self) {
         let count = self.count();
         for id in self.before + 1..=count {
-            let id = Id::try_from(id).unwrap();
+            let id = RowId::from(id.cast_signed());
             let addr = self.space.get_id(id).unwrap().validate().expect("its gib is right");
             assert_eq!(self.space.find(&addr).unwrap(), Some(id));
             for rel8d in self.space.node(id).unwrap().rel8ds {

@@ -18,7 +18,7 @@ use super::place::place;
 use super::read::{row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
 use super::verified::{addr_of, verified};
-use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
+use super::{Prepared, PutOpts, PutReport, Reach, RowId, SpaceCount, SpaceError};
 use deferred::Deferred;
 use reach_check::ReachCheck;
 use relation_index::RelationIndex;
@@ -95,10 +95,10 @@ enum PlaceOutcome {
 /// A put under way.
 struct Put<'a> {
     rows: &'a mut dyn RowsMut,
-    next_id: Id,
+    next_id: RowId,
     recent: LruCache<AddrKey, Row>,
     deferred: Deferred,
-    heads: BTreeMap<Id, TimelineHeads>,
+    heads: BTreeMap<RowId, TimelineHeads>,
     relation_index: RelationIndex,
     reach_check: Option<ReachCheck<'a>>,
     room: Room,
@@ -148,9 +148,9 @@ impl<'a> Put<'a> {
         if !item.is_valid_step && (item.is_keystone() || self.is_keystone_timeline(&row)) {
             self.check_keystone(item, &row)?;
         }
-        let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
+        let ids: Vec<RowId> = deps.iter().map(|dep| dep.id).collect();
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
-        self.next_id += 1;
+        self.next_id = self.next_id.next();
         self.recent.insert(item.key, row);
         self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
         if let Some(check) = &mut self.reach_check {
@@ -173,7 +173,7 @@ impl<'a> Put<'a> {
             }
         };
         if let Some(tjp_id) = row.timeline {
-            let of = |id: Option<Id>| deps.iter().find(|dep| Some(dep.id) == id);
+            let of = |id: Option<RowId>| deps.iter().find(|dep| Some(dep.id) == id);
             self.check_growth(item, tjp_id, of(row.prev), of(row.orphan), row.n)?;
             row.is_off_mainline = !self.advance(item, tjp_id, &row)?;
         }
@@ -183,7 +183,7 @@ impl<'a> Put<'a> {
     fn check_growth(
         &self,
         item: &Prepared,
-        tjp_id: Id,
+        tjp_id: RowId,
         prev: Option<&Row>,
         orphan: Option<&Row>,
         n: u64,
@@ -208,7 +208,7 @@ impl<'a> Put<'a> {
     }
 
     /// Notes a new frame in its timeline; whether it is on the mainline.
-    fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
+    fn advance(&mut self, item: &Prepared, tjp_id: RowId, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
             self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
             return Ok(true);
@@ -224,7 +224,7 @@ impl<'a> Put<'a> {
         Ok(follows_line)
     }
 
-    fn heads_of(&mut self, tjp_id: Id) -> Result<&mut TimelineHeads, SpaceError> {
+    fn heads_of(&mut self, tjp_id: RowId) -> Result<&mut TimelineHeads, SpaceError> {
         use std::collections::btree_map::Entry;
         match self.heads.entry(tjp_id) {
             Entry::Occupied(heads) => Ok(heads.into_mut()),
@@ -281,7 +281,7 @@ impl<'a> Put<'a> {
     }
 
     /// Writes where a timeline stands now; refuses one with two newest frames.
-    fn move_tip(&mut self, tjp_id: Id, heads: &TimelineHeads) -> Result<(), SpaceError> {
+    fn move_tip(&mut self, tjp_id: RowId, heads: &TimelineHeads) -> Result<(), SpaceError> {
         let tip = match heads.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
@@ -306,7 +306,7 @@ impl<'a> Put<'a> {
     }
 
     /// Moves a timeline's mainline so that it ends in `tip`, which is off it.
-    fn move_mainline(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
+    fn move_mainline(&mut self, tjp_id: RowId, tip: RowId) -> Result<(), SpaceError> {
         let mut joining = Vec::new();
         let mut row = row_of(self.rows, tip)?;
         while row.is_off_mainline {

@@ -7,6 +7,7 @@ mod frozen;
 mod guard;
 mod pool;
 mod rebuild;
+mod row_id;
 mod rows;
 mod schema;
 mod seen;

@@ -33,7 +33,7 @@ fn refused(space: &dyn Space, ibgibs: &[IbGib]) -> SpaceError {
     let known = ibgibs.iter().filter_map(|ibgib| ibgib.addr().ok());
     for addr in known {
         if let Some(id) = space.find(&addr).unwrap() {
-            assert!(id as u64 <= before.ibgibs, "{addr} stayed");
+            assert!(id.0.unsigned_abs() <= before.ibgibs, "{addr} stayed");
         }
     }
     error

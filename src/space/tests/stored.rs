@@ -7,7 +7,7 @@ use super::world::{World, addr};
 use crate::ibgib::IbGib;
 use crate::ibgib::transform::Opts;
 use crate::space::{
-    Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, TimelineKind, TipMove,
+    Prepared, PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, TimelineKind, TipMove,
 };
 
 for_every_space!(
@@ -26,7 +26,7 @@ for_every_space!(
     a_batch_cannot_use_the_space_that_it_is_put_into,
 );
 
-fn id_of(space: &dyn Space, ibgib: &IbGib) -> Id {
+fn id_of(space: &dyn Space, ibgib: &IbGib) -> RowId {
     space.find(&addr(ibgib)).unwrap().unwrap()
 }
 
@@ -54,8 +54,8 @@ fn puts_and_gets(space: &dyn Space) {
     assert_eq!(space.get(&asked[1]).unwrap(), None);
     let count = space.count().unwrap();
     assert_eq!((count.ibgibs, count.timelines, count.bytes), (report.new, 1, bytes));
-    assert!(matches!(space.text(999), Err(SpaceError::NoSuchId(999))));
-    assert!(matches!(space.node(0), Err(SpaceError::NoSuchId(0))));
+    assert!(matches!(space.text(RowId(999)), Err(SpaceError::NoSuchId(RowId(999)))));
+    assert!(matches!(space.node(RowId(0)), Err(SpaceError::NoSuchId(RowId(0)))));
 }
 
 fn putting_again_changes_nothing(space: &dyn Space) {
@@ -192,7 +192,7 @@ fn names_are_pointers(space: &dyn Space) {
     let opts = PutOpts { names, ..PutOpts::default() };
     space.put(&mut std::iter::empty(), &opts).unwrap();
     assert_eq!(space.name("X").unwrap(), Some(b.clone()));
-    let mut bad = std::iter::once(Err(SpaceError::NoSuchId(7)));
+    let mut bad = std::iter::once(Err(SpaceError::NoSuchId(RowId(7))));
     let names = vec![("X".to_owned(), addr(&world.stone("c")))];
     space.put(&mut bad, &PutOpts { names, ..PutOpts::default() }).unwrap_err();
     assert_eq!(space.name("X").unwrap(), Some(b), "a put that fails names nothing");
@@ -250,11 +250,11 @@ fn live_timelines_are_told_from_the_index(space: &dyn Space) {
     world.relate(b, "has", &[&tjps[c]]);
     space.put_all(world.all()).unwrap();
     let live = |roots: &[&IbGib]| {
-        let roots: Vec<Id> = roots.iter().map(|root| id_of(space, root)).collect();
+        let roots: Vec<RowId> = roots.iter().map(|root| id_of(space, root)).collect();
         space.live_timelines(&roots).unwrap()
     };
     let ids = |wanted: &[&IbGib]| {
-        let mut ids: Vec<Id> = wanted.iter().map(|ibgib| id_of(space, ibgib)).collect();
+        let mut ids: Vec<RowId> = wanted.iter().map(|ibgib| id_of(space, ibgib)).collect();
         ids.sort_unstable();
         ids
     };
@@ -262,7 +262,7 @@ fn live_timelines_are_told_from_the_index(space: &dyn Space) {
     assert_eq!(live(&[world.tip(b)]), ids(&[&tjps[b], &tjps[c]]), "any frame stands for its own");
     assert_eq!(live(&[&stone, &tjps[d]]), ids(&[&stone, &tjps[b], &tjps[c], &tjps[d]]));
     assert_eq!(live(&[&leaf]), ids(&[&leaf]));
-    assert_eq!(live(&[]), [] as [Id; 0]);
+    assert_eq!(live(&[]), [] as [RowId; 0]);
 }
 
 fn moves_are_checked(space: &dyn Space) {

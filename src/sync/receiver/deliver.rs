@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
-use crate::space::{Id, PutOpts, TipMove, chain};
+use crate::space::{PutOpts, RowId, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
 use crate::sync::frame::Role;
@@ -32,7 +32,7 @@ impl Receiver<'_> {
             if !wanted.insert(tjp) {
                 return Err(SyncError::protocol(format!("{} is wanted twice", want.tjp)));
             }
-            let frame = |addr| -> Result<Id, SyncError> {
+            let frame = |addr| -> Result<RowId, SyncError> {
                 let id = space.find(addr)?.ok_or_else(unknown)?;
                 match space.row(id)?.timeline {
                     Some(timeline) if timeline == tjp => Ok(id),

@@ -21,7 +21,7 @@ use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib};
 use crate::keystone;
-use crate::space::{Bound, Id, Prepared, PutOpts, Space};
+use crate::space::{Bound, Prepared, PutOpts, RowId, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -134,10 +134,10 @@ enum Progress {
 
 /// How far the offers of what the sender did not name have got.
 struct OfferCursor {
-    roots: VecDeque<Id>,
+    roots: VecDeque<RowId>,
     root_stones: VecDeque<Addr>,
-    after_timeline: Option<Id>,
-    after_stone: Option<Id>,
+    after_timeline: Option<RowId>,
+    after_stone: Option<RowId>,
     timelines_done: bool,
 }
 

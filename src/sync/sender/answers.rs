@@ -7,7 +7,7 @@ use super::probe::Searched;
 use super::state::Stating;
 use super::{Direction, Sender};
 use crate::ibgib::Addr;
-use crate::space::{Id, Tip};
+use crate::space::{RowId, Tip};
 use crate::sync::body::{Ack, Answer};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
@@ -46,7 +46,7 @@ impl Sender<'_> {
     pub(super) fn plan_timeline(
         &mut self,
         stating: &mut Stating,
-        tjp_id: Id,
+        tjp_id: RowId,
         tjp: Addr,
         mine: Tip,
         decision: Decision,
@@ -76,7 +76,7 @@ impl Sender<'_> {
     }
 
     fn plan_stones(&mut self, stating: &mut Stating, ack: &Ack) -> Result<(), SyncError> {
-        let mut stated: HashMap<Addr, Id> =
+        let mut stated: HashMap<Addr, RowId> =
             std::mem::take(&mut stating.stones).into_iter().map(|(id, addr)| (addr, id)).collect();
         self.plan.equal += (stated.len() as u64).saturating_sub(ack.lacks.len() as u64);
         for addr in &ack.lacks {

@@ -1,7 +1,7 @@
 //! What a sync is going to move, and what it moved.
 
 use crate::ibgib::Addr;
-use crate::space::{Id, Tip};
+use crate::space::{RowId, Tip};
 use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
 use crate::sync::msg::Msg;
@@ -42,7 +42,7 @@ pub struct Plan {
     /// Timelines to fetch, diverged ones among them.
     pub pulls: Vec<Pull>,
     /// Stones to send.
-    pub push_stones: Vec<(Id, Addr)>,
+    pub push_stones: Vec<(RowId, Addr)>,
     /// Stones to fetch.
     pub pull_stones: Vec<Addr>,
     /// Timelines left as they are, since only the other direction was asked for.

@@ -7,7 +7,7 @@ use crate::keystone;
 use crate::space::pending::{self, Purpose};
 use crate::space::rows::Rows;
 use crate::space::verified::verified;
-use crate::space::{Id, NAME_IDENTITY, SpaceCount, SpaceError, TimelineKind};
+use crate::space::{NAME_IDENTITY, RowId, SpaceCount, SpaceError, TimelineKind};
 
 impl Auditor<'_> {
     /// Links, unreferenced stones and counts, compared with what follows from the ibGibs.
@@ -97,13 +97,13 @@ impl Auditor<'_> {
         if traces.is_empty() {
             return Ok(());
         }
-        let mut after = 0;
+        let mut after = RowId::BEFORE_ALL;
         loop {
             let keystone = kind_code(TimelineKind::Keystone);
             let page = "SELECT tjp_id FROM derived_timeline \
                  WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
-            let page: Vec<Id> =
-                self.all(page, [domain, keystone, after, PAGE], |row| row.get(0))?;
+            let page: Vec<RowId> =
+                self.all(page, (domain, keystone, after, PAGE), |row| row.get(0))?;
             let Some(last) = page.last() else { break };
             after = *last;
             for tjp_id in page {
@@ -120,7 +120,7 @@ impl Auditor<'_> {
         }
     }
 
-    fn name(&self, domain: i64, name: &str) -> Result<Option<Id>, SpaceError> {
+    fn name(&self, domain: i64, name: &str) -> Result<Option<RowId>, SpaceError> {
         let rows = self.of(domain);
         let Some(addr) = rows.name(name)? else { return Ok(None) };
         match rows.find(&addr.key())? {

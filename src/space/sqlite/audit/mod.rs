@@ -12,6 +12,7 @@ mod tests;
 mod timelines;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -20,7 +21,7 @@ use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::rows::Rows;
-use crate::space::{Id, SpaceCount, SpaceError};
+use crate::space::{RowId, SpaceCount, SpaceError};
 
 /// How many problems of a kind are listed.
 const LISTED: usize = 10;
@@ -95,13 +96,13 @@ pub struct Finding {
 #[derive(Debug, Clone)]
 pub struct Damaged {
     /// Its row.
-    pub id: Id,
+    pub id: RowId,
     /// What its address is looked up by, which proves what is taken for it.
     pub key: AddrKey,
     /// Its address, where something in the file tells it.
     pub addr: Option<Addr>,
     /// The row of its timeline's tjp.
-    pub timeline: Option<Id>,
+    pub timeline: Option<RowId>,
 }
 
 /// Reads everything in a file. Errors where it cannot be read at all, such as one that is busy;
@@ -248,7 +249,7 @@ impl<'a> Auditor<'a> {
     }
 
     /// Where the next page of rows begins. A damaged file may give them in no order, again and again.
-    fn ascending(&self, after: i64, last: i64) -> Result<i64, SpaceError> {
+    fn ascending<N: PartialOrd + Display>(&self, after: N, last: N) -> Result<N, SpaceError> {
         match last > after {
             true => Ok(last),
             false => Err(self.of(NO_DOMAIN).damaged(format!("number {last} comes after {after}"))),
