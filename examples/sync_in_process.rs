@@ -7,7 +7,7 @@ use sync_gib::ibgib::transform::{Mut8, timeline};
 use sync_gib::ibgib::{Addr, IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Identity, InProcess, NoObserver, ReceiverLink, client};
-use sync_gib::space::{CLIENT_DOMAIN, Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The receiver keeps the identity's domain; each device has a space of its own.
     let receiver =
-        SqliteSpace::create_if_missing(&dir.path().join("receiver.db"), identity.domain.as_str())?;
+        SqliteSpace::create_if_missing(&dir.path().join("receiver.db"), &identity.domain)?;
     let link = InProcess::new(receiver, dir.path().to_owned());
     link.register(&genesis)?;
     let laptop = device(&dir.path().join("laptop.db"), &genesis)?;
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A device's space, which holds the identity.
 fn device(path: &Path, genesis: &IbGib) -> Result<SqliteSpace, Box<dyn Error>> {
-    let space = SqliteSpace::create_if_missing(path, CLIENT_DOMAIN)?;
+    let space = SqliteSpace::create_if_missing(path, Domain::Client)?;
     space.put_all(std::slice::from_ref(genesis))?;
     Ok(space)
 }

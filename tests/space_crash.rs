@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment, System};
-use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 const PATH: &str = "SYNC_GIB_TEST_SPACE";
 /// Together more than SQLite's cache, so that part of the put is on the disk before the kill.
@@ -45,7 +45,7 @@ fn frames() -> impl Iterator<Item = IbGib> {
 }
 
 fn open(path: &Path) -> SqliteSpace {
-    SqliteSpace::create_if_missing(path, "").unwrap()
+    SqliteSpace::create_if_missing(path, Domain::Client).unwrap()
 }
 
 fn tip(space: &SqliteSpace, tjp: &Addr) -> Addr {

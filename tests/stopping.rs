@@ -51,7 +51,7 @@ fn committing(stop_time: Duration) -> (Host, Connection, Addr, [Addr; 2]) {
 }
 
 fn tip(file: &Path, domain: &Addr, tjp: &Addr) -> Option<Addr> {
-    let space = SqliteSpace::open(file, domain.as_str()).unwrap();
+    let space = SqliteSpace::open(file, domain).unwrap();
     space.check_file().unwrap();
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }
@@ -102,7 +102,7 @@ fn sessions_between_two_messages_are_cut_off_at_once() {
     for last in closed {
         assert!(!matches!(last, Some(Ok(Message::Text(_)))), "{last:?}");
     }
-    let space = SqliteSpace::open(&file, person.domain().as_str()).unwrap();
+    let space = SqliteSpace::open(&file, person.domain()).unwrap();
     assert_eq!(held(&space), before);
     drop(dir);
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::server::Ledger;
 use sync_gib::space::{
-    RowId, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
+    Domain, RowId, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
     dependency_graph, graph_ids, graph_stats,
 };
 
@@ -28,7 +28,7 @@ pub fn space_file(data: &[u8]) {
     let dir = tempfile::tempdir_in(scratch()).unwrap();
     let path = dir.path().join("space.db");
     std::fs::write(&path, &bytes).unwrap();
-    let space = match SqliteSpace::open(&path, "") {
+    let space = match SqliteSpace::open(&path, Domain::Client) {
         Ok(space) => space,
         Err(error) => {
             assert!(!is_same, "an unchanged file is not opened: {error}");
@@ -134,7 +134,7 @@ fn base() -> &'static Base {
     BASE.get_or_init(|| {
         let dir = tempfile::tempdir_in(scratch()).unwrap();
         let path = dir.path().join("space.db");
-        let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+        let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
         let (data, keystones) = (Data::get(), Keystones::get());
         let lists: [&[_]; 5] =
             [&data.x, &data.y, &data.uncounted, &data.stones, &keystones.session[..2]];
@@ -144,8 +144,8 @@ fn base() -> &'static Base {
         let addrs: Vec<Addr> =
             lists.into_iter().flatten().map(|ibgib| ibgib.addr().unwrap()).collect();
         space.set_name("X", &addrs[0]).unwrap();
-        Ledger::of(&space).add_token(b"a token", addrs[0].as_str(), 1 << 40).unwrap();
-        Ledger::of(&space).add_session(&addrs[0], addrs[0].as_str(), 1 << 40).unwrap();
+        Ledger::of(&space).add_token(b"a token", &Domain::from(&addrs[0]), 1 << 40).unwrap();
+        Ledger::of(&space).add_session(&addrs[0], &Domain::from(&addrs[0]), 1 << 40).unwrap();
         space.checkpoint().unwrap();
         drop(space);
         Base { bytes: std::fs::read(&path).unwrap(), addrs }

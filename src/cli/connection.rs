@@ -17,7 +17,7 @@ use crate::peer::{
     Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
 };
 use crate::server::{Server, ServerOpts};
-use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
+use crate::space::{Domain, Space, SpaceError, SpaceExt, SqliteSpace};
 use crate::sync::SyncError;
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::sender::NAME_SESSION;
@@ -93,7 +93,8 @@ impl Connection {
         if self.embedded.is_none() || error.code != ErrorCode::Unreachable {
             return error;
         }
-        let audit = SqliteSpace::open(&self.receiver, "").and_then(|space| space.audit());
+        let audit =
+            SqliteSpace::open(&self.receiver, Domain::Client).and_then(|space| space.audit());
         let first = match audit {
             Ok(audit) if audit.is_good() => return error,
             Ok(audit) => audit.findings.into_iter().find_map(|mut found| found.first.pop()),

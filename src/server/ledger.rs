@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::ibgib::Addr;
-use crate::space::{SideTables, SpaceError, SqliteSpace, signed, unsigned};
+use crate::space::{Domain, SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
 /// Tokens, sessions and newcomers. Times are milliseconds since 1970.
 ///
@@ -15,8 +15,8 @@ pub struct Ledger {
 /// A session that was established.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The tjp address of the identity that it belongs to.
-    pub domain: String,
+    /// Whose it is.
+    pub domain: Domain,
     /// When it was established.
     pub created_ms: u64,
     /// When it was connected, where it was.
@@ -33,7 +33,7 @@ impl Ledger {
     pub fn add_token(
         &self,
         hash: &[u8],
-        domain: &str,
+        domain: &Domain,
         expires_at_ms: u64,
     ) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
@@ -45,7 +45,7 @@ impl Ledger {
     }
 
     /// The domain that a token's hash opens at a moment; none where it is unknown or expired.
-    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
         self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain FROM token WHERE hash = ?1 AND expires_at_ms > ?2",
@@ -65,7 +65,7 @@ impl Ledger {
     pub fn add_session(
         &self,
         tjp: &Addr,
-        domain: &str,
+        domain: &Domain,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
         self.tables.write(|connection| {
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Forgets all sessions and tokens of a domain.
-    pub fn forget(&self, domain: &str) -> Result<(), SpaceError> {
+    pub fn forget(&self, domain: &Domain) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
             connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)

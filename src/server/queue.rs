@@ -150,13 +150,13 @@ mod tests {
         let mut made = establish(&domain, &genesis, &secret, &System::at(now())).unwrap();
         let session = made.session.addr().unwrap();
         {
-            let space = server.shared.space(domain.as_str()).unwrap();
+            let space = server.shared.space(&domain).unwrap();
             let quota = Quota::default();
             domain::register(&*space, &genesis, &quota).unwrap();
             let frames = std::slice::from_ref(&made.identity);
             domain::evolve(&*space, &domain, frames, &made.session, &quota).unwrap();
             crate::server::Ledger::of(&space)
-                .add_session(&session, domain.as_str(), now().ms())
+                .add_session(&session, &(&domain).into(), now().ms())
                 .unwrap();
         }
         let queues = &server.shared.queues;

@@ -192,7 +192,7 @@ async fn register(
             let message = format!("{addr} may not register here: it is not on the server's list");
             return Err(SyncError::Auth(message).into());
         }
-        let space = shared.space(addr.as_str())?;
+        let space = shared.space(&addr)?;
         newcomers::register(&shared, &space, &addr, &genesis, from)?;
         info!(domain = %addr, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
@@ -217,7 +217,7 @@ async fn evolve(
     let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     let (session, is_new) = blocking(&at, client, move || {
         let (frames, session) = wire::read_evolution(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         let quota = &shared.opts.quota;
         let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
         let claim = (&identity, frames.as_slice(), &session);
@@ -246,7 +246,7 @@ async fn revoke(
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, client, move || {
         let frames = wire::read_revocation(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         domain::revoke(&*space, &identity, &frames)?;
         shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
@@ -267,7 +267,7 @@ async fn identity(
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
     blocking(&at, client, move || {
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
@@ -345,7 +345,7 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(refused)?;
-    let space = shared.space(identity.as_str())?;
+    let space = shared.space(identity)?;
     let now = Moment::now().ms();
     match sessions::may_read(&*space, &Ledger::of(&space), identity, token, now)? {
         true => Ok(space),

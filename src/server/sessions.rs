@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, SessionRow};
 use crate::ibgib::{Addr, Environment, IbGib, random_hex};
-use crate::space::{Space, SpaceError};
+use crate::space::{Domain, Space, SpaceError};
 use crate::sync::domain::{self, Evolution};
 use crate::sync::msg::Token;
 use crate::sync::{Quota, SyncError};
@@ -13,7 +13,8 @@ use crate::sync::{Quota, SyncError};
 /// Where sessions and tokens are kept. Times are milliseconds since 1970.
 pub(crate) trait Sessions {
     /// Notes an established session; whether it is new.
-    fn add_session(&self, tjp: &Addr, domain: &str, created_ms: u64) -> Result<bool, SpaceError>;
+    fn add_session(&self, tjp: &Addr, domain: &Domain, created_ms: u64)
+    -> Result<bool, SpaceError>;
     /// Takes back an entry whose session was not stored.
     fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError>;
     /// The session with this tjp.
@@ -23,15 +24,21 @@ pub(crate) trait Sessions {
     /// Forgets the sessions that were established before a moment.
     fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError>;
     /// Keeps a token's hash.
-    fn add_token(&self, hash: &[u8], domain: &str, expires_at_ms: u64) -> Result<(), SpaceError>;
+    fn add_token(&self, hash: &[u8], domain: &Domain, expires_at_ms: u64)
+    -> Result<(), SpaceError>;
     /// The domain that a token's hash opens at a moment.
-    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError>;
+    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError>;
     /// Forgets the tokens that have expired.
     fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError>;
 }
 
 impl Sessions for Ledger {
-    fn add_session(&self, tjp: &Addr, domain: &str, created_ms: u64) -> Result<bool, SpaceError> {
+    fn add_session(
+        &self,
+        tjp: &Addr,
+        domain: &Domain,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError> {
         Ledger::add_session(self, tjp, domain, created_ms)
     }
 
@@ -51,11 +58,16 @@ impl Sessions for Ledger {
         Ledger::purge_sessions(self, created_before_ms)
     }
 
-    fn add_token(&self, hash: &[u8], domain: &str, expires_at_ms: u64) -> Result<(), SpaceError> {
+    fn add_token(
+        &self,
+        hash: &[u8],
+        domain: &Domain,
+        expires_at_ms: u64,
+    ) -> Result<(), SpaceError> {
         Ledger::add_token(self, hash, domain, expires_at_ms)
     }
 
-    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
         Ledger::token_domain(self, hash, now_ms)
     }
 
@@ -77,7 +89,7 @@ pub(crate) fn establish(
     let tjp = evolution.session().clone();
     // The ledger comes first: a kill in between leaves an entry of no session, which goes with
     // time, and not a session that nobody can enter. A known session never comes back into it.
-    let is_new = evolution.is_new() && sessions.add_session(&tjp, domain.as_str(), now_ms)?;
+    let is_new = evolution.is_new() && sessions.add_session(&tjp, &domain.into(), now_ms)?;
     if let Err(error) = evolution.store(space, quota) {
         if is_new {
             sessions.remove_session(&tjp)?;
@@ -98,7 +110,7 @@ pub(crate) fn admit(
 ) -> Result<(), SyncError> {
     let refused = |why: &str| SyncError::Auth(format!("the session {why}"));
     let row = sessions.session(session)?.ok_or_else(|| refused("is not known"))?;
-    if row.domain != domain.as_str() {
+    if row.domain != Domain::from(domain) {
         return Err(refused("is another identity's"));
     }
     if now_ms.saturating_sub(row.created_ms) > session_ms {
@@ -125,7 +137,7 @@ pub(crate) fn hand_out_token(
     let expires_ms = now.saturating_add(token_ms).min(i64::MAX as u64);
     sessions.purge_tokens(now)?;
     sessions.purge_sessions(now.saturating_sub(session_ms))?;
-    sessions.add_token(&token_hash(&value), domain.as_str(), expires_ms)?;
+    sessions.add_token(&token_hash(&value), &domain.into(), expires_ms)?;
     Ok(Token { value, expires_ms })
 }
 
@@ -139,7 +151,7 @@ pub(crate) fn may_read(
     now_ms: u64,
 ) -> Result<bool, SyncError> {
     let opens = sessions.token_domain(&token_hash(token), now_ms)?;
-    if opens.as_deref() != Some(domain.as_str()) {
+    if opens != Some(domain.into()) {
         return Ok(false);
     }
     domain::expect_live(space, domain)?;

@@ -211,7 +211,7 @@ impl SocketSession {
         else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(&*domain).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
         let (shared, ledger) = (&*self.shared, Ledger::of(&space));
         let authority = LedgerAuthority {
@@ -242,7 +242,7 @@ impl SocketSession {
         let Some(Msg::Hello { domain, session, .. }) = hello else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(domain).map_err(SyncError::from)?;
         let before = space.count().map_err(SyncError::from)?.bytes;
         let opts = ReceiverOpts {
             limits: self.shared.opts.limits,

@@ -16,7 +16,7 @@ use super::sockets::Sockets;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Addr, Moment};
-use crate::space::{Pool, Pooled, SpaceError};
+use crate::space::{Domain, Pool, Pooled, SpaceError};
 use crate::sync::payload::StagingQuota;
 
 /// How much may wait for the disk at the same time.
@@ -62,7 +62,7 @@ impl Shared {
     /// Checks that the file is a space, making it where it is absent.
     pub(super) fn open(opts: ServerOpts) -> Result<Shared, SpaceError> {
         let spaces = Pool::create_if_missing(&opts.space, IDLE_CONNECTIONS)?;
-        let space = spaces.space("")?;
+        let space = spaces.space(Domain::Client)?;
         let now = Moment::now().ms();
         Ledger::of(&space).purge_tokens(now)?;
         Ledger::of(&space).purge_sessions(now.saturating_sub(session_ms(&opts)))?;
@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// The space of a domain, on a connection that is given back when it is dropped.
-    pub(super) fn space(&self, domain: &str) -> Result<Pooled, SpaceError> {
+    pub(super) fn space(&self, domain: impl Into<Domain>) -> Result<Pooled, SpaceError> {
         let space = self.spaces.space(domain)?;
         space.defer_checkpoints(false)?;
         Ok(space)
@@ -152,7 +152,7 @@ impl Shared {
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
     pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
-        Ledger::of(space).forget(identity.as_str())?;
+        Ledger::of(space).forget(&identity.into())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
         Ok(())

@@ -73,7 +73,7 @@ impl<N: NextLine> Rest<N> {
     async fn read(mut self) -> Option<Piece<N>> {
         let shared = Arc::clone(&self.shared);
         let read = shared.work(self.client, move || {
-            let space = self.shared.space(self.domain.as_str()).map_err(SyncError::from);
+            let space = self.shared.space(&self.domain).map_err(SyncError::from);
             let piece = space.and_then(|space| gather(&mut self.next, &space));
             (self, piece)
         });

@@ -13,6 +13,7 @@
 
 mod bound;
 mod check;
+mod domain;
 mod error;
 mod exclusive;
 mod graph;
@@ -32,6 +33,7 @@ mod tests;
 mod verified;
 
 pub use bound::Bound;
+pub use domain::Domain;
 pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
@@ -53,9 +55,6 @@ use crate::keystone::KEYSTONE;
 
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
-
-/// The one domain of a client's own space.
-pub const CLIENT_DOMAIN: &str = "";
 
 /// The name under which a client's space keeps its identity.
 pub const NAME_IDENTITY: &str = "I";

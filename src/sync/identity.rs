@@ -133,7 +133,11 @@ mod tests {
     /// A space that holds I's genesis and a step with a change, which no put looked at.
     fn holding(change: impl FnOnce(&mut IbGib)) -> (tempfile::TempDir, SqliteSpace, Addr) {
         let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
+        let space = SqliteSpace::create_if_missing(
+            &dir.path().join("space.db"),
+            crate::space::Domain::Client,
+        )
+        .unwrap();
         let secret = MasterSecret::from_raw("a".to_owned().into()).unwrap();
         let pools = presets::identity_pools(&System::new()).unwrap();
         let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();

@@ -223,7 +223,7 @@ mod tests {
     ) -> Vec<Assertion> {
         let dir = tempfile::tempdir().unwrap();
         let place = RowFolder::make(&dir.path().join("row")).unwrap();
-        let domain = place.domain().as_str();
+        let domain = place.domain();
         let dest = SqliteSpace::create_if_missing(&place.receiver_path(), domain).unwrap();
         let link = InProcess::new(dest, place.dir().to_owned());
         let mut checks = Checks::default();

@@ -14,7 +14,7 @@ use super::sides::{none_of, replay};
 use crate::ibgib::{Addr, IbGib, System};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
 use crate::peer::{Identity, NoObserver, ReceiverLink, client, identity};
-use crate::space::{CLIENT_DOMAIN, SpaceExt, SqliteSpace};
+use crate::space::{Domain, SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
 use crate::sync::{Summary, SyncError};
@@ -83,7 +83,7 @@ impl RowFolder {
 
     fn device(&self, label: &'static str, frames: &[IbGib]) -> Result<Device, VerifyError> {
         let dir = self.device_dir(label)?;
-        let space = SqliteSpace::create_if_missing(&dir.join("space.db"), CLIENT_DOMAIN)?;
+        let space = SqliteSpace::create_if_missing(&dir.join("space.db"), Domain::Client)?;
         space.put_all(frames)?;
         let device = Device { label, dir, space, identity: self.identity() };
         device.name("I", &self.domain)?;
@@ -173,7 +173,7 @@ impl<'w, L: ReceiverLink> World<'w, L> {
 
     /// The receiver's space, opened anew from its file.
     pub(super) fn receiver(&self) -> Result<SqliteSpace, VerifyError> {
-        Ok(SqliteSpace::open(&self.place.receiver_path(), self.place.domain().as_str())?)
+        Ok(SqliteSpace::open(&self.place.receiver_path(), self.place.domain())?)
     }
 
     /// The secret of the session of a saga.

@@ -90,7 +90,7 @@ impl Device {
 pub fn receiver(domain: &Addr) -> (tempfile::TempDir, InProcess) {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("server.db");
-    let space = SqliteSpace::create_if_missing(&path, domain.as_str()).unwrap();
+    let space = SqliteSpace::create_if_missing(&path, domain).unwrap();
     let link = InProcess::new(space, dir.path().to_owned());
     (dir, link)
 }

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use serde_json::json;
 use sync_gib::ibgib::Addr;
 use sync_gib::peer::{Identity, NoObserver, ReceiverLink, client};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 use crate::hostile_common::*;
@@ -67,7 +67,7 @@ const CHILD: &str = "SYNC_GIB_TEST_RACE";
 fn a_process_of_the_race() {
     let Ok(given) = std::env::var(CHILD) else { return };
     let [path, url, domain, tjp, key] = given.split('\n').collect::<Vec<_>>()[..] else { panic!() };
-    let space = SqliteSpace::open(path.as_ref(), "").unwrap();
+    let space = SqliteSpace::open(path.as_ref(), Domain::Client).unwrap();
     let identity = Identity { domain: Addr::parse(domain).unwrap(), secret: secret_of("a") };
     let runtime = runtime();
     let endpoint = sync_gib::peer::Endpoint::new(url, None, false).unwrap();

@@ -32,7 +32,7 @@ impl Victim {
         let person = Person::unregistered("a");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dest.db");
-        let dest = SqliteSpace::create_if_missing(&path, person.domain().as_str()).unwrap();
+        let dest = SqliteSpace::create_if_missing(&path, person.domain()).unwrap();
         let link = InProcess::new(dest, dir.path().to_owned());
         link.register(&person.genesis).unwrap();
         let mut x = timeline("x", json!({}));

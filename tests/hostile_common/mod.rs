@@ -82,7 +82,7 @@ impl Host {
 
     /// What the server holds for a domain.
     pub fn space(&self, domain: &Addr) -> SqliteSpace {
-        SqliteSpace::open(&self.path(), domain.as_str()).unwrap()
+        SqliteSpace::open(&self.path(), domain).unwrap()
     }
 
     /// Waits until the server has no socket open.

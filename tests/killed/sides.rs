@@ -8,7 +8,7 @@ use sync_gib::ibgib::{Addr, IbGib};
 use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::{Endpoint, Identity, Observer, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace, dependency_graph};
 use sync_gib::sync::SenderOpts;
 use sync_gib::sync::msg::Msg;
 
@@ -69,7 +69,7 @@ fn a_side() {
             }
         }
         ["client", path, url, domain] => {
-            let space = SqliteSpace::open(path.as_ref(), "").unwrap();
+            let space = SqliteSpace::open(path.as_ref(), Domain::Client).unwrap();
             let each = |name| {
                 say(&format!("message {name}"));
                 // The one who counts may be slower than the messages.
@@ -129,7 +129,7 @@ impl World {
         let person = Person::unregistered("a");
         let dir = tempfile::tempdir().unwrap();
         let (some, rest) = frames.split_at(frames.len() / 10);
-        let domain = person.domain().as_str();
+        let domain = person.domain();
         let server = SqliteSpace::create_if_missing(&dir.path().join("s.db"), domain).unwrap();
         server.put_all(std::slice::from_ref(&person.genesis)).unwrap();
         server.put_all(some).unwrap();
@@ -142,7 +142,7 @@ impl World {
     }
 
     fn server(&self) -> SqliteSpace {
-        let domain = self.person.domain().as_str();
+        let domain = self.person.domain();
         SqliteSpace::open(&self.dir.path().join("s.db"), domain).unwrap()
     }
 
@@ -165,7 +165,7 @@ impl World {
     fn rerun(&self) {
         let (before, client) = (self.server(), self.person.space.path());
         self.whole(&before);
-        let client = SqliteSpace::open(client, "").unwrap();
+        let client = SqliteSpace::open(client, Domain::Client).unwrap();
         self.whole(&client);
         let (side, url) = Side::server(&self.dir);
         sync(&client, &url, self.person.domain(), |_| {}).unwrap();

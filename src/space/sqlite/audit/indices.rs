@@ -4,9 +4,12 @@ use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
 use crate::ibgib::Addr;
 use crate::keystone;
-use crate::space::pending::{self, Purpose};
 use crate::space::rows::Rows;
 use crate::space::verified::verified;
+use crate::space::{
+    Domain,
+    pending::{self, Purpose},
+};
 use crate::space::{NAME_IDENTITY, RowId, SpaceCount, SpaceError, TimelineKind};
 
 impl Auditor<'_> {
@@ -65,8 +68,12 @@ impl Auditor<'_> {
             let looked = self.name(domain, &name);
             self.note(Part::Names, domain, looked)?;
         }
-        let own: Vec<i64> =
-            self.domains.iter().filter(|of| of.1.is_empty()).map(|of| *of.0).collect();
+        let own: Vec<i64> = self
+            .domains
+            .iter()
+            .filter(|of| of.1.as_str() == Domain::Client.as_str())
+            .map(|of| *of.0)
+            .collect();
         for domain in own {
             let looked = self.own_identity(domain);
             self.note(Part::Names, domain, looked)?;

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
 use crate::ibgib::{Addr, AddrKey};
-use crate::space::rows::Rows;
+use crate::space::{Domain, rows::Rows};
 use crate::space::{RowId, SpaceCount, SpaceError};
 
 /// How many problems of a kind are listed.
@@ -156,6 +156,7 @@ struct Auditor<'a> {
     unnamed: Vec<Addr>,
     is_unreadable: bool,
     counts: HashMap<i64, SpaceCount>,
+    /// As they stand in the file.
     domains: HashMap<i64, String>,
 }
 
@@ -257,7 +258,7 @@ impl<'a> Auditor<'a> {
     }
 
     fn add(&mut self, part: Part, domain: i64, what: String) {
-        let of = self.domains.get(&domain).filter(|tjp| !tjp.is_empty());
+        let of = self.domains.get(&domain).filter(|tjp| tjp.as_str() != Domain::Client.as_str());
         let (count, first) = self.found.entry(part as usize).or_default();
         *count += 1;
         if first.len() < LISTED {
