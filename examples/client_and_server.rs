@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let note: Vec<IbGib> = timeline("note", data, serde_json::Map::new(), &System::new())?;
     space.put_all(&note)?;
 
-    let identity = Identity { domain: genesis.addr()?, secret };
+    let identity = Identity { domain: genesis.addr()?.into(), secret };
     let endpoint = Endpoint::new(&server.url(), None, false)?;
     let device = Device::new(Arc::new(space), identity, endpoint);
     device.register().await?;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use sync_gib::ibgib::transform::{Mut8, timeline};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Identity, InProcess, NoObserver, ReceiverLink, client};
 use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         None,
         &System::new(),
     )?;
-    let identity = Identity { domain: genesis.addr()?, secret };
+    let identity = Identity { domain: genesis.addr()?.into(), secret };
 
     // The receiver keeps the identity's domain; each device has a space of its own.
     let receiver =
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
     let made = timeline("note", data, serde_json::Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr).ok_or("a timeline has a tjp")?;
-    let tjp = Addr::parse(&tjp)?;
+    let tjp = TjpAddr::parse(&tjp)?;
     laptop.put_all(&made)?;
 
     let opts = SenderOpts::new(dir.path().to_owned());
@@ -62,12 +62,17 @@ fn device(path: &Path, genesis: &IbGib) -> Result<SqliteSpace, Box<dyn Error>> {
 }
 
 /// The newest frame of a timeline.
-fn tip(space: &SqliteSpace, tjp: &Addr) -> Result<IbGib, Box<dyn Error>> {
+fn tip(space: &SqliteSpace, tjp: &TjpAddr) -> Result<IbGib, Box<dyn Error>> {
     let tip = space.tip(tjp)?.ok_or("the timeline is not here")?;
     Ok(space.get_id(tip.id)?)
 }
 
-fn edit(space: &SqliteSpace, tjp: &Addr, field: &str, value: &str) -> Result<(), Box<dyn Error>> {
+fn edit(
+    space: &SqliteSpace,
+    tjp: &TjpAddr,
+    field: &str,
+    value: &str,
+) -> Result<(), Box<dyn Error>> {
     let tip = tip(space, tjp)?;
     let made = Mut8::next_frame_on(&tip).set(field, value).of(&tip, &System::new())?;
     space.put_all(&made.into_all())?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::Device as Local;
 use serde_json::json;
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::{Addr, TjpAddr};
 use sync_gib::peer::{Device, Endpoint, NoObserver, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Domain, Space, SqliteSpace};
@@ -22,7 +22,7 @@ fn server() -> (tempfile::TempDir, ServerOpts) {
 }
 
 /// A device of a new identity with one timeline, and the folder that holds it.
-fn device(url: &str) -> (Local, Addr, Device) {
+fn device(url: &str) -> (Local, TjpAddr, Device) {
     let local = Local::new();
     let x = local.new_timeline("x", json!({"hello": "world"}));
     let space = SqliteSpace::open(local.space.path(), Domain::Client).unwrap();
@@ -35,7 +35,7 @@ fn device(url: &str) -> (Local, Addr, Device) {
 }
 
 /// What the server's file holds of a timeline.
-fn tip_at(dir: &tempfile::TempDir, domain: &Addr, tjp: &Addr) -> Option<Addr> {
+fn tip_at(dir: &tempfile::TempDir, domain: &TjpAddr, tjp: &TjpAddr) -> Option<Addr> {
     let space = SqliteSpace::open(&dir.path().join("server.db"), domain).unwrap();
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }

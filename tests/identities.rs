@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use net_common::{Serve, World};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, Claim, MasterSecret, Signing, VERB_SYNC, presets};
 use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 
@@ -25,10 +25,10 @@ fn secret(world: &World) -> MasterSecret {
 }
 
 /// Puts an identity of so many frames into a server's file; its address.
-fn make(file: &Path, secret: &MasterSecret, frames: usize) -> Addr {
+fn make(file: &Path, secret: &MasterSecret, frames: usize) -> TjpAddr {
     let pools = presets::identity_pools(&System::new()).unwrap();
     let mut tip = keystone::genesis(secret, &pools, None, &System::new()).unwrap();
-    let identity = tip.addr().unwrap();
+    let identity = TjpAddr::from(tip.addr().unwrap());
     let space = SqliteSpace::create_if_missing(file, &identity).unwrap();
     let mut made = vec![tip.clone()];
     let mut target = 0u64;

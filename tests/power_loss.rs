@@ -13,7 +13,7 @@ use std::process::Command;
 use net_common::rng::Rng;
 use net_common::{BIN, Serve, World};
 use serde_json::Value;
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::keystone;
 use sync_gib::space::{Domain, Purpose, Space, SpaceError, SqliteSpace};
 use traced_common::{Call, Forgetful, calls, can_trace, traced};
@@ -30,9 +30,9 @@ enum Told {
     /// A domain holds this.
     Holds(Addr),
     /// A session has so many frames after its first.
-    Goes(Addr, u64),
+    Goes(TjpAddr, u64),
     /// An identity is revoked.
-    Ended(Addr),
+    Ended(TjpAddr),
 }
 
 /// A program's calls, one by one, and a file of its that outlives losses of power.
@@ -131,21 +131,21 @@ fn json_of(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(&bytes[from..]).ok()
 }
 
-fn addr(value: &Value) -> Addr {
-    Addr::parse(value.as_str().unwrap()).unwrap()
+fn addr(value: &Value) -> TjpAddr {
+    TjpAddr::parse(value.as_str().unwrap()).unwrap()
 }
 
 /// Hears what a server says; which words that told something were heard.
-fn hear(replay: &mut Replay, bytes: &[u8], session: &mut Option<Addr>) -> Option<&'static str> {
+fn hear(replay: &mut Replay, bytes: &[u8], session: &mut Option<TjpAddr>) -> Option<&'static str> {
     let said = json_of(bytes)?;
     if let Value::String(_) = said["addr"] {
         replay.domains.insert(addr(&said["addr"]).into());
-        replay.told.push(Told::Holds(addr(&said["addr"])));
+        replay.told.push(Told::Holds(addr(&said["addr"]).into()));
         return Some("registered");
     }
     if let Value::String(_) = said["session"] {
         *session = Some(addr(&said["session"]));
-        replay.told.push(Told::Holds(addr(&said["session"])));
+        replay.told.push(Told::Holds(addr(&said["session"]).into()));
         return Some("established");
     }
     if let Value::String(_) = said["revoked"] {
@@ -204,7 +204,7 @@ fn what_a_server_told_outlasts_a_loss_of_power() {
             *heard.entry(what).or_insert(0) += 1;
         }
     });
-    replay.told.push(Told::Holds(addr(&x)));
+    replay.told.push(Told::Holds(addr(&x).into()));
     replay.after_loss(false);
     println!("{heard:?}, and {} losses of power", replay.losses);
     assert!(heard["registered"] >= 1 && heard["revoked"] == 1, "{heard:?}");
@@ -232,7 +232,7 @@ fn client(world: &World, args: &[&str], mut hears: impl FnMut(&SqliteSpace, &str
     std::fs::remove_file(&log).unwrap();
 }
 
-fn name(space: &SqliteSpace, name: &str) -> Addr {
+fn name(space: &SqliteSpace, name: &str) -> TjpAddr {
     space.name(name).unwrap().unwrap()
 }
 

@@ -69,7 +69,7 @@ fn with_identity(home: &Path, params: &KdfParams) -> SqliteSpace {
     let genesis = keystone::genesis(&master, &pools, Some(details), &System::new()).unwrap();
     let space = SqliteSpace::create_if_missing(&home.join("space.db"), Domain::Client).unwrap();
     space.put_all(std::slice::from_ref(&genesis)).unwrap();
-    space.set_name("I", &genesis.addr().unwrap()).unwrap();
+    space.set_name("I", &genesis.addr().unwrap().into()).unwrap();
     space
 }
 

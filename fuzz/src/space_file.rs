@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::server::Ledger;
 use sync_gib::space::{
     Domain, RowId, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
@@ -47,11 +47,12 @@ pub fn space_file(data: &[u8]) {
     }
     let _ = listed(&space);
     let _ = graphs(&space, &ids);
-    let _ = ledger(&space, &base.addrs[0]);
+    let tjp = TjpAddr::from(base.addrs[0].clone());
+    let _ = ledger(&space, &tjp);
     let put = space.put_all(&Data::get().x_here);
     assert!(!is_same || put.is_ok(), "an unchanged file is not written: {put:?}");
     assert!(!is_good || !is_damage(&put), "a good file is damaged: {put:?}");
-    let _ = space.set_name("X", &base.addrs[0]);
+    let _ = space.set_name("X", &tjp);
 }
 
 fn is_damage<T>(result: &Result<T, SpaceError>) -> bool {
@@ -143,9 +144,10 @@ fn base() -> &'static Base {
         }
         let addrs: Vec<Addr> =
             lists.into_iter().flatten().map(|ibgib| ibgib.addr().unwrap()).collect();
-        space.set_name("X", &addrs[0]).unwrap();
-        Ledger::of(&space).add_token(b"a token", &Domain::from(&addrs[0]), 1 << 40).unwrap();
-        Ledger::of(&space).add_session(&addrs[0], &Domain::from(&addrs[0]), 1 << 40).unwrap();
+        let tjp = TjpAddr::from(addrs[0].clone());
+        space.set_name("X", &tjp).unwrap();
+        Ledger::of(&space).add_token(b"a token", &Domain::from(&tjp), 1 << 40).unwrap();
+        Ledger::of(&space).add_session(&tjp, &Domain::from(&tjp), 1 << 40).unwrap();
         space.checkpoint().unwrap();
         drop(space);
         Base { bytes: std::fs::read(&path).unwrap(), addrs }
@@ -163,7 +165,7 @@ fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<RowId> 
             let found = ibgib.validate().expect("what is given out is an ibGib");
             assert_eq!(found, *addr, "another ibGib than was asked for");
         }
-        if let Ok(Some(tip)) = space.tip(addr)
+        if let Ok(Some(tip)) = space.tip(&addr.clone().into())
             && let Ok(tip_addr) = space.addr(tip.id)
         {
             assert_eq!(tip.addr, tip_addr);
@@ -211,7 +213,7 @@ fn graphs(space: &SqliteSpace, ids: &[RowId]) -> Result<(), SpaceError> {
     compare_graphs(space, ids, space, ids).map(drop)
 }
 
-fn ledger(space: &SqliteSpace, tjp: &Addr) -> Result<(), SpaceError> {
+fn ledger(space: &SqliteSpace, tjp: &TjpAddr) -> Result<(), SpaceError> {
     let ledger = Ledger::of(space);
     let _ = (ledger.token_domain(b"a token", 1), ledger.session(tjp));
     let _ = (ledger.purge_tokens(1), ledger.purge_sessions(1));

@@ -55,7 +55,7 @@ use self::interrupt::Signals;
 use self::keystone::KeystoneCommand;
 use self::merge::MergeCommand;
 use self::output::{Output, printable};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::{Domain, SpaceError, SqliteSpace};
 
 /// What a command works in.
@@ -86,7 +86,7 @@ impl Ctx {
     /// The client's space, made with its home where it is absent, or where a process that was killed
     /// left an empty file. Errors where this home had an identity: then the file lost what was in it.
     /// It may be made again for that very identity, which `join` names.
-    pub fn create_space(&self, join: Option<&Addr>) -> Result<SqliteSpace, CliError> {
+    pub fn create_space(&self, join: Option<&TjpAddr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;
         if home.space_path().exists()

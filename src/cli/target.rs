@@ -74,7 +74,7 @@ pub fn tip_of(space: &dyn Space, target: Target) -> Result<Target, SpaceError> {
 }
 
 fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
-    let Some(addr) = space.name(name)? else {
+    let Some(tjp) = space.name(name)? else {
         let message = format!("the space has no {name} yet");
         // A device that joined gets its X by its first sync.
         let hint = match name == "S" || space.name(NAME_IDENTITY)?.is_some() {
@@ -83,8 +83,8 @@ fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
         };
         return Err(CliError::new(ErrorCode::NotFound, message).hint(hint));
     };
-    let found = space.find(&addr)?.ok_or_else(|| not_found(addr.as_str()))?;
-    Ok(tip_of(space, Target { id: found, addr })?)
+    let id = space.find(&tjp)?.ok_or_else(|| not_found(tjp.as_str()))?;
+    Ok(tip_of(space, Target { id, addr: tjp.into() })?)
 }
 
 fn not_found(text: &str) -> CliError {

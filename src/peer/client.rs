@@ -8,7 +8,7 @@ use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
 use super::signing::{self, AcceptedSession};
 use super::{PeerError, identity};
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{Addr, IbGib, System, TjpAddr};
 use crate::keystone::{self, MasterSecret};
 use crate::space::{PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
@@ -18,7 +18,7 @@ use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, Syn
 #[derive(Debug)]
 pub struct Identity {
     /// The tjp address of I.
-    pub domain: Addr,
+    pub domain: TjpAddr,
     /// What signs for it.
     pub secret: MasterSecret,
 }
@@ -33,7 +33,7 @@ pub struct Synced {
     /// For reading the domain's data.
     pub token: Option<Token>,
     /// The tjp address of S.
-    pub session: Addr,
+    pub session: TjpAddr,
     /// How often it was tried.
     pub tries: u32,
 }
@@ -86,7 +86,7 @@ fn sync_once<L: ReceiverLink>(
         let AcceptedSession { made, is_resumed, features } =
             signing::open_session(space, link, identity, retries)?;
         let Established { saga_id, session, identity: step, signer } = made;
-        let session = session.addr().map_err(SyncError::from)?;
+        let session = session.addr().map_err(SyncError::from)?.into();
         let domain = identity.domain.clone();
         let opts = SenderOpts { features, ..opts.clone() };
         let mut sender = Sender::new(space, domain, saga_id, signer, opts)?;
@@ -156,7 +156,7 @@ pub fn revoke<L: ReceiverLink>(
 pub fn catch_up<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
 ) -> Result<Vec<IbGib>, PeerError> {
     let known = identity::fetch(space, link, domain).map_err(|error| {
         if !has_code(&error, RefusalCode::NotFound) {
@@ -180,7 +180,7 @@ pub fn catch_up<L: ReceiverLink>(
 fn bring<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
     ids: &[RowId],
 ) -> Result<Vec<IbGib>, PeerError> {
     let mut rest = ids;

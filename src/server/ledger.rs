@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::{Domain, SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
 /// Tokens, sessions and newcomers. Times are milliseconds since 1970.
@@ -64,7 +64,7 @@ impl Ledger {
     /// Notes an established session; whether it is new.
     pub fn add_session(
         &self,
-        tjp: &Addr,
+        tjp: &TjpAddr,
         domain: &Domain,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
@@ -77,7 +77,7 @@ impl Ledger {
     }
 
     /// Takes back an entry of [`Ledger::add_session`] whose session was not stored.
-    pub fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+    pub fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE tjp = ?1", [tjp.as_str()]).map(drop)
         })
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     /// The session with this tjp.
-    pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+    pub fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
         self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain, created_ms, connected_ms FROM session WHERE tjp = ?1",
@@ -111,7 +111,7 @@ impl Ledger {
 
     /// Marks a session connected; false where it is unknown or was connected before, so that of
     /// two sockets one wins.
-    pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+    pub fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
         self.tables.write(|connection| {
             let mut mark = connection.prepare_cached(
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",

@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::refusals::FullDisk;
 use super::state::Shared;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, Moment, TjpAddr};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
@@ -187,7 +187,7 @@ async fn register(
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, from, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
-        let addr = genesis.validate().map_err(SyncError::from)?;
+        let addr = TjpAddr::from(genesis.validate().map_err(SyncError::from)?);
         if !shared.may_register(&addr) {
             let message = format!("{addr} may not register here: it is not on the server's list");
             return Err(SyncError::Auth(message).into());
@@ -291,7 +291,7 @@ async fn latest(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let client = shared.client(&connection, &headers);
-    let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
+    let tjp: TjpAddr = parse(query.get("tjp").map_or("", String::as_str))?.into();
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
     blocking(&at, client, move || {
@@ -335,7 +335,7 @@ async fn ibgibs(
 }
 
 /// The domain's space, where the request carries a token for it.
-fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<Pooled, Failure> {
+fn authorized(shared: &Shared, identity: &TjpAddr, headers: &HeaderMap) -> Result<Pooled, Failure> {
     let refused = || {
         let message = "a bearer token of this domain is needed, as auth_ok hands it out";
         Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
@@ -372,8 +372,9 @@ fn parse(addr: &str) -> Result<Addr, Failure> {
 }
 
 /// A domain is named by the gib of I's tjp, whose ib is always `keystone`.
-fn domain_addr(gib: &str) -> Result<Addr, Failure> {
-    Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
+fn domain_addr(gib: &str) -> Result<TjpAddr, Failure> {
+    let genesis = Addr::from_parts(KEYSTONE, gib);
+    genesis.map(TjpAddr::from).map_err(|error| bad_request(&error.to_string()))
 }
 
 /// Runs what waits for the disk where waiting is fine.

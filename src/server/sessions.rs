@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, SessionRow};
-use crate::ibgib::{Addr, Environment, IbGib, random_hex};
+use crate::ibgib::{Environment, IbGib, TjpAddr, random_hex};
 use crate::space::{Domain, Space, SpaceError};
 use crate::sync::domain::{self, Evolution};
 use crate::sync::msg::Token;
@@ -13,14 +13,18 @@ use crate::sync::{Quota, SyncError};
 /// Where sessions and tokens are kept. Times are milliseconds since 1970.
 pub(crate) trait Sessions {
     /// Notes an established session; whether it is new.
-    fn add_session(&self, tjp: &Addr, domain: &Domain, created_ms: u64)
-    -> Result<bool, SpaceError>;
+    fn add_session(
+        &self,
+        tjp: &TjpAddr,
+        domain: &Domain,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError>;
     /// Takes back an entry whose session was not stored.
-    fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError>;
+    fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError>;
     /// The session with this tjp.
-    fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError>;
+    fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError>;
     /// Marks a session connected; false where it is unknown or was connected before.
-    fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError>;
+    fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError>;
     /// Forgets the sessions that were established before a moment.
     fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError>;
     /// Keeps a token's hash.
@@ -35,22 +39,22 @@ pub(crate) trait Sessions {
 impl Sessions for Ledger {
     fn add_session(
         &self,
-        tjp: &Addr,
+        tjp: &TjpAddr,
         domain: &Domain,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
         Ledger::add_session(self, tjp, domain, created_ms)
     }
 
-    fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+    fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
         Ledger::remove_session(self, tjp)
     }
 
-    fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+    fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
         Ledger::session(self, tjp)
     }
 
-    fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+    fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
         Ledger::connect_session(self, tjp, now_ms)
     }
 
@@ -81,10 +85,10 @@ impl Sessions for Ledger {
 pub(crate) fn establish(
     space: &dyn Space,
     sessions: &dyn Sessions,
-    (domain, frames, session): (&Addr, &[IbGib], &IbGib),
+    (domain, frames, session): (&TjpAddr, &[IbGib], &IbGib),
     quota: &Quota,
     now_ms: u64,
-) -> Result<(Addr, bool), SyncError> {
+) -> Result<(TjpAddr, bool), SyncError> {
     let evolution = Evolution::check(space, domain, frames, session, quota)?;
     let tjp = evolution.session().clone();
     // The ledger comes first: a kill in between leaves an entry of no session, which goes with
@@ -103,8 +107,8 @@ pub(crate) fn establish(
 /// its place. Errors with [`SyncError::Auth`], and as `prove` does.
 pub(crate) fn admit(
     sessions: &dyn Sessions,
-    domain: &Addr,
-    session: &Addr,
+    domain: &TjpAddr,
+    session: &TjpAddr,
     (now_ms, session_ms): (u64, u64),
     prove: impl FnOnce() -> Result<(), SyncError>,
 ) -> Result<(), SyncError> {
@@ -128,7 +132,7 @@ pub(crate) fn admit(
 /// sessions what is older than `session_ms`.
 pub(crate) fn hand_out_token(
     sessions: &dyn Sessions,
-    domain: &Addr,
+    domain: &TjpAddr,
     (token_ms, session_ms): (u64, u64),
     env: &dyn Environment,
 ) -> Result<Token, SyncError> {
@@ -146,7 +150,7 @@ pub(crate) fn hand_out_token(
 pub(crate) fn may_read(
     space: &dyn Space,
     sessions: &dyn Sessions,
-    domain: &Addr,
+    domain: &TjpAddr,
     token: &str,
     now_ms: u64,
 ) -> Result<bool, SyncError> {

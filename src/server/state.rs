@@ -15,7 +15,7 @@ use super::queue::Queues;
 use super::sockets::Sockets;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Moment, TjpAddr};
 use crate::space::{Domain, Pool, Pooled, SpaceError};
 use crate::sync::payload::StagingQuota;
 
@@ -55,7 +55,7 @@ pub(super) struct Shared {
     /// What is large is read one at a time.
     large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    revoked: broadcast::Sender<Addr>,
+    revoked: broadcast::Sender<TjpAddr>,
 }
 
 impl Shared {
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// Whether an identity may register.
-    pub(super) fn may_register(&self, identity: &Addr) -> bool {
+    pub(super) fn may_register(&self, identity: &TjpAddr) -> bool {
         match &self.opts.registration {
             Registration::Open => true,
             Registration::Closed(allowed) => allowed.contains(identity),
@@ -151,7 +151,7 @@ impl Shared {
     }
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
-    pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
+    pub(super) fn end_domain(&self, space: &Pooled, identity: &TjpAddr) -> Result<(), SpaceError> {
         Ledger::of(space).forget(&identity.into())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
@@ -159,7 +159,7 @@ impl Shared {
     }
 
     /// Tells of each identity that is revoked from now on.
-    pub(super) fn revocations(&self) -> broadcast::Receiver<Addr> {
+    pub(super) fn revocations(&self) -> broadcast::Receiver<TjpAddr> {
         self.revoked.subscribe()
     }
 

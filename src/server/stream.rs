@@ -10,7 +10,7 @@ use super::client_addr::ClientAddr;
 use super::places::Place;
 use super::routes::Failure;
 use super::state::Shared;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::SqliteSpace;
 use crate::sync::SyncError;
 
@@ -35,7 +35,7 @@ impl<F> NextLine for F where
 pub(super) fn answer(
     shared: &Arc<Shared>,
     client: ClientAddr,
-    domain: &Addr,
+    domain: &TjpAddr,
     space: &SqliteSpace,
     mut next: impl NextLine,
 ) -> Result<Response, Failure> {
@@ -61,7 +61,7 @@ pub(super) fn answer(
 struct Rest<N> {
     shared: Arc<Shared>,
     client: ClientAddr,
-    domain: Addr,
+    domain: TjpAddr,
     next: N,
     _place: Place<ClientAddr>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ibgib::{Addr, AddrError};
+use crate::ibgib::{AddrError, TjpAddr};
 
 /// Whose data a space holds: a client's file has one domain, a server's has one for each identity
 /// (docs/protocol.md, section 5).
@@ -11,7 +11,7 @@ pub enum Domain {
     /// The client's own.
     Client,
     /// An identity's, by the address of its genesis.
-    Identity(Addr),
+    Identity(TjpAddr),
 }
 
 impl Domain {
@@ -28,7 +28,7 @@ impl Domain {
     pub(super) fn parse(text: &str) -> Result<Domain, AddrError> {
         match text {
             "" => Ok(Domain::Client),
-            genesis => Addr::parse(genesis).map(Domain::Identity),
+            genesis => TjpAddr::parse(genesis).map(Domain::Identity),
         }
     }
 }
@@ -38,18 +38,18 @@ impl Domain {
     /// An identity's, for tests that hold none.
     pub(crate) fn named(name: &str) -> Domain {
         let genesis = crate::ibgib::IbGib::new(name.into(), None, None).unwrap();
-        Domain::Identity(genesis.addr().unwrap())
+        Domain::Identity(genesis.addr().unwrap().into())
     }
 }
 
-impl From<Addr> for Domain {
-    fn from(genesis: Addr) -> Domain {
+impl From<TjpAddr> for Domain {
+    fn from(genesis: TjpAddr) -> Domain {
         Domain::Identity(genesis)
     }
 }
 
-impl From<&Addr> for Domain {
-    fn from(genesis: &Addr) -> Domain {
+impl From<&TjpAddr> for Domain {
+    fn from(genesis: &TjpAddr) -> Domain {
         Domain::Identity(genesis.clone())
     }
 }

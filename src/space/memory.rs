@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
@@ -70,8 +70,8 @@ struct State {
     lines: HashMap<RowId, BTreeMap<u64, RowId>>,
     links: BTreeSet<(RowId, RowId)>,
     unreferenced: BTreeSet<RowId>,
-    names: HashMap<String, Addr>,
-    pending: HashMap<(Addr, Purpose), PendingRow>,
+    names: HashMap<String, TjpAddr>,
+    pending: HashMap<(TjpAddr, Purpose), PendingRow>,
     count: SpaceCount,
     /// How to undo what the write under way has done.
     undo: Vec<Undo>,
@@ -153,11 +153,15 @@ impl Rows for State {
         Ok(line.and_then(|line| line.range(..=n).next_back()).map(|(_, id)| *id))
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         Ok(self.names.get(name).cloned())
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError> {
         Ok(self.pending.get(&(identity.clone(), purpose)).cloned())
     }
 
@@ -245,9 +249,9 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
         let name = name.to_owned();
-        let before = self.names.insert(name.clone(), addr.clone());
+        let before = self.names.insert(name.clone(), tjp.clone());
         self.undo_by(move |state| match before {
             Some(before) => drop(state.names.insert(name, before)),
             None => drop(state.names.remove(&name)),
@@ -257,7 +261,7 @@ impl RowsMut for State {
 
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError> {

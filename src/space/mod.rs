@@ -50,7 +50,7 @@ pub use stage::{Overlay, Stage};
 
 use std::collections::HashSet;
 
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone::KEYSTONE;
 
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
@@ -117,7 +117,7 @@ pub struct Timeline {
     /// The row of its tjp.
     pub tjp_id: RowId,
     /// The address that names it.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its newest frame.
     pub tip: Tip,
     /// What it is for.
@@ -130,11 +130,11 @@ pub struct PutOpts {
     /// Tips that must stand at `from` before and at `to` after the put.
     pub moves: Vec<TipMove>,
     /// Names to set in the same transaction.
-    pub names: Vec<(String, Addr)>,
+    pub names: Vec<(String, TjpAddr)>,
     /// What the put may bring; none for anything.
     pub reach: Option<Reach>,
     /// The identity that the put is signed by, which must not be revoked.
-    pub signed_by: Option<Addr>,
+    pub signed_by: Option<TjpAddr>,
     /// How much there may be afterwards.
     pub bound: Bound,
 }
@@ -165,7 +165,7 @@ pub enum TipsTo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TipMove {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip before; none where the timeline is new to the space.
     pub from: Option<Addr>,
     /// The tip after.
@@ -249,7 +249,7 @@ pub trait Space: Send + Sync {
     fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError>;
 
     /// The newest frame of a timeline; none where the space does not hold the timeline.
-    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError>;
+    fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError>;
 
     /// Up to `limit` timelines of a kind whose tjp row is above `after`, ascending by it.
     fn timelines(
@@ -299,15 +299,15 @@ pub trait Space: Send + Sync {
         opts: &PutOpts,
     ) -> Result<PutReport, SpaceError>;
 
-    /// The address that a name such as `X` points to.
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
+    /// The timeline that a name such as `X` stands for.
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError>;
 
-    /// Points a name to an address, which need not be here.
-    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    /// Lets a name stand for a timeline, which need not be here.
+    fn set_name(&self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError>;
 
     /// The step of an identity that was signed last for a purpose and that perhaps nobody has
     /// accepted yet (docs/protocol.md, section 5).
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError>;
+    fn pending(&self, identity: &TjpAddr, purpose: Purpose) -> Result<Option<Pending>, SpaceError>;
 
     /// Keeps a signed step before it is sent, in a transaction of its own.
     ///
@@ -316,7 +316,7 @@ pub trait Space: Send + Sync {
     /// on; a step that was kept on an older frame gives way.
     fn keep_pending(
         &self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         made: &Pending,
     ) -> Result<Pending, SpaceError>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
@@ -54,7 +54,7 @@ impl<B: Backend> Space for B {
         self.read(|rows| rows.deps(id)?.ok_or(SpaceError::NoSuchId(id)))
     }
 
-    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+    fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {
         self.read(|rows| tip_of(rows, tjp))
     }
 
@@ -114,21 +114,21 @@ impl<B: Backend> Space for B {
         self.write(|rows| put::put(rows, batch, opts))
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         self.read(|rows| rows.name(name))
     }
 
-    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
-        self.write(|rows| rows.set_name(name, addr))
+    fn set_name(&self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
+        self.write(|rows| rows.set_name(name, tjp))
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError> {
+    fn pending(&self, identity: &TjpAddr, purpose: Purpose) -> Result<Option<Pending>, SpaceError> {
         self.read(|rows| pending::pending(rows, identity, purpose))
     }
 
     fn keep_pending(
         &self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         made: &Pending,
     ) -> Result<Pending, SpaceError> {
@@ -181,7 +181,7 @@ pub(super) fn row_of(rows: &dyn Rows, id: RowId) -> Result<Row, SpaceError> {
 }
 
 /// The newest frame of the timeline that an address names.
-pub(super) fn tip_of(rows: &dyn Rows, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+pub(super) fn tip_of(rows: &dyn Rows, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {
     let Some(row) = rows.find(&tjp.key())? else { return Ok(None) };
     let Some(timeline) = rows.timeline(row.id)? else { return Ok(None) };
     tip(rows, timeline).map(Some)
@@ -210,7 +210,7 @@ fn mainline_at(rows: &dyn Rows, tjp_id: RowId, n: u64) -> Result<Option<RowId>, 
 
 fn to_timeline(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
     let TimelineRow { tjp_id, kind, .. } = timeline;
-    let tjp = addr_of(rows, tjp_id)?;
+    let tjp = TjpAddr::from(addr_of(rows, tjp_id)?);
     if TimelineKind::of_ib(tjp.ib()) != kind {
         return Err(rows.damaged(format!("the kind of the timeline {tjp}")));
     }

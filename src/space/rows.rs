@@ -1,6 +1,6 @@
 //! The few operations on rows that the rules of every space stand on.
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::pending::{PendingRow, Purpose};
 use super::{RowId, Snapshot, SpaceCount, SpaceError, TimelineKind};
@@ -78,8 +78,12 @@ pub(super) trait Rows {
     fn links(&self, owner: RowId) -> Result<Vec<RowId>, SpaceError>;
     /// The frame on the mainline with the highest count of at most `n`.
     fn mainline_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError>;
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError>;
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
     /// Bytes of the whole file that are in use, all domains'; 0 where there is no file.
     fn file_bytes(&self) -> Result<u64, SpaceError> {
@@ -103,11 +107,11 @@ pub(super) trait RowsMut: Rows {
     fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError>;
     /// Puts a frame on its timeline's mainline.
     fn set_on_mainline(&mut self, id: RowId) -> Result<(), SpaceError>;
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError>;
     /// Keeps an identity's pending step in the place of the one before.
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError>;

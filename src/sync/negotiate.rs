@@ -3,7 +3,7 @@
 
 use super::body::{Answer, Probe, Relation, SAMPLES, Sample, Stated};
 use super::error::SyncError;
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{RowId, Space, TimelineKind, Tip};
 
 /// How many frames one probe is answered with.
@@ -87,7 +87,7 @@ pub fn answer_probe(space: &dyn Space, probe: &Probe) -> Result<Answer, SyncErro
 }
 
 /// The tjp's row and the tip of a timeline that may be synced; none where it is not here.
-pub fn data_timeline(space: &dyn Space, tjp: &Addr) -> Result<Option<(RowId, Tip)>, SyncError> {
+pub fn data_timeline(space: &dyn Space, tjp: &TjpAddr) -> Result<Option<(RowId, Tip)>, SyncError> {
     let Some(tjp_id) = space.find(tjp)? else { return Ok(None) };
     match space.timeline_of(tjp_id)? {
         None => Ok(None),

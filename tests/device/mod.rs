@@ -21,7 +21,7 @@ impl Device {
         let space =
             SqliteSpace::create_if_missing(&dir.path().join("space.db"), Domain::Client).unwrap();
         space.put_all(std::slice::from_ref(&genesis)).unwrap();
-        let identity = Identity { domain: genesis.addr().unwrap(), secret };
+        let identity = Identity { domain: genesis.addr().unwrap().into(), secret };
         Device { dir, space, identity, genesis }
     }
 }

@@ -138,7 +138,7 @@ fn a_step_whose_answer_was_lost_is_connected_by_the_next_run() {
     sync_with(&person, &host.server.url()).unwrap();
     let space = host.space(person.domain());
     assert_eq!(space.tip(person.domain()).unwrap().unwrap().n, 1);
-    assert!(space.tip(&session.addr().unwrap()).unwrap().unwrap().n > 0, "S was connected");
+    assert!(space.tip(&session.addr().unwrap().into()).unwrap().unwrap().n > 0, "S was connected");
 }
 
 #[test]

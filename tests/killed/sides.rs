@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::json;
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::{Endpoint, Identity, Observer, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
@@ -43,7 +43,7 @@ impl<F: FnMut(&'static str)> Observer for Told<F> {
 fn sync(
     space: &SqliteSpace,
     url: &str,
-    domain: &Addr,
+    domain: &TjpAddr,
     each: impl FnMut(&'static str),
 ) -> Result<(), PeerError> {
     let runtime = runtime();
@@ -75,7 +75,7 @@ fn a_side() {
                 // The one who counts may be slower than the messages.
                 std::thread::sleep(std::time::Duration::from_millis(5));
             };
-            sync(&space, url, &Addr::parse(domain).unwrap(), each).unwrap();
+            sync(&space, url, &TjpAddr::parse(domain).unwrap(), each).unwrap();
         }
         _ => panic!("no such role"),
     }
@@ -118,7 +118,7 @@ impl Drop for Side {
 struct World {
     dir: tempfile::TempDir,
     person: Person,
-    tjp: Addr,
+    tjp: TjpAddr,
     old: Addr,
     new: Addr,
 }
@@ -138,7 +138,7 @@ impl World {
         ahead.put_all(rest).unwrap();
         let tjp = frames.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
         let (old, new) = (tip_of(some).addr().unwrap(), tip_of(frames).addr().unwrap());
-        World { dir, person, tjp, old, new }
+        World { dir, person, tjp: tjp.into(), old, new }
     }
 
     fn server(&self) -> SqliteSpace {

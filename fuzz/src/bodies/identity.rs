@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use sync_gib::ibgib::{Addr, IbGib, json as js};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr, json as js};
 use sync_gib::keystone;
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
@@ -19,7 +19,7 @@ use super::super::input::Input;
 /// each step as its signer made it.
 pub(super) fn read(input: &mut Input<'_>) {
     let Keystones { identity: frames, .. } = Keystones::get();
-    let domain = frames[0].addr().unwrap();
+    let domain = TjpAddr::from(frames[0].addr().unwrap());
     let space = MemorySpace::new();
     space.put_all(&frames[..input.below(3)]).unwrap();
     let pages = Pages::new(input);
@@ -75,7 +75,7 @@ impl ReceiverLink for Pages {
 
     fn identity(
         &self,
-        _domain: &Addr,
+        _domain: &TjpAddr,
         _after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -91,11 +91,11 @@ impl ReceiverLink for Pages {
         unasked()
     }
 
-    fn evolve(&self, _: &Addr, _frames: &[&IbGib], _session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(&self, _: &TjpAddr, _frames: &[&IbGib], _session: &IbGib) -> Result<(), PeerError> {
         unasked()
     }
 
-    fn revoke(&self, _domain: &Addr, _frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, _domain: &TjpAddr, _frames: &[&IbGib]) -> Result<(), PeerError> {
         unasked()
     }
 
@@ -103,13 +103,13 @@ impl ReceiverLink for Pages {
         unasked()
     }
 
-    fn latest(&self, _: &Addr, _tjp: &Addr, _: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(&self, _: &TjpAddr, _tjp: &TjpAddr, _: &str) -> Result<Option<Latest>, PeerError> {
         unasked()
     }
 
     fn graph(
         &self,
-        _domain: &Addr,
+        _domain: &TjpAddr,
         _addr: &Addr,
         _live: bool,
         _token: &str,

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ibgib::IbGib;
+use crate::ibgib::{IbGib, TjpAddr};
 use crate::space::{Domain, Pool, Pooled};
 
 fn dir() -> (TempDir, PathBuf) {
@@ -14,8 +14,8 @@ fn dir() -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn addr() -> Addr {
-    IbGib::new("s".into(), None, None).unwrap().addr().unwrap()
+fn addr() -> TjpAddr {
+    IbGib::new("s".into(), None, None).unwrap().addr().unwrap().into()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hashlink::LruCache;
 
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
 
 use super::bound::Room;
@@ -68,7 +68,11 @@ pub(super) fn put(
     Ok(report)
 }
 
-fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result<(), SpaceError> {
+fn expect_tip(
+    rows: &dyn RowsMut,
+    tjp: &TjpAddr,
+    expected: Option<&Addr>,
+) -> Result<(), SpaceError> {
     let found = tip_of(rows, tjp)?.map(|tip| tip.addr);
     if found.as_ref() == expected {
         return Ok(());
@@ -76,7 +80,7 @@ fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result
     Err(SpaceError::TipMoved { tjp: tjp.clone(), expected: expected.cloned(), found })
 }
 
-fn expect_live(rows: &dyn RowsMut, identity: &Addr) -> Result<(), SpaceError> {
+fn expect_live(rows: &dyn RowsMut, identity: &TjpAddr) -> Result<(), SpaceError> {
     let Some(tip) = tip_of(rows, identity)? else { return Ok(()) };
     match keystone::is_revoked(&verified(rows, tip.id)?.1) {
         true => Err(SpaceError::Revoked(identity.clone())),
@@ -168,7 +172,7 @@ impl<'a> Put<'a> {
         let mut row = match place(item, self.next_id, rel8d) {
             Ok(row) => row,
             Err(tjp) => {
-                let tjp = addr_of(self.rows, tjp.id)?;
+                let tjp = addr_of(self.rows, tjp.id)?.into();
                 return Err(SpaceError::NotATjp { addr: item.addr.clone(), tjp });
             }
         };
@@ -190,7 +194,7 @@ impl<'a> Put<'a> {
     ) -> Result<(), SpaceError> {
         let addr = || item.addr.clone();
         if prev.is_none() && !item.is_tjp {
-            let tjp = addr_of(self.rows, tjp_id)?;
+            let tjp = addr_of(self.rows, tjp_id)?.into();
             return Err(SpaceError::NoPast { addr: addr(), tjp });
         }
         let mut before = [prev, orphan].into_iter().flatten().map(|before| before.n);
@@ -216,7 +220,7 @@ impl<'a> Put<'a> {
         let heads = self.heads_of(tjp_id)?;
         let follows_line = row.prev == Some(heads.line());
         if heads.is_keystone() && !follows_line {
-            let tjp = addr_of(self.rows, tjp_id)?;
+            let tjp = addr_of(self.rows, tjp_id)?.into();
             let prev = addr_of(self.rows, row.prev.unwrap_or(tjp_id))?;
             return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
         }
@@ -286,7 +290,7 @@ impl<'a> Put<'a> {
             Ok(tip) => tip,
             Err((tip, frame)) => {
                 let addr = |id| addr_of(self.rows, id);
-                let (tjp, tip, frame) = (addr(tjp_id)?, addr(tip)?, addr(frame)?);
+                let (tjp, tip, frame) = (addr(tjp_id)?.into(), addr(tip)?, addr(frame)?);
                 return Err(SpaceError::Diverged { tjp, tip, frame });
             }
         };
@@ -295,7 +299,7 @@ impl<'a> Put<'a> {
         {
             let addr = addr_of(self.rows, tip.tip_id)?;
             if !check.may_move_to(&addr.key()) {
-                let tjp = addr_of(self.rows, tjp_id)?;
+                let tjp = addr_of(self.rows, tjp_id)?.into();
                 return Err(SpaceError::UnnamedMove { tjp, tip: addr });
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
 use crate::space::{RowId, SpaceCount, SpaceError, TimelineKind};
@@ -163,15 +163,19 @@ impl Rows for SqlRows<'_> {
         self.one(LINE_AT, (tjp_id, signed(n)), first)
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         let text: Option<String> = self.one(NAME, params![self.domain, name], first)?;
         let parse = |text: String| {
-            Addr::parse(&text).map_err(|error| self.damaged(format!("the name {name}: {error}")))
+            TjpAddr::parse(&text).map_err(|error| self.damaged(format!("the name {name}: {error}")))
         };
         text.map(parse).transpose()
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError> {
         let key = params![self.domain, identity.as_str(), purpose.name()];
         self.one(PENDING, key, |row| read_pending(row, 0))
     }
@@ -251,13 +255,13 @@ impl RowsMut for SqlRows<'_> {
         self.run(SET_ON_MAINLINE, (self.domain, id))
     }
 
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
-        self.run(SET_NAME, params![self.domain, name, addr.as_str()])
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
+        self.run(SET_NAME, params![self.domain, name, tjp.as_str()])
     }
 
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError> {

@@ -3,6 +3,7 @@
 mod durable;
 mod format;
 
+use crate::ibgib::TjpAddr;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
@@ -38,7 +39,7 @@ fn a_file_that_is_reopened_holds_what_it_held() {
     let (_dir, path) = dir();
     let mut world = World::default();
     let x = world.timeline("x");
-    let tjp = addr(world.tip(x));
+    let tjp = TjpAddr::from(addr(world.tip(x)));
     world.edit(x, json!({ "a": 1 }));
     let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     space.put_all(world.all()).unwrap();
@@ -102,7 +103,7 @@ fn domains_do_not_see_each_other() {
     let (_dir, path) = dir();
     let mut world = World::default();
     let x = world.timeline("x");
-    let tjp = addr(world.tip(x));
+    let tjp = TjpAddr::from(addr(world.tip(x)));
     let stone = world.stone("s");
     let one = SqliteSpace::create_if_missing(&path, Domain::named("one")).unwrap();
     let two = one.with_domain(Domain::named("two"));

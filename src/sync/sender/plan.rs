@@ -1,6 +1,6 @@
 //! What a sync is going to move, and what it moved.
 
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{RowId, Tip};
 use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
@@ -10,7 +10,7 @@ use crate::sync::msg::Msg;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its tip here.
     pub tip: Tip,
     /// The newest frame that the receiver has; none for all.
@@ -21,7 +21,7 @@ pub struct Push {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its tip there.
     pub theirs: Sample,
     /// Its tip here; none where it is not here.
@@ -65,7 +65,7 @@ impl Plan {
 #[derive(Debug, Clone)]
 pub struct TipChange {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// What happened.
     pub how: TipChangeKind,
     /// The tip before on the side that changed; none where the timeline was new there.

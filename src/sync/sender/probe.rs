@@ -2,7 +2,7 @@
 
 use super::Sender;
 use super::state::Stating;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::{RowId, Tip};
 use crate::sync::body::{Answer, Init, PAGE, Probe};
 use crate::sync::error::SyncError;
@@ -14,7 +14,7 @@ const MAX_PROBES: u32 = 24;
 /// A timeline of which the split is searched for.
 pub(super) struct Searched {
     pub(super) tjp_id: RowId,
-    pub(super) tjp: Addr,
+    pub(super) tjp: TjpAddr,
     pub(super) mine: Tip,
     pub(super) open: SplitSearch,
     pub(super) probes: u32,

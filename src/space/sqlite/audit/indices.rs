@@ -2,7 +2,7 @@
 
 use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::keystone;
 use crate::space::rows::Rows;
 use crate::space::verified::verified;
@@ -117,7 +117,7 @@ impl Auditor<'_> {
                 let (found, genesis) = verified(&rows, tjp_id)?;
                 // A session answers challenges when it connects; an identity never does.
                 if keystone::pool_ids(&genesis, keystone::POOL_CONNECT).is_empty() {
-                    self.unnamed.push(found.addr);
+                    self.unnamed.push(found.addr.into());
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Auditor<'_> {
         let rows = self.of(domain);
         let unknown =
             || rows.damaged(format!("a pending step is of {identity:?}, which is not here"));
-        let identity = Addr::parse(identity).map_err(|_| unknown())?;
+        let identity = TjpAddr::parse(identity).map_err(|_| unknown())?;
         if rows.find(&identity.key())?.is_none() {
             return Err(unknown());
         }

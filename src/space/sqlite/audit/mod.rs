@@ -19,7 +19,7 @@ use rusqlite::Connection;
 
 use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{Addr, AddrKey, TjpAddr};
 use crate::space::{Domain, rows::Rows};
 use crate::space::{RowId, SpaceCount, SpaceError};
 
@@ -67,7 +67,7 @@ pub struct Audit {
     /// What something relates to and is not in the file.
     pub missing: Vec<Addr>,
     /// The identities that a client's space holds while none is named as its own, though it had one.
-    pub unnamed: Vec<Addr>,
+    pub unnamed: Vec<TjpAddr>,
     /// Whether SQLite cannot read some of the file, so that nothing is known of it.
     pub is_unreadable: bool,
     /// How much was read.
@@ -153,7 +153,7 @@ struct Auditor<'a> {
     /// By key, which what relates to them tells the address of.
     damaged: HashMap<AddrKey, Damaged>,
     missing: Vec<Addr>,
-    unnamed: Vec<Addr>,
+    unnamed: Vec<TjpAddr>,
     is_unreadable: bool,
     counts: HashMap<i64, SpaceCount>,
     /// As they stand in the file.

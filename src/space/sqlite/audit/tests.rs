@@ -34,7 +34,7 @@ fn file() -> (TempDir, PathBuf, Vec<IbGib>) {
     space.put_all(world.all()).unwrap();
     let identity = keystone_frames();
     space.put_all(&identity).unwrap();
-    space.set_name("X", &addr(&tjp)).unwrap();
+    space.set_name("X", &addr(&tjp).into()).unwrap();
     let all = world.all().iter().cloned().chain(identity).collect();
     (dir, path, all)
 }
