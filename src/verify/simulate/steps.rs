@@ -127,7 +127,7 @@ impl World {
                 let there = device::timelines(&*device.disk()).unwrap_or_default();
                 if !there.is_empty() {
                     let at = self.choose().below(there.len());
-                    opts.roots.push(there[at].tjp.clone());
+                    opts.roots.push(there[at].tjp.clone().into());
                 }
             }
             _ => {}
