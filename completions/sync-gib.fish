@@ -212,7 +212,11 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l way -d 'Whi
 b\t'Over a real WebSocket'
 both\t'One after the other'"
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l keep -d 'Leave the spaces behind in DIR, for `graph` and `check` to look at: a home for each device under DIR/PHASE-WAY, and the secret beside them' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l seed -d 'The seed; the same one gives the same world to the byte' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l seeds -d 'Run as many worlds, of the seeds from --seed on, until one of them fails' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l simulate -d 'Run a simulated world instead: devices, a server and links that fail, in one thread, from a seed; asserts the invariants after every step'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l trace -d 'Print what happens in the world, line by line'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand verify" -s v -l verbose -d 'Log more to standard error; twice for still more'

@@ -2,6 +2,7 @@
 
 mod print;
 mod program;
+mod simulation;
 
 pub use program::ServeProgram;
 
@@ -20,7 +21,8 @@ use crate::verify::{Outcome, PHASES, Phase, Setting, Transport, name_of_row, run
 #[command(after_help = "Examples:\n  \
     sync-gib verify\n  \
     sync-gib verify 4.7 --way a --keep kept\n  \
-    sync-gib --home kept/4.7-a/sender graph X")]
+    sync-gib --home kept/4.7-a/sender graph X\n  \
+    sync-gib verify --simulate --seeds 100")]
 pub struct VerifyArgs {
     /// The phases to run; else all
     #[arg(value_name = "PHASE", value_parser = PHASES)]
@@ -32,6 +34,9 @@ pub struct VerifyArgs {
     /// under DIR/PHASE-WAY, and the secret beside them
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Worlds instead of phases.
+    #[command(flatten)]
+    pub simulation: simulation::SimulateArgs,
 }
 
 /// Which way a phase runs.
@@ -57,6 +62,9 @@ impl TransportChoice {
 
 /// Runs the phases and prints what each asserts. Errors where an assertion does not hold.
 pub fn run(args: &VerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
+    if args.simulation.simulate {
+        return simulation::run(&args.simulation, ctx);
+    }
     let program = std::env::current_exe()
         .map_err(|error| CliError::io("cannot tell where this program is", &error))?;
     let launcher = ServeProgram::new(program);

@@ -8,6 +8,7 @@ mod model;
 pub mod normal;
 mod printable;
 pub mod timestamp;
+mod tjp_addr;
 pub mod transform;
 
 pub use addr::{Addr, AddrError, AddrKey};
@@ -20,3 +21,4 @@ pub use printable::printable;
 #[cfg(feature = "cli")]
 pub(crate) use printable::turns;
 pub use timestamp::Moment;
+pub use tjp_addr::TjpAddr;

@@ -19,7 +19,7 @@ use lines::{Lines, read_lines};
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError, Timeouts, TlsError};
-use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
+use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES, TjpAddr};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{Capabilities, SyncError};
@@ -107,7 +107,7 @@ impl HttpClient {
     /// Posts I's new frames and the session that the last of them claims.
     pub async fn evolve(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         frames: Vec<&IbGib>,
         session: &IbGib,
     ) -> Result<(), PeerError> {
@@ -119,7 +119,7 @@ impl HttpClient {
     }
 
     /// Posts the frame that revokes I, after any that the server lacks.
-    pub async fn revoke(&self, domain: &Addr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
+    pub async fn revoke(&self, domain: &TjpAddr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
         let path = wire::domain_path(wire::PATH_REVOCATION, domain);
         let body = crate::ibgib::json::stringify(&RevocationBody { frames });
         let request = self.client.post(self.endpoint.at(&path));
@@ -131,7 +131,7 @@ impl HttpClient {
     /// to `each` until that breaks. Nothing is validated here.
     pub async fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -148,8 +148,8 @@ impl HttpClient {
     /// A timeline's latest address; none where the server does not have it.
     pub async fn latest(
         &self,
-        domain: &Addr,
-        tjp: &Addr,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
         token: &str,
     ) -> Result<Option<Latest>, PeerError> {
         let path = wire::domain_path(wire::PATH_LATEST, domain);
@@ -168,7 +168,7 @@ impl HttpClient {
     /// One ibGib's JSON; none where the server does not have it. Nothing is validated here.
     pub async fn ibgib(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         token: &str,
     ) -> Result<Option<String>, PeerError> {
@@ -186,7 +186,7 @@ impl HttpClient {
     /// Returns whether the server has it. Nothing is validated here.
     pub async fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,

@@ -42,7 +42,7 @@ pub use remote::Remote;
 
 use std::time::Duration;
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::sync::capabilities::{Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
@@ -129,7 +129,7 @@ pub enum PeerError {
         "the identity {0} was evolved here and on the server from one frame: one secret signed on \
          two devices without a server between them, or somebody else has the secret"
     )]
-    Forked(Addr),
+    Forked(TjpAddr),
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::ibgib::{Addr, IbGib, is_obeyed, json as js};
+use crate::ibgib::{Addr, IbGib, TjpAddr, is_obeyed, json as js};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
 use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
@@ -65,7 +65,7 @@ pub const PATH_WS: &str = "/v1/ws";
 pub const PATH_HEALTH: &str = "/health";
 
 /// A path under a domain.
-pub fn domain_path(path: &str, domain: &Addr) -> String {
+pub fn domain_path(path: &str, domain: &TjpAddr) -> String {
     path.replace("{gib}", domain.gib())
 }
 
@@ -111,7 +111,7 @@ fn frames(map: &mut Map<String, Value>) -> Result<Vec<IbGib>, SyncError> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latest {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its latest address.
     pub tip: Addr,
     /// The latest frame's `n`.

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::ibgib::Addr;
-use crate::space::{SideTables, SpaceError, SqliteSpace, signed, unsigned};
+use crate::ibgib::TjpAddr;
+use crate::space::{Domain, SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
 /// Tokens, sessions and newcomers. Times are milliseconds since 1970.
 ///
@@ -15,8 +15,8 @@ pub struct Ledger {
 /// A session that was established.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The tjp address of the identity that it belongs to.
-    pub domain: String,
+    /// Whose it is.
+    pub domain: Domain,
     /// When it was established.
     pub created_ms: u64,
     /// When it was connected, where it was.
@@ -33,7 +33,7 @@ impl Ledger {
     pub fn add_token(
         &self,
         hash: &[u8],
-        domain: &str,
+        domain: &Domain,
         expires_at_ms: u64,
     ) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
@@ -45,7 +45,7 @@ impl Ledger {
     }
 
     /// The domain that a token's hash opens at a moment; none where it is unknown or expired.
-    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
         self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain FROM token WHERE hash = ?1 AND expires_at_ms > ?2",
@@ -64,8 +64,8 @@ impl Ledger {
     /// Notes an established session; whether it is new.
     pub fn add_session(
         &self,
-        tjp: &Addr,
-        domain: &str,
+        tjp: &TjpAddr,
+        domain: &Domain,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
         self.tables.write(|connection| {
@@ -77,14 +77,14 @@ impl Ledger {
     }
 
     /// Takes back an entry of [`Ledger::add_session`] whose session was not stored.
-    pub fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+    pub fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE tjp = ?1", [tjp.as_str()]).map(drop)
         })
     }
 
     /// Forgets all sessions and tokens of a domain.
-    pub fn forget(&self, domain: &str) -> Result<(), SpaceError> {
+    pub fn forget(&self, domain: &Domain) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
             connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     /// The session with this tjp.
-    pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+    pub fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
         self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain, created_ms, connected_ms FROM session WHERE tjp = ?1",
@@ -111,7 +111,7 @@ impl Ledger {
 
     /// Marks a session connected; false where it is unknown or was connected before, so that of
     /// two sockets one wins.
-    pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+    pub fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
         self.tables.write(|connection| {
             let mut mark = connection.prepare_cached(
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",

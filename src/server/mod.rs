@@ -34,7 +34,7 @@ use axum_server::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::peer::{Timeouts, TlsError};
 use crate::space::SpaceError;
 use crate::sync::payload::{Limits, StagingQuota};
@@ -55,7 +55,7 @@ pub enum Registration {
     /// Anybody.
     Open,
     /// Only the identities with these tjp addresses.
-    Closed(HashSet<Addr>),
+    Closed(HashSet<TjpAddr>),
 }
 
 /// A certificate and its key, as PEM files.

@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{IbGib, Moment, TjpAddr};
 use crate::space::{Pooled, Space};
 use crate::sync::domain;
 use crate::sync::msg::RefusalCode;
@@ -21,10 +21,10 @@ const MS_IN_A_DAY: u64 = 24 * 60 * 60 * 1000;
 pub(super) fn register(
     shared: &Shared,
     space: &Pooled,
-    addr: &Addr,
+    addr: &TjpAddr,
     genesis: &IbGib,
     from: ClientAddr,
-) -> Result<Addr, Failure> {
+) -> Result<TjpAddr, Failure> {
     let is_open = matches!(shared.opts.registration, Registration::Open);
     let most = shared.opts.max_new_identities.filter(|_| is_open);
     let quota = &shared.opts.quota;

@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::refusals::FullDisk;
 use super::state::Shared;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, Moment, TjpAddr};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
@@ -187,12 +187,12 @@ async fn register(
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, from, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
-        let addr = genesis.validate().map_err(SyncError::from)?;
+        let addr = TjpAddr::from(genesis.validate().map_err(SyncError::from)?);
         if !shared.may_register(&addr) {
             let message = format!("{addr} may not register here: it is not on the server's list");
             return Err(SyncError::Auth(message).into());
         }
-        let space = shared.space(addr.as_str())?;
+        let space = shared.space(&addr)?;
         newcomers::register(&shared, &space, &addr, &genesis, from)?;
         info!(domain = %addr, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
@@ -217,7 +217,7 @@ async fn evolve(
     let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     let (session, is_new) = blocking(&at, client, move || {
         let (frames, session) = wire::read_evolution(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         let quota = &shared.opts.quota;
         let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
         let claim = (&identity, frames.as_slice(), &session);
@@ -246,7 +246,7 @@ async fn revoke(
     let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
     blocking(&at, client, move || {
         let frames = wire::read_revocation(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         domain::revoke(&*space, &identity, &frames)?;
         shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
@@ -267,7 +267,7 @@ async fn identity(
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
     blocking(&at, client, move || {
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
@@ -291,7 +291,7 @@ async fn latest(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let client = shared.client(&connection, &headers);
-    let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
+    let tjp: TjpAddr = parse(query.get("tjp").map_or("", String::as_str))?.into();
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
     blocking(&at, client, move || {
@@ -335,7 +335,7 @@ async fn ibgibs(
 }
 
 /// The domain's space, where the request carries a token for it.
-fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<Pooled, Failure> {
+fn authorized(shared: &Shared, identity: &TjpAddr, headers: &HeaderMap) -> Result<Pooled, Failure> {
     let refused = || {
         let message = "a bearer token of this domain is needed, as auth_ok hands it out";
         Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
@@ -345,7 +345,7 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(refused)?;
-    let space = shared.space(identity.as_str())?;
+    let space = shared.space(identity)?;
     let now = Moment::now().ms();
     match sessions::may_read(&*space, &Ledger::of(&space), identity, token, now)? {
         true => Ok(space),
@@ -372,8 +372,9 @@ fn parse(addr: &str) -> Result<Addr, Failure> {
 }
 
 /// A domain is named by the gib of I's tjp, whose ib is always `keystone`.
-fn domain_addr(gib: &str) -> Result<Addr, Failure> {
-    Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
+fn domain_addr(gib: &str) -> Result<TjpAddr, Failure> {
+    let genesis = Addr::from_parts(KEYSTONE, gib);
+    genesis.map(TjpAddr::from).map_err(|error| bad_request(&error.to_string()))
 }
 
 /// Runs what waits for the disk where waiting is fine.

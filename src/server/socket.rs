@@ -24,7 +24,7 @@ use super::routes::Failure;
 use super::sockets::SocketPlace;
 use super::state::{LARGE, Shared};
 use super::{queue, refusals};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::peer::channel::{Channel, DriveStop};
 use crate::peer::pump::{self, Ended, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
@@ -132,8 +132,8 @@ async fn session(
 /// Waits for what a session waits for, unless its identity is revoked meanwhile. Every turn asks
 /// that again, so one that is missed here gets nothing either.
 async fn unless_revoked<T>(
-    revoked: &mut broadcast::Receiver<Addr>,
-    domain: Option<Addr>,
+    revoked: &mut broadcast::Receiver<TjpAddr>,
+    domain: Option<TjpAddr>,
     waits: impl Future<Output = Result<T, PeerError>>,
 ) -> Result<T, PeerError> {
     let ended = async {
@@ -161,12 +161,12 @@ struct SocketSession {
 
 /// A session whose domain is known.
 struct DomainSession {
-    domain: Addr,
+    domain: TjpAddr,
     /// The receiver; none only while it takes a step.
     receiver: Option<Paused>,
     /// How many bytes the domain held before.
     before: u64,
-    session: Addr,
+    session: TjpAddr,
     /// Its place among its identity's devices, once it has proved itself: whoever merely names a
     /// session has no say in whose turn it is.
     place: Option<queue::QueuePlace>,
@@ -174,7 +174,7 @@ struct DomainSession {
 
 impl SocketSession {
     /// Whose session it is, once that was said.
-    fn domain(&self) -> Option<Addr> {
+    fn domain(&self) -> Option<TjpAddr> {
         self.domain_session.as_ref().map(|domain_session| domain_session.domain.clone())
     }
 
@@ -211,7 +211,7 @@ impl SocketSession {
         else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(&*domain).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
         let (shared, ledger) = (&*self.shared, Ledger::of(&space));
         let authority = LedgerAuthority {
@@ -242,7 +242,7 @@ impl SocketSession {
         let Some(Msg::Hello { domain, session, .. }) = hello else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(domain).map_err(SyncError::from)?;
         let before = space.count().map_err(SyncError::from)?.bytes;
         let opts = ReceiverOpts {
             limits: self.shared.opts.limits,

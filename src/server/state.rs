@@ -15,8 +15,8 @@ use super::queue::Queues;
 use super::sockets::Sockets;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
-use crate::ibgib::{Addr, Moment};
-use crate::space::{Pool, Pooled, SpaceError};
+use crate::ibgib::{Moment, TjpAddr};
+use crate::space::{Domain, Pool, Pooled, SpaceError};
 use crate::sync::payload::StagingQuota;
 
 /// How much may wait for the disk at the same time.
@@ -55,14 +55,14 @@ pub(super) struct Shared {
     /// What is large is read one at a time.
     large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    revoked: broadcast::Sender<Addr>,
+    revoked: broadcast::Sender<TjpAddr>,
 }
 
 impl Shared {
     /// Checks that the file is a space, making it where it is absent.
     pub(super) fn open(opts: ServerOpts) -> Result<Shared, SpaceError> {
         let spaces = Pool::create_if_missing(&opts.space, IDLE_CONNECTIONS)?;
-        let space = spaces.space("")?;
+        let space = spaces.space(Domain::Client)?;
         let now = Moment::now().ms();
         Ledger::of(&space).purge_tokens(now)?;
         Ledger::of(&space).purge_sessions(now.saturating_sub(session_ms(&opts)))?;
@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// The space of a domain, on a connection that is given back when it is dropped.
-    pub(super) fn space(&self, domain: &str) -> Result<Pooled, SpaceError> {
+    pub(super) fn space(&self, domain: impl Into<Domain>) -> Result<Pooled, SpaceError> {
         let space = self.spaces.space(domain)?;
         space.defer_checkpoints(false)?;
         Ok(space)
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// Whether an identity may register.
-    pub(super) fn may_register(&self, identity: &Addr) -> bool {
+    pub(super) fn may_register(&self, identity: &TjpAddr) -> bool {
         match &self.opts.registration {
             Registration::Open => true,
             Registration::Closed(allowed) => allowed.contains(identity),
@@ -151,15 +151,15 @@ impl Shared {
     }
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
-    pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
-        Ledger::of(space).forget(identity.as_str())?;
+    pub(super) fn end_domain(&self, space: &Pooled, identity: &TjpAddr) -> Result<(), SpaceError> {
+        Ledger::of(space).forget(&identity.into())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
         Ok(())
     }
 
     /// Tells of each identity that is revoked from now on.
-    pub(super) fn revocations(&self) -> broadcast::Receiver<Addr> {
+    pub(super) fn revocations(&self) -> broadcast::Receiver<TjpAddr> {
         self.revoked.subscribe()
     }
 

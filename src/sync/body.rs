@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::SyncError;
 use crate::ibgib::json::JsonError;
-use crate::ibgib::{Addr, IbGib, IbGibError};
+use crate::ibgib::{Addr, IbGib, IbGibError, TjpAddr};
 
 /// How many timelines or stones one message states at most.
 pub const PAGE: usize = 1000;
@@ -53,7 +53,7 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip's address.
     pub tip: Addr,
     /// The tip's `n`.
@@ -73,7 +73,7 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip that the receiver stated.
     pub tip: Addr,
     /// The `n` of a frame that the sender has too.
@@ -118,7 +118,7 @@ pub enum Relation {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answer {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// How the receiver stands.
     pub relation: Relation,
     /// The receiver's tip, unless the timeline is unknown.
@@ -149,7 +149,7 @@ pub struct Ack {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The receiver's tip, as it stated it.
     pub tip: Addr,
     /// The newest frame of the receiver's line that the sender has; none where it has none.
@@ -188,7 +188,7 @@ pub struct Delta {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip before; none where the timeline is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Addr>,

@@ -3,7 +3,7 @@
 use super::capabilities::Incompatible;
 use super::merge::MergeError;
 use super::msg::{Refusal, RefusalCode};
-use crate::ibgib::{Addr, AddrError, IbGibError, RandomError};
+use crate::ibgib::{AddrError, IbGibError, RandomError, TjpAddr};
 use crate::keystone::KeystoneError;
 use crate::space::SpaceError;
 
@@ -32,7 +32,7 @@ pub enum SyncError {
     Auth(String),
     /// The other side does not have the identity.
     #[error("not authenticated: the identity {0} is not registered there")]
-    NotRegistered(Addr),
+    NotRegistered(TjpAddr),
     /// A tip moved while the saga ran.
     #[error("another sync changed this in the meantime: {0}")]
     Conflict(String),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::body::{Body, SagaStage};
 use super::error::SyncError;
 use super::msg::Context;
-use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, json as js};
+use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, TjpAddr, json as js};
 use crate::space::SAGA_IB;
 
 /// The ib of a saga frame's message.
@@ -37,20 +37,20 @@ impl Role {
 #[derive(Debug)]
 pub struct Saga {
     id: String,
-    session: Addr,
+    session: TjpAddr,
     last: Option<Last>,
 }
 
 #[derive(Debug)]
 struct Last {
     addr: Addr,
-    tjp: Addr,
+    tjp: TjpAddr,
     n: u64,
 }
 
 impl Saga {
     /// A saga without a frame yet. `id` is its uuid, `session` the tjp address of S.
-    pub fn new(id: String, session: Addr) -> Saga {
+    pub fn new(id: String, session: TjpAddr) -> Saga {
         Saga { id, session, last: None }
     }
 
@@ -60,7 +60,7 @@ impl Saga {
     }
 
     /// The address of the saga's first frame, once there is one.
-    pub fn tjp(&self) -> Option<&Addr> {
+    pub fn tjp(&self) -> Option<&TjpAddr> {
         self.last.as_ref().map(|last| &last.tjp)
     }
 
@@ -88,7 +88,7 @@ impl Saga {
         let addr = context.saga_frame.addr()?;
         let (tjp, n) = match &self.last {
             Some(last) => (last.tjp.clone(), last.n + 1),
-            None => (addr.clone(), 0),
+            None => (addr.clone().into(), 0),
         };
         self.last = Some(Last { addr, tjp, n });
         Ok(())
@@ -197,7 +197,7 @@ mod tests {
     fn sagas() -> (Saga, Saga) {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
         let session = Addr::parse(&format!("keystone^{hash}")).unwrap();
-        (Saga::new("id1".into(), session.clone()), Saga::new("id1".into(), session))
+        (Saga::new("id1".into(), session.clone().into()), Saga::new("id1".into(), session.into()))
     }
 
     fn init() -> Body {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use arrayvec::ArrayString;
 
 use super::capabilities::Features;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 
 /// The version of the session protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -167,9 +167,9 @@ pub enum Msg {
         /// [`PROTOCOL`].
         protocol: u32,
         /// The tjp address of the domain keystone I.
-        domain: Addr,
+        domain: TjpAddr,
         /// The tjp address of the session keystone S.
-        session: Addr,
+        session: TjpAddr,
         /// What the session uses beyond the protocol: of what the receiver named, what the sender
         /// speaks too.
         features: Features,

@@ -16,6 +16,7 @@ mod row;
 mod rows;
 mod side;
 mod sides;
+pub mod simulate;
 mod world;
 
 pub use check::{CheckError, Checked, Timelines, check};

@@ -278,7 +278,7 @@ fn both_sides_in_one_process_use_features_too() {
     let person = Person::unregistered("a");
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("dest.db");
-    let dest = SqliteSpace::create_if_missing(&dest, person.domain().as_str()).unwrap();
+    let dest = SqliteSpace::create_if_missing(&dest, person.domain()).unwrap();
     let link = InProcess::new(dest, dir.path().to_owned()).with_features(features(&["a"]));
     link.register(&person.genesis).unwrap();
     assert_eq!(link.common().unwrap().features, features(&["a"]));

@@ -14,7 +14,7 @@ fn round(msg: &Msg) -> String {
 fn hello(names: &[&str]) -> Msg {
     let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
     let features = names.iter().map(|name| Feature::new(name).unwrap()).collect();
-    Msg::Hello { protocol: 1, domain: addr.clone(), session: addr, features }
+    Msg::Hello { protocol: 1, domain: addr.clone().into(), session: addr.into(), features }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::sync::error::SyncError;
 
 /// A bound on everything that is staged at once (docs/protocol.md, section 5, "Quotas").
@@ -20,7 +20,7 @@ pub struct StagingQuota {
 #[derive(Debug, Default)]
 struct Held {
     all: u64,
-    by: HashMap<Addr, Arc<AtomicU64>>,
+    by: HashMap<TjpAddr, Arc<AtomicU64>>,
 }
 
 impl StagingQuota {
@@ -35,7 +35,7 @@ impl StagingQuota {
     }
 
     /// The share of a saga of `identity`, nothing yet.
-    pub fn share(&self, identity: &Addr) -> StagedShare {
+    pub fn share(&self, identity: &TjpAddr) -> StagedShare {
         let of_identity = Arc::clone(self.lock().by.entry(identity.clone()).or_default());
         StagedShare { staging: self.clone(), identity: identity.clone(), of_identity, bytes: 0 }
     }
@@ -49,7 +49,7 @@ impl StagingQuota {
 #[derive(Debug)]
 pub struct StagedShare {
     staging: StagingQuota,
-    identity: Addr,
+    identity: TjpAddr,
     /// What all sagas of the identity have staged; changes under the lock only.
     of_identity: Arc<AtomicU64>,
     bytes: u64,
@@ -92,9 +92,9 @@ impl Drop for StagedShare {
 mod tests {
     use super::*;
 
-    fn addr(name: &str) -> Addr {
+    fn addr(name: &str) -> TjpAddr {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
-        Addr::parse(&format!("{name}^{hash}")).unwrap()
+        TjpAddr::parse(&format!("{name}^{hash}")).unwrap()
     }
 
     #[test]

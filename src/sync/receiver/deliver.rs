@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
-use crate::space::{Id, PutOpts, TipMove, chain};
+use crate::ibgib::Addr;
+use crate::space::{PutOpts, RowId, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
 use crate::sync::frame::Role;
@@ -27,13 +28,14 @@ impl Receiver<'_> {
         let mut chains = Vec::new();
         let mut wanted = HashSet::new();
         for want in &delta.wants {
-            let unknown = || SyncError::protocol(format!("{} is not here", want.tip));
-            let (tjp, _) = negotiate::data_timeline(space, &want.tjp)?.ok_or_else(unknown)?;
+            let unknown = |addr: &Addr| SyncError::protocol(format!("{addr} is not here"));
+            let (tjp, _) =
+                negotiate::data_timeline(space, &want.tjp)?.ok_or_else(|| unknown(&want.tjp))?;
             if !wanted.insert(tjp) {
                 return Err(SyncError::protocol(format!("{} is wanted twice", want.tjp)));
             }
-            let frame = |addr| -> Result<Id, SyncError> {
-                let id = space.find(addr)?.ok_or_else(unknown)?;
+            let frame = |addr: &Addr| -> Result<RowId, SyncError> {
+                let id = space.find(addr)?.ok_or_else(|| unknown(addr))?;
                 match space.row(id)?.timeline {
                     Some(timeline) if timeline == tjp => Ok(id),
                     _ => Err(SyncError::protocol(format!("{addr} is no frame of {}", want.tjp))),

@@ -25,7 +25,7 @@ use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
-use crate::ibgib::{Addr, Environment, System};
+use crate::ibgib::{Addr, Environment, System, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
@@ -94,7 +94,7 @@ impl SenderOpts {
 /// The sender of one session.
 pub struct Sender<'a> {
     space: &'a dyn Space,
-    domain: Addr,
+    domain: TjpAddr,
     signer: Signer,
     saga: Saga,
     opts: SenderOpts,
@@ -126,7 +126,7 @@ impl<'a> Sender<'a> {
     /// A sender that signs with `signer`, whose session the receiver knows already.
     pub fn new(
         space: &'a dyn Space,
-        domain: Addr,
+        domain: TjpAddr,
         saga_id: String,
         signer: Signer,
         opts: SenderOpts,
@@ -153,7 +153,7 @@ impl<'a> Sender<'a> {
     }
 
     /// The tjp address of the identity whose data is synced.
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.domain
     }
 
