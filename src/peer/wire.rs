@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::ibgib::{Addr, IbGib, is_obeyed, json as js};
+use crate::ibgib::{Addr, IbGib, addr::clip, is_obeyed, json as js};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
-use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
+use crate::sync::msg::{Context, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode, Token};
 
 pub use capabilities::{
     HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
@@ -27,9 +27,6 @@ pub const MAX_BATCH: usize = 4096;
 pub const MAX_BODY: usize = 8 << 20;
 /// How many JSON values it may hold: as many as frames that are full of challenges do.
 pub const MAX_BODY_VALUES: usize = 1 << 18;
-
-/// How many characters of what the other side says are shown.
-const MAX_PEER_TEXT: usize = 2000;
 
 /// The code of a closing frame after which nothing is missing: all was said.
 pub const CLOSE_DONE: u16 = 1000;
@@ -329,7 +326,7 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
 
 /// What the other side says, fit for a terminal and a log, and not too long.
 pub fn peer_text(text: &str) -> String {
-    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_PEER_TEXT).collect()
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_REFUSAL_TEXT).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
@@ -353,8 +350,11 @@ fn field<T: for<'de> Deserialize<'de>>(
     map: &mut Map<String, Value>,
     key: &str,
 ) -> Result<T, SyncError> {
-    serde_json::from_value(take(map, key))
-        .map_err(|error| SyncError::protocol(format!("the field {key:?}: {error}")))
+    // The error repeats the value, however long it is.
+    let malformed = |error: serde_json::Error| {
+        SyncError::protocol(format!("the field {key:?}: {}", clip(&error.to_string())))
+    };
+    serde_json::from_value(take(map, key)).map_err(malformed)
 }
 
 fn ibgib(value: Value) -> Result<IbGib, SyncError> {

@@ -10,6 +10,9 @@ use crate::ibgib::{Addr, IbGib};
 /// The version of the session protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
 
+/// How many characters of a refusal's text are said, and shown.
+pub const MAX_REFUSAL_TEXT: usize = 2000;
+
 /// How many addresses one [`Msg::Offer`] may hold.
 pub const MAX_OFFER: usize = 4096;
 

@@ -5,6 +5,7 @@
 mod auth;
 mod costly;
 mod deliveries;
+mod echoes;
 mod frames;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
