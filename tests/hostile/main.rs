@@ -7,6 +7,7 @@ mod costly;
 mod deliveries;
 mod echoes;
 mod frames;
+mod holding;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod http;
