@@ -184,8 +184,8 @@ async fn register(
 ) -> Result<Response, Failure> {
     let from = shared.client(&connection, request.headers());
     let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, from, move || {
+    let (at, bytes) = (Arc::clone(&shared), text.len());
+    blocking(&at, from, bytes, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
         if !shared.may_register(&addr) {
@@ -214,8 +214,8 @@ async fn evolve(
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    let (session, is_new) = blocking(&at, client, move || {
+    let (at, bytes) = (Arc::clone(&shared), text.len());
+    let (session, is_new) = blocking(&at, client, bytes, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
@@ -226,7 +226,6 @@ async fn evolve(
         Ok((tjp, is_new))
     })
     .await?;
-    drop(turn);
     // Who posts the same again has waited, or is the one that others wait for.
     if is_new {
         queues.wait(&of, &session).await;
@@ -243,8 +242,8 @@ async fn revoke(
     let identity = domain_addr(&gib)?;
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, client, move || {
+    let (at, bytes) = (Arc::clone(&shared), text.len());
+    blocking(&at, client, bytes, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
         domain::revoke(&*space, &identity, &frames)?;
@@ -266,7 +265,7 @@ async fn identity(
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = shared.space(identity.as_str())?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
@@ -294,7 +293,7 @@ async fn latest(
     let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -316,7 +315,7 @@ async fn ibgibs(
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -376,11 +375,12 @@ fn domain_addr(gib: &str) -> Result<Addr, Failure> {
     Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
 }
 
-/// Runs what waits for the disk where waiting is fine.
+/// Runs what waits for the disk, and reads `bytes` of input, where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
     client: ClientAddr,
+    bytes: usize,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(client, f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(client, bytes, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

@@ -108,8 +108,8 @@ async fn session(
                 return session.end(Err(error)).await;
             }
             let text = received.take();
-            let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
-            let stepped = shared.work(client, move || {
+            let bytes = text.as_ref().map_or(0, Text::len);
+            let stepped = shared.work(client, bytes, move || {
                 let stop = session.step(text);
                 (session, stop)
             });
@@ -117,7 +117,6 @@ async fn session(
                 tracing::error!("a session failed");
                 return;
             };
-            drop(large);
             session = stepped.0;
             match stepped.1 {
                 Ok(DriveStop::Large(text)) => received = Some(text),
