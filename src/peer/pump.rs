@@ -21,7 +21,7 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long the other side may take to prove itself.
     pub untrusted: Duration,
-    /// How long a session may last.
+    /// How long a session may last, and at a client an answer by HTTP that is a stream.
     pub session: Duration,
     /// How long a client waits for an answer by HTTP that is no stream, and for each line of one
     /// that is.

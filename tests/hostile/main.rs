@@ -6,6 +6,7 @@ mod auth;
 mod costly;
 mod deliveries;
 mod echoes;
+mod endless;
 mod frames;
 mod holding;
 #[path = "../hostile_common/mod.rs"]

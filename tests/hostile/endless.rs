@@ -1,0 +1,52 @@
+//! Answers by HTTP that do not end: whoever reads them gives up.
+
+use std::time::Duration;
+
+use sync_gib::ibgib::IbGib;
+use sync_gib::peer::{Endpoint, PeerError, ReceiverLink, Remote, Timeouts};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::hostile_common::*;
+
+/// Answers every request with this line again and again, with a pause after each.
+fn repeating(runtime: &Runtime, line: String, pause: Duration) -> String {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let line = line.clone();
+            tokio::spawn(async move {
+                let _ = tcp.read(&mut [0; 4096]).await;
+                let mut taken = tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while taken.is_ok() {
+                    taken = tcp.write_all(line.as_bytes()).await;
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_graph_that_does_not_end_is_given_up() {
+    for pause in [Duration::ZERO, Duration::from_millis(100)] {
+        let runtime = runtime();
+        let stone = IbGib::new("stone".into(), None, None).unwrap();
+        let url = repeating(&runtime, stone.to_json() + "\n", pause);
+        let timeouts = Timeouts { session: Duration::from_secs(1), ..Timeouts::default() };
+        let endpoint = Endpoint::new(&url, None, false).unwrap();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let link = Remote::new(&runtime, endpoint, timeouts).unwrap();
+            let addr = stone.addr().unwrap();
+            done.send(link.graph(&addr, &addr, true, "token", &mut |_| Ok(()))).unwrap();
+        });
+        let error = ended.recv_timeout(LONG).expect("it is given up").unwrap_err();
+        assert!(matches!(error, PeerError::Late { .. }), "{error:?}");
+    }
+}
