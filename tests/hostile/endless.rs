@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sync_gib::ibgib::IbGib;
-use sync_gib::peer::{Endpoint, PeerError, ReceiverLink, Remote, Timeouts, ws};
-use sync_gib::sync::Capabilities;
+use sync_gib::peer::{Device, Endpoint, Identity, PeerError, ReceiverLink, Remote, Timeouts, ws};
+use sync_gib::space::{Space, SqliteSpace};
+use sync_gib::sync::{Capabilities, SenderOpts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -87,5 +88,32 @@ fn a_head_that_does_not_end_is_given_up() {
                 assert!(error.to_string().len() < 1000, "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_in_the_middle_of_a_sync_is_not_held() {
+    for head in ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n"] {
+        let runtime = runtime();
+        let other = crate::hostile_common::runtime();
+        let url = repeating(&other, head, String::new(), Duration::from_secs(1));
+        let person = Person::unregistered("a");
+        let endpoint = Endpoint::new(&url, None, false).unwrap();
+        let space: std::sync::Arc<dyn Space> =
+            std::sync::Arc::new(SqliteSpace::open(person.space.path(), "").unwrap());
+        let domain = person.domain().clone();
+        let identity = Identity { domain, secret: secret_of("a") };
+        let device = Device::new(space, identity, endpoint);
+        let opts = SenderOpts::new(person.dir.path().to_owned());
+        let synced = runtime.block_on(async {
+            tokio::time::timeout(Duration::from_millis(500), device.sync(opts)).await
+        });
+        assert!(synced.is_err(), "the server says nothing");
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(runtime);
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(LONG).unwrap_or_else(|_| panic!("it is held: {head:?}"));
     }
 }
