@@ -278,7 +278,7 @@ impl SocketSession {
                 self.refuse(refusal).await;
             }
             Err(PeerError::Stopped { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 let code = match self.is_starved() {
                     true => RefusalCode::Busy,
                     false => RefusalCode::Protocol,
@@ -286,10 +286,10 @@ impl SocketSession {
                 self.refuse(Refusal { code, message: reason }).await;
             }
             Err(PeerError::Late { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 self.refuse(Refusal { code: RefusalCode::Timeout, message: reason }).await;
             }
-            Err(error) => info!(%error, "session ended"),
+            Err(error) => refusals::log_end(&error.to_string()),
         }
     }
 
