@@ -47,11 +47,16 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// A value takes some 100 bytes of memory and may be two bytes of text, so that the length of a
 /// text does not bound what reading it takes. What stands in strings counts as if it stood outside.
 pub fn parse_few(text: &str, most: usize) -> Result<Value, JsonError> {
-    let begins = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
-    if text.as_bytes().iter().filter(begins).count() >= most {
+    if begun_values(text) >= most {
         return Err(JsonError::TooManyValues(most));
     }
     parse(text)
+}
+
+/// How many values begin in a text at most, besides the first.
+pub(crate) fn begun_values(text: &str) -> usize {
+    let begins = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+    text.as_bytes().iter().filter(begins).count()
 }
 
 /// Gives a value that another parser made JavaScript's numbers and property order.

@@ -225,6 +225,22 @@ struct MessageType<'a> {
     name: std::borrow::Cow<'a, str>,
 }
 
+/// What reading a text takes, in bytes of a usual one: as many as it has, or more where it holds many
+/// small values, each of which takes some hundred bytes of memory however short it is. The ibGibs of
+/// a payload are read one after the other.
+#[cfg(feature = "server")]
+pub(crate) fn weight(text: &str) -> usize {
+    /// How many bytes of a usual text there are to a value.
+    const VALUE: usize = 48;
+    /// What is longer is long enough for whoever asks.
+    const LONG: usize = 1 << 20;
+
+    match text.len() >= LONG || text.starts_with(PAYLOAD_HEAD) {
+        true => text.len(),
+        false => text.len().max(js::begun_values(text) * VALUE),
+    }
+}
+
 /// Reads a message from JSON text; refuses anything else.
 pub fn read(text: &str) -> Result<Msg, SyncError> {
     if text.len() > MAX_MESSAGE {

@@ -184,8 +184,8 @@ async fn register(
 ) -> Result<Response, Failure> {
     let from = shared.client(&connection, request.headers());
     let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
-    let (at, bytes) = (Arc::clone(&shared), text.len());
-    blocking(&at, from, bytes, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, from, weight, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
         let addr = genesis.validate().map_err(SyncError::from)?;
         if !shared.may_register(&addr) {
@@ -214,8 +214,8 @@ async fn evolve(
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (at, bytes) = (Arc::clone(&shared), text.len());
-    let (session, is_new) = blocking(&at, client, bytes, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    let (session, is_new) = blocking(&at, client, weight, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(identity.as_str())?;
         let quota = &shared.opts.quota;
@@ -242,8 +242,8 @@ async fn revoke(
     let identity = domain_addr(&gib)?;
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, bytes) = (Arc::clone(&shared), text.len());
-    blocking(&at, client, bytes, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(identity.as_str())?;
         domain::revoke(&*space, &identity, &frames)?;
@@ -375,12 +375,12 @@ fn domain_addr(gib: &str) -> Result<Addr, Failure> {
     Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
 }
 
-/// Runs what waits for the disk, and reads `bytes` of input, where waiting is fine.
+/// Runs what waits for the disk, and reads input of this [`wire::weight`], where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
     client: ClientAddr,
-    bytes: usize,
+    weight: usize,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(client, bytes, f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(client, weight, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

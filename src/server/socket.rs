@@ -108,8 +108,8 @@ async fn session(
                 return session.end(Err(error)).await;
             }
             let text = received.take();
-            let bytes = text.as_ref().map_or(0, Text::len);
-            let stepped = shared.work(client, bytes, move || {
+            let weight = text.as_ref().map_or(0, |text| wire::weight(text.as_str()));
+            let stepped = shared.work(client, weight, move || {
                 let stop = session.step(text);
                 (session, stop)
             });

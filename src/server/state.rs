@@ -94,16 +94,16 @@ impl Shared {
         Ok(space)
     }
 
-    /// Runs what waits for the disk, and reads `bytes` of input, on a thread where waiting is fine,
-    /// once there is a place for it and `client` has not half of all; none where it panicked. It
+    /// Runs what waits for the disk, and reads input of this weight (`wire::weight`), on a thread
+    /// where waiting is fine, once there is a place for it and `client` has not half of all; none where it panicked. It
     /// runs to its end, even where nobody waits for it any more.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         client: ClientAddr,
-        bytes: usize,
+        weight: usize,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = self.workers.take(client, bytes).await?;
+        let place = self.workers.take(client, weight).await?;
         let run = move || {
             let done = f();
             drop(place);

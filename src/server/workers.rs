@@ -36,12 +36,16 @@ impl Workers {
         Arc::new(Workers { all, most, each, large, by: Mutex::default() })
     }
 
-    /// Waits for a place for work on `bytes` of input; none only where there are none any more.
-    pub(super) async fn take(self: &Arc<Self>, client: ClientAddr, bytes: usize) -> Option<Worker> {
+    /// Waits for a place for work on input of this weight; none only where there are none any more.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        client: ClientAddr,
+        weight: usize,
+    ) -> Option<Worker> {
         let mut share = self.share(client);
         share.taken = Some(Arc::clone(&share.places).acquire_owned().await.ok()?);
         // In this order: whoever waits for its own share keeps nobody else's waiting for what is large.
-        let large = match bytes >= LARGE {
+        let large = match weight >= LARGE {
             true => Some(Arc::clone(&self.large).acquire_owned().await.ok()?),
             false => None,
         };
