@@ -232,13 +232,28 @@ struct MessageType<'a> {
 pub(crate) fn weight(text: &str) -> usize {
     /// How many bytes of a usual text there are to a value.
     const VALUE: usize = 48;
-    /// What is longer is long enough for whoever asks.
+    /// What is so long is large anyway.
     const LONG: usize = 1 << 20;
 
-    match text.len() >= LONG || text.starts_with(PAYLOAD_HEAD) {
-        true => text.len(),
-        false => text.len().max(js::begun_values(text) * VALUE),
+    let values = js::begun_values(text);
+    if text.len() >= LONG || values * VALUE <= text.len() {
+        return text.len();
     }
+    let values = match text.starts_with(PAYLOAD_HEAD) {
+        true => most_of_one(text),
+        false => values,
+    };
+    text.len().max(values * VALUE)
+}
+
+/// How many values begin in one ibGib of a payload at most.
+#[cfg(feature = "server")]
+fn most_of_one(payload: &str) -> usize {
+    let each = |payload: Payload<'_>| {
+        payload.ibgibs.iter().map(|raw| js::begun_values(raw.get())).max().unwrap_or(0)
+    };
+    // What is no payload is refused before any value is made of it.
+    serde_json::from_str(payload).map_or(0, each)
 }
 
 /// Reads a message from JSON text; refuses anything else.
