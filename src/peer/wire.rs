@@ -21,6 +21,9 @@ pub use capabilities::{
 pub const MAX_MESSAGE: usize = 8 << 20;
 /// How many bytes one message may be before the sender has proved itself.
 pub const MAX_UNTRUSTED: usize = 1 << 20;
+/// How many JSON values one that is no payload may hold: more than 2,000 answers with all their samples
+/// do.
+pub const MAX_MESSAGE_VALUES: usize = 1 << 18;
 /// How many ibGibs one message may hold.
 pub const MAX_BATCH: usize = 4096;
 /// How many bytes the body of a request may be.
@@ -235,8 +238,11 @@ pub(crate) fn weight(text: &str) -> usize {
     /// What is so long is large anyway.
     const LONG: usize = 1 << 20;
 
+    if text.len() >= LONG {
+        return text.len();
+    }
     let values = js::begun_values(text);
-    if text.len() >= LONG || values * VALUE <= text.len() {
+    if values * VALUE <= text.len() {
         return text.len();
     }
     let values = match text.starts_with(PAYLOAD_HEAD) {
@@ -361,7 +367,7 @@ pub fn peer_text(text: &str) -> String {
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
-    as_object(js::parse(text))
+    as_object(js::parse_few(text, MAX_MESSAGE_VALUES))
 }
 
 fn as_object(parsed: Result<Value, js::JsonError>) -> Result<Map<String, Value>, SyncError> {

@@ -190,3 +190,21 @@ fn many_small_values_weigh_more_than_their_bytes_but_for_ibgibs_that_are_read_on
         assert_eq!(weight > text.len(), is_more, "{weight} of {}", text.len());
     }
 }
+
+#[test]
+fn a_message_holds_so_many_values() {
+    let zeros = |count: usize| "0,".repeat(count);
+    let hello = |x: &str| format!("{{\"type\":\"hello\",\"x\":{x}}}");
+    for text in [
+        hello(&format!("[{}0]", zeros(1 << 18))),
+        hello(&format!("\"\\\"\",\"y\":[{}0]", zeros(1 << 18))),
+    ] {
+        assert!(matches!(read(&text), Err(SyncError::Limit(_))), "{:?}", read(&text));
+    }
+    // In a string they are none.
+    for text in
+        [hello(&format!("\"\\\"{}\"", zeros(1 << 18))), hello(&format!("[{}0]", zeros(1 << 17)))]
+    {
+        assert!(matches!(read(&text), Err(SyncError::Protocol(_))), "{:?}", read(&text));
+    }
+}
