@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tracing::info;
 
+use super::body::BodyText;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::ledger::Ledger;
@@ -357,7 +358,7 @@ async fn read_body(
     client: ClientAddr,
     request: Request,
     most: usize,
-) -> Result<String, Failure> {
+) -> Result<BodyText, Failure> {
     let (head, body) = request.into_parts();
     body::read(shared, client, &head.headers, body, most).await
 }

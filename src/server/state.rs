@@ -22,7 +22,7 @@ use crate::sync::payload::StagingQuota;
 /// How much may wait for the disk at the same time.
 pub(super) const WORKERS: usize = 32;
 /// How many bytes of bodies are held, beyond what each may hold that is small.
-const BODY_BYTES: usize = 64 << 20;
+const BODY_BYTES: usize = 32 << 20;
 /// What is larger is read alone.
 pub(super) const LARGE: usize = 384 << 10;
 /// How many threads that may wait a runtime needs for a server: one whose work is done may not yet
