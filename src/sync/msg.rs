@@ -241,3 +241,24 @@ impl Msg {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<RefusalCode> {
+        serde_json::from_str(json).ok()
+    }
+
+    #[test]
+    fn a_code_is_a_text_and_a_known_one_is_no_other() {
+        assert_eq!(read("\"content\""), Some(RefusalCode::Content));
+        assert_eq!(read("\"not_found\""), Some(RefusalCode::NotFound));
+        for other in ["\"not-found\"", "\"contents\"", "\"other\""] {
+            assert!(matches!(read(other), Some(RefusalCode::Other(_))), "{other}");
+        }
+        for none in ["{\"other\":\"x\"}", "[\"auth\"]", "0", "null", "\"\u{9b}\""] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+}
