@@ -33,6 +33,7 @@ pub struct HttpClient {
     endpoint: Endpoint,
     client: reqwest::Client,
     answer_time: Duration,
+    whole_time: Duration,
     speaks: Capabilities,
     /// What both sides speak, as the newest answer told.
     common: Arc<Mutex<Option<Capabilities>>>,
@@ -41,7 +42,7 @@ pub struct HttpClient {
 impl HttpClient {
     /// A client for a server, which speaks what `speaks` says: `timeouts.idle` is how long its
     /// answers may be silent, `timeouts.answer` how long one that is no stream, or a line of one that
-    /// is, may take.
+    /// is, may take, `timeouts.session` how long a stream may.
     pub fn new(
         endpoint: Endpoint,
         speaks: Capabilities,
@@ -62,8 +63,9 @@ impl HttpClient {
         };
         builder = builder.tls_backend_preconfigured(tls);
         let client = builder.build().map_err(|error| TlsError::Setup(error.into()))?;
-        let (answer_time, common) = (timeouts.answer, Arc::default());
-        Ok(HttpClient { endpoint, client, answer_time, speaks, common })
+        let (answer_time, whole_time) = (timeouts.answer, timeouts.session);
+        let common = Arc::default();
+        Ok(HttpClient { endpoint, client, answer_time, whole_time, speaks, common })
     }
 
     /// The server.
@@ -214,7 +216,8 @@ impl HttpClient {
 
     async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
         let response = self.within(self.answer(request)).await?;
-        Ok(Lines { response, url: self.endpoint.url().to_owned(), line_time: self.answer_time })
+        let (line_time, whole_time) = (self.answer_time, self.whole_time);
+        Ok(Lines { response, url: self.endpoint.url().to_owned(), line_time, whole_time })
     }
 
     /// The result of some work, which must be there in time: a server that is never silent for long

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Response;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::state::Shared;
 use crate::sync::SyncError;
@@ -57,14 +57,27 @@ pub(super) async fn note_full_disk(
 
 /// Logs a refusal, or only counts it where there were many lately.
 pub(super) fn log(what: Arguments<'_>) {
+    if is_logged() {
+        warn!("{what}");
+    }
+}
+
+/// Logs why a session ended that was not refused, as [`log`] does: anybody may open sockets and
+/// close them.
+pub(super) fn log_end(reason: &str) {
+    if is_logged() {
+        info!(reason, "session ended");
+    }
+}
+
+/// Counts what is to be logged; whether it is.
+fn is_logged() -> bool {
     let (logged, unsaid) =
         LATELY.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
     if unsaid > 0 {
-        warn!(unsaid, "some refusals were not logged");
+        warn!(unsaid, "some refusals and ends of sessions were not logged");
     }
-    if logged {
-        warn!("{what}");
-    }
+    logged
 }
 
 #[derive(Debug)]

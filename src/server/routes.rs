@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tracing::info;
 
+use super::body::BodyText;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::ledger::Ledger;
@@ -184,8 +185,8 @@ async fn register(
 ) -> Result<Response, Failure> {
     let from = shared.client(&connection, request.headers());
     let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, from, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, from, weight, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
         let addr = TjpAddr::from(genesis.validate().map_err(SyncError::from)?);
         if !shared.may_register(&addr) {
@@ -214,8 +215,8 @@ async fn evolve(
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    let (session, is_new) = blocking(&at, client, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    let (session, is_new) = blocking(&at, client, weight, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(&identity)?;
         let quota = &shared.opts.quota;
@@ -226,7 +227,6 @@ async fn evolve(
         Ok((tjp, is_new))
     })
     .await?;
-    drop(turn);
     // Who posts the same again has waited, or is the one that others wait for.
     if is_new {
         queues.wait(&of, &session).await;
@@ -243,8 +243,8 @@ async fn revoke(
     let identity = domain_addr(&gib)?;
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, client, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(&identity)?;
         domain::revoke(&*space, &identity, &frames)?;
@@ -266,7 +266,7 @@ async fn identity(
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = shared.space(&identity)?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
@@ -294,7 +294,7 @@ async fn latest(
     let tjp: TjpAddr = parse(query.get("tjp").map_or("", String::as_str))?.into();
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -316,7 +316,7 @@ async fn ibgibs(
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -358,7 +358,7 @@ async fn read_body(
     client: ClientAddr,
     request: Request,
     most: usize,
-) -> Result<String, Failure> {
+) -> Result<BodyText, Failure> {
     let (head, body) = request.into_parts();
     body::read(shared, client, &head.headers, body, most).await
 }
@@ -377,11 +377,12 @@ fn domain_addr(gib: &str) -> Result<TjpAddr, Failure> {
     genesis.map(TjpAddr::from).map_err(|error| bad_request(&error.to_string()))
 }
 
-/// Runs what waits for the disk where waiting is fine.
+/// Runs what waits for the disk, and reads input of this [`wire::weight`], where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
     client: ClientAddr,
+    weight: usize,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(client, f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(client, weight, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

@@ -108,8 +108,8 @@ async fn session(
                 return session.end(Err(error)).await;
             }
             let text = received.take();
-            let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
-            let stepped = shared.work(client, move || {
+            let weight = text.as_ref().map_or(0, |text| wire::weight(text.as_str()));
+            let stepped = shared.work(client, weight, move || {
                 let stop = session.step(text);
                 (session, stop)
             });
@@ -117,7 +117,6 @@ async fn session(
                 tracing::error!("a session failed");
                 return;
             };
-            drop(large);
             session = stepped.0;
             match stepped.1 {
                 Ok(DriveStop::Large(text)) => received = Some(text),
@@ -279,7 +278,7 @@ impl SocketSession {
                 self.refuse(refusal).await;
             }
             Err(PeerError::Stopped { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 let code = match self.is_starved() {
                     true => RefusalCode::Busy,
                     false => RefusalCode::Protocol,
@@ -287,10 +286,10 @@ impl SocketSession {
                 self.refuse(Refusal { code, message: reason }).await;
             }
             Err(PeerError::Late { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 self.refuse(Refusal { code: RefusalCode::Timeout, message: reason }).await;
             }
-            Err(error) => info!(%error, "session ended"),
+            Err(error) => refusals::log_end(&error.to_string()),
         }
     }
 

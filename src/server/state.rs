@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
@@ -22,7 +22,7 @@ use crate::sync::payload::StagingQuota;
 /// How much may wait for the disk at the same time.
 pub(super) const WORKERS: usize = 32;
 /// How many bytes of bodies are held, beyond what each may hold that is small.
-const BODY_BYTES: usize = 64 << 20;
+const BODY_BYTES: usize = 32 << 20;
 /// What is larger is read alone.
 pub(super) const LARGE: usize = 384 << 10;
 /// How many threads that may wait a runtime needs for a server: one whose work is done may not yet
@@ -52,8 +52,6 @@ pub(super) struct Shared {
     /// back and remove it.
     spaces: Arc<Pool>,
     workers: Arc<Workers>,
-    /// What is large is read one at a time.
-    large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
     revoked: broadcast::Sender<TjpAddr>,
 }
@@ -71,7 +69,7 @@ impl Shared {
         let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
         let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
-        let (workers, large) = (Workers::new(WORKERS), Semaphore::new(1));
+        let workers = Workers::new(WORKERS);
         let staging = opts.max_staged_bytes.map(StagingQuota::new);
         Ok(Shared {
             opts,
@@ -84,7 +82,6 @@ impl Shared {
             full_disk: AtomicBool::new(false),
             spaces,
             workers,
-            large: Arc::new(large),
             stopping: watch::Sender::new(false),
             revoked: broadcast::Sender::new(REVOKED),
         })
@@ -97,14 +94,16 @@ impl Shared {
         Ok(space)
     }
 
-    /// Runs what waits for the disk on a thread where waiting is fine, once there is a place for
-    /// it and `client` has not half of all; none where it panicked. It runs to its end, even where nobody waits for it any more.
+    /// Runs what waits for the disk, and reads input of this weight (`wire::weight`), on a thread
+    /// where waiting is fine, once there is a place for it and `client` has not half of all; none where it panicked. It
+    /// runs to its end, even where nobody waits for it any more.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         client: ClientAddr,
+        weight: usize,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = self.workers.take(client).await?;
+        let place = self.workers.take(client, weight).await?;
         let run = move || {
             let done = f();
             drop(place);
@@ -167,16 +166,45 @@ impl Shared {
     pub(super) fn client(&self, connection: &Connection, headers: &HeaderMap) -> ClientAddr {
         ClientAddr::of_request(connection.peer(), headers, &self.opts.trusted_proxies)
     }
-
-    /// Waits for the turn of something large: read, it takes many times its bytes of memory.
-    pub(super) async fn large(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        if bytes < LARGE {
-            return None;
-        }
-        Arc::clone(&self.large).acquire_owned().await.ok()
-    }
 }
 
 fn session_ms(opts: &ServerOpts) -> u64 {
     u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_large_and_waits_for_its_own_share_keeps_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), dir.path().join("server.db"));
+        let shared = Shared::open(opts).unwrap();
+        let [busy, other] = [1, 2].map(|last| ClientAddr::of([10, 0, 0, last].into()));
+        let mut held = Vec::new();
+        while let Some(place) = tokio::select! {
+            biased;
+            place = shared.workers.take(busy, 0) => place,
+            () = ready(()) => None,
+        } {
+            held.push(place);
+        }
+        let large = |client| shared.work(client, LARGE, || ());
+        let mut waiting = Box::pin(large(busy));
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("more than its share"),
+            () = ready(()) => {}
+        }
+        let others = timeout(Duration::from_secs(10), large(other)).await;
+        others.expect("it does not wait for the other one's share").unwrap();
+        drop(held);
+        waiting.await.unwrap();
+    }
 }

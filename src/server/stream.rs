@@ -72,7 +72,7 @@ type Piece<N> = (Result<Bytes, std::io::Error>, Option<(Option<Bytes>, Rest<N>)>
 impl<N: NextLine> Rest<N> {
     async fn read(mut self) -> Option<Piece<N>> {
         let shared = Arc::clone(&self.shared);
-        let read = shared.work(self.client, move || {
+        let read = shared.work(self.client, 0, move || {
             let space = self.shared.space(&self.domain).map_err(SyncError::from);
             let piece = space.and_then(|space| gather(&mut self.next, &space));
             (self, piece)

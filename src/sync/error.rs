@@ -2,7 +2,7 @@
 
 use super::capabilities::Incompatible;
 use super::merge::MergeError;
-use super::msg::{Refusal, RefusalCode};
+use super::msg::{MAX_REFUSAL_TEXT, Refusal, RefusalCode};
 use crate::ibgib::{AddrError, IbGibError, RandomError, TjpAddr};
 use crate::keystone::KeystoneError;
 use crate::space::SpaceError;
@@ -128,7 +128,8 @@ impl SyncError {
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
             RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),
-            _ => self.to_string(),
+            // It may name what came, which may be megabytes: they are not sent back.
+            _ => self.to_string().chars().take(MAX_REFUSAL_TEXT).collect(),
         };
         Refusal { code, message }
     }

@@ -12,6 +12,18 @@ use crate::sync::SyncError;
 use crate::sync::msg::RefusalCode;
 use crate::verify::CheckError;
 
+/// How many characters of an error are shown: it may name what another side sent, which may be
+/// megabytes.
+const MOST_SHOWN: usize = 4000;
+
+/// An error's text, fit to be shown.
+fn shown(error: &str) -> String {
+    match error.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => printable(&error[..end]) + "…",
+        None => printable(error),
+    }
+}
+
 impl From<IbGibError> for CliError {
     fn from(error: IbGibError) -> CliError {
         CliError::new(ErrorCode::BadInput, error.to_string())
@@ -38,7 +50,7 @@ impl From<PeerError> for CliError {
             }
             _ => error.to_string(),
         };
-        let message = printable(&message);
+        let message = shown(&message);
         match error {
             PeerError::Tls(error) => error.into(),
             PeerError::Plaintext(_) => {
@@ -89,7 +101,7 @@ impl From<TlsError> for CliError {
 
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> CliError {
-        let message = printable(&error.to_string());
+        let message = shown(&error.to_string());
         let detail = match &error {
             SyncError::Refused(refusal) => match &refusal.code {
                 RefusalCode::Other(code) => Some(("refusal", code.as_str().to_owned())),
@@ -212,7 +224,7 @@ impl From<SpaceError> for CliError {
             | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
-        let failure = CliError::new(code, printable(&error.to_string()));
+        let failure = CliError::new(code, shown(&error.to_string()));
         match (&error, code) {
             (SpaceError::Damaged { .. }, _) => failure.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \
