@@ -47,6 +47,10 @@ impl ReceiverLink for Meanwhile<'_> {
         self.link.revoke(domain, frames)
     }
 
+    fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        self.link.renew(domain, frames)
+    }
+
     fn identity(
         &self,
         domain: &TjpAddr,

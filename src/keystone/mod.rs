@@ -35,7 +35,7 @@ pub use policy::{Unmet, choose_demands};
 pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
 pub use recovery::{RecoveryCode, RecoveryCodeError};
-pub use renew::{Renewal, recover, rotate};
+pub use renew::{Renewal, expect_recovers, recover, rotate};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
 pub use sign::{Signing, knows, revoke, sign};

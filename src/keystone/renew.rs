@@ -68,14 +68,8 @@ pub fn recover(
     renewal: &Renewal<'_>,
 ) -> Result<IbGib, KeystoneError> {
     let step = Step::on(prev)?;
-    let lock = step.lock.as_ref().ok_or(KeystoneError::NotLocked)?;
-    let expected = lock.recovery.ok_or(KeystoneError::NoRecovery)?;
+    let (secret, key) = recovery_key(&step, code)?;
     let uuid = step.uuid()?;
-    let secret = code.secret(uuid);
-    let key = PrivateKey::derive(&secret, uuid);
-    if key.public().hash() != expected {
-        return Err(KeystoneError::CodeRefused);
-    }
     let next_secret = next_code.secret(uuid);
     let next = Lock {
         key: PrivateKey::derive(renewal.secret, uuid).public(),
@@ -89,6 +83,27 @@ pub fn recover(
         _ => Some(renewal.secret),
     };
     frame(&step, Claim::new(VERB_RECOVER, &step.prev_addr), &secret, (next, &key), renews, renewal)
+}
+
+/// Errors as [`recover`] does where `code` is not the one that continues the keystone from `prev`.
+pub fn expect_recovers(code: &RecoveryCode, prev: &IbGib) -> Result<(), KeystoneError> {
+    recovery_key(&Step::on(prev)?, code).map(drop)
+}
+
+/// The secret and the key that a code gives, where the frame before asks for that key.
+fn recovery_key(
+    step: &Step<'_>,
+    code: &RecoveryCode,
+) -> Result<(MasterSecret, PrivateKey), KeystoneError> {
+    let lock = step.lock.as_ref().ok_or(KeystoneError::NotLocked)?;
+    let expected = lock.recovery.ok_or(KeystoneError::NoRecovery)?;
+    let uuid = step.uuid()?;
+    let secret = code.secret(uuid);
+    let key = PrivateKey::derive(&secret, uuid);
+    match key.public().hash() == expected {
+        true => Ok((secret, key)),
+        false => Err(KeystoneError::CodeRefused),
+    }
 }
 
 /// The frame of a renewal: `secret` proves the claim, `key` signs, and each pool is made anew of the

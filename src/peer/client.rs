@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
-use super::signing::{self, AcceptedSession};
+use super::signing::{self, AcceptedSession, Ending};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, Environment, IbGib, System, TjpAddr};
-use crate::keystone::{self, MasterSecret};
+use crate::keystone::{self, MasterSecret, RecoveryCode, Renewal};
 use crate::space::{PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
@@ -154,7 +154,49 @@ pub fn revoke_with<L: ReceiverLink>(
     reason: &str,
     env: Arc<dyn Environment>,
 ) -> Result<Addr, PeerError> {
-    signing::revoke(space, link, identity, reason, &mut Retries::new(RETRY_FOR, env))
+    let ending = Ending::Revocation(&identity.secret, reason);
+    let mut retries = Retries::new(RETRY_FOR, env);
+    let revoked = signing::end(space, link, &identity.domain, &ending, &mut retries)?;
+    Ok(revoked.addr().map_err(SyncError::from)?)
+}
+
+/// Changes the identity's secret by the old one, on the receiver and here; the recovery code stays.
+/// Returns the frame that does it, which an earlier run may have made, of another new secret.
+///
+/// Errors where the identity has no signing key, or the receiver is too old for one.
+pub fn rotate<L: ReceiverLink>(
+    space: &dyn Space,
+    link: &L,
+    identity: &Identity,
+    renewal: &Renewal<'_>,
+    env: Arc<dyn Environment>,
+) -> Result<IbGib, PeerError> {
+    let ending = Ending::Rotation(&identity.secret, renewal);
+    signing::end(space, link, &identity.domain, &ending, &mut Retries::new(RETRY_FOR, env))
+}
+
+/// Changes the secret of an identity by its recovery code, on the receiver and here, whoever made its
+/// newest frame; the second code is the next one. Returns the frame that does it, which an earlier
+/// run may have made, of another new secret and next code.
+///
+/// Errors where the identity was made without a recovery code, or with another.
+pub fn recover<L: ReceiverLink>(
+    space: &dyn Space,
+    link: &L,
+    domain: &TjpAddr,
+    codes: [&RecoveryCode; 2],
+    renewal: &Renewal<'_>,
+    env: Arc<dyn Environment>,
+) -> Result<IbGib, PeerError> {
+    let ending = Ending::Recovery(codes, renewal);
+    signing::end(space, link, domain, &ending, &mut Retries::new(RETRY_FOR, env))
+}
+
+/// Registers an identity's genesis; one that is registered already is fine. Errors where the
+/// receiver is too old for an identity with a signing key.
+pub fn register<L: ReceiverLink>(link: &L, genesis: &IbGib) -> Result<(), PeerError> {
+    signing::expect_features(link, genesis)?;
+    link.register(genesis)
 }
 
 /// Fetches what the receiver has of I and is lacking here. Returns what the receiver lacks of it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle};
 
 use super::client::{self, Identity, Synced};
-use super::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts};
+use super::{Endpoint, NoObserver, PeerError, Remote, Timeouts};
 use crate::ibgib::Addr;
 use crate::space::{Space, SpaceExt};
 use crate::sync::msg::Token;
@@ -94,7 +94,7 @@ impl Device {
         let domain = &self.identity.domain;
         let genesis = self.space.get(domain).map_err(SyncError::from)?;
         let absent = || SyncError::Auth(format!("the identity {domain} is not in this space"));
-        link.register(&genesis.ok_or_else(absent)?)
+        client::register(link, &genesis.ok_or_else(absent)?)
     }
 
     fn sync_over(&self, link: &Remote<'_>, opts: &SenderOpts) -> Result<Synced, PeerError> {

@@ -122,7 +122,21 @@ impl HttpClient {
 
     /// Posts the frame that revokes I, after any that the server lacks.
     pub async fn revoke(&self, domain: &TjpAddr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
-        let path = wire::domain_path(wire::PATH_REVOCATION, domain);
+        self.end_secret(wire::PATH_REVOCATION, domain, frames).await
+    }
+
+    /// Posts the frame that changes I's secret, after any that the server lacks.
+    pub async fn renew(&self, domain: &TjpAddr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
+        self.end_secret(wire::PATH_RENEWAL, domain, frames).await
+    }
+
+    async fn end_secret(
+        &self,
+        path: &str,
+        domain: &TjpAddr,
+        frames: Vec<&IbGib>,
+    ) -> Result<(), PeerError> {
+        let path = wire::domain_path(path, domain);
         let body = crate::ibgib::json::stringify(&RevocationBody { frames });
         let request = self.client.post(self.endpoint.at(&path));
         let request = request.header("content-type", "application/json").body(body);

@@ -69,6 +69,11 @@ impl ReceiverLink for InProcess {
         domain::revoke(&self.dest, domain, &frames).map_err(refused)
     }
 
+    fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
+        domain::renew(&self.dest, domain, &frames, &Quota::default()).map_err(refused)
+    }
+
     fn identity(
         &self,
         domain: &TjpAddr,

@@ -46,6 +46,9 @@ pub trait ReceiverLink {
     /// Brings the frame that revokes I, after any that the receiver lacks.
     fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError>;
 
+    /// Brings the frame that changes I's secret, after any that the receiver lacks.
+    fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError>;
+
     /// Gives a page of I's frames after `after` (from the first on where the receiver does not know
     /// that one) to `each` as they arrive, oldest first, not validated, until that breaks.
     /// [`identity`](super::identity) asks for all pages and validates.

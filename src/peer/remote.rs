@@ -106,6 +106,10 @@ impl ReceiverLink for Remote<'_> {
         self.wait(self.http.revoke(domain, frames.to_vec()))
     }
 
+    fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        self.wait(self.http.renew(domain, frames.to_vec()))
+    }
+
     fn identity(
         &self,
         domain: &TjpAddr,

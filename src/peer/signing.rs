@@ -5,10 +5,11 @@ use super::PeerError;
 use super::client::{Identity, catch_up, is_conflict, store};
 use super::link::ReceiverLink;
 use super::retries::Retries;
-use crate::ibgib::{Addr, IbGib, TjpAddr};
-use crate::keystone;
+use crate::ibgib::{Addr, Environment, IbGib, TjpAddr};
+use crate::keystone::{self, KeystoneError, MasterSecret, RecoveryCode, Renewal};
 use crate::space::{Pending, Purpose, Space, SpaceError};
-use crate::sync::{Established, Features, SyncError, establish};
+use crate::sync::capabilities::Feature;
+use crate::sync::{Established, Features, SyncError, domain, establish};
 
 /// A session that the receiver accepted.
 #[derive(Debug)]
@@ -42,12 +43,14 @@ pub(super) fn open_session<L: ReceiverLink>(
             }
             other => other?,
         };
+        let tip = live_tip(space, domain)?;
         // Known by the answer that just came, and before anything is signed.
-        let features = link.common()?.features;
+        let features = expect_features(link, &tip)?;
         if let Some(made) = accepted_without_answer(space, identity)? {
             return Ok(AcceptedSession { made, is_resumed: true, features });
         }
-        let tip = signable_tip(space, identity)?;
+        let tip = live_tip(space, domain)?;
+        expect_known(secret, &tip)?;
         let on = tip.addr().map_err(SyncError::from)?;
         let step = match pending_on(space, domain, Purpose::Session, &on)? {
             Some(step) => step,
@@ -78,21 +81,71 @@ pub(super) fn open_session<L: ReceiverLink>(
     }
 }
 
-/// Revokes the identity, on the receiver and here. Nothing can be signed with it afterwards.
+/// What ends or changes an identity's secret.
+pub(super) enum Ending<'a> {
+    /// The secret revokes the identity, for this reason.
+    Revocation(&'a MasterSecret, &'a str),
+    /// The secret is changed by itself.
+    Rotation(&'a MasterSecret, &'a Renewal<'a>),
+    /// The secret is changed by the recovery code; the second is the next one.
+    Recovery([&'a RecoveryCode; 2], &'a Renewal<'a>),
+}
+
+impl Ending<'_> {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Ending::Revocation(..) => Purpose::Revocation,
+            Ending::Rotation(..) | Ending::Recovery(..) => Purpose::Renewal,
+        }
+    }
+
+    /// Errors where nothing of it can be signed on I's newest frame.
+    fn check(&self, tip: &IbGib) -> Result<(), SyncError> {
+        match self {
+            Ending::Revocation(secret, _) | Ending::Rotation(secret, _) => {
+                expect_known(secret, tip)
+            }
+            Ending::Recovery([code, _], _) => Ok(keystone::expect_recovers(code, tip)?),
+        }
+    }
+
+    fn sign(&self, tip: &IbGib, env: &dyn Environment) -> Result<IbGib, KeystoneError> {
+        match self {
+            Ending::Revocation(secret, reason) => keystone::revoke(tip, secret, reason, env),
+            Ending::Rotation(secret, renewal) => keystone::rotate(tip, secret, renewal),
+            Ending::Recovery([code, next], renewal) => keystone::recover(tip, code, next, renewal),
+        }
+    }
+
+    fn send<L: ReceiverLink>(
+        &self,
+        link: &L,
+        domain: &TjpAddr,
+        frames: &[&IbGib],
+    ) -> Result<(), PeerError> {
+        match self.purpose() {
+            Purpose::Renewal => link.renew(domain, frames),
+            _ => link.revoke(domain, frames),
+        }
+    }
+}
+
+/// Revokes an identity or changes its secret, on the receiver and here. Returns the frame that does
+/// it: one that an earlier run kept on the same frame is sent as it is.
 ///
-/// A step that was signed on the newest frame goes first; where it is not taken, the revocation is
-/// signed on the same frame anyway, so that nobody can keep an identity from being revoked.
+/// A step that was signed on the newest frame goes first; where it is not taken, this one is signed
+/// on the same frame anyway, so that nobody can keep an identity from being revoked or recovered.
 ///
 /// Errors with [`PeerError::Forked`] where the receiver has valid frames that follow another
 /// successor than the one here: it takes nothing that is signed on the frames of this space.
-pub(super) fn revoke<L: ReceiverLink>(
+pub(super) fn end<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
-    identity: &Identity,
-    reason: &str,
+    domain: &TjpAddr,
+    ending: &Ending<'_>,
     retries: &mut Retries,
-) -> Result<Addr, PeerError> {
-    let Identity { domain, secret } = identity;
+) -> Result<IbGib, PeerError> {
+    let purpose = ending.purpose();
     let (mut refused_on, mut tried_on) = (None, None);
     loop {
         let missing = match catch_up(space, link, domain) {
@@ -101,14 +154,24 @@ pub(super) fn revoke<L: ReceiverLink>(
                 continue;
             }
             // Whatever it gives out instead of the identity, it may take its end.
-            Err(error @ PeerError::Sync(_)) => {
+            Err(error @ PeerError::Sync(_)) if purpose == Purpose::Revocation => {
                 tracing::info!(%error, "the identity's newest frame is not known");
                 Vec::new()
             }
             other => other?,
         };
-        link.common()?;
-        let tip = signable_tip(space, identity)?;
+        let tip = live_tip(space, domain)?;
+        if purpose == Purpose::Renewal {
+            expect_features(link, &tip)?;
+        } else {
+            link.common()?;
+        }
+        if let Err(error) = ending.check(&tip) {
+            // An earlier run may have been taken without its answer having come here.
+            let kept = space.pending(domain, purpose).map_err(SyncError::from)?;
+            let kept = kept.filter(|kept| purpose == Purpose::Renewal && kept.evolved == tip);
+            return kept.map(|kept| kept.evolved).ok_or_else(|| error.into());
+        }
         let on = tip.addr().map_err(SyncError::from)?;
         if tried_on.as_ref() != Some(&on)
             && let Some((step, session)) =
@@ -122,21 +185,19 @@ pub(super) fn revoke<L: ReceiverLink>(
             }
             continue;
         }
-        let step = match pending_on(space, domain, Purpose::Revocation, &on)? {
+        let step = match pending_on(space, domain, purpose, &on)? {
             Some(step) => step,
             None => {
-                let evolved = keystone::revoke(&tip, secret, reason, &*retries.env)
-                    .map_err(SyncError::from)?;
+                let evolved = ending.sign(&tip, &*retries.env).map_err(SyncError::from)?;
                 Pending { on: on.clone(), evolved, session: None, is_shared: false }
             }
         };
-        let kept = keep(space, domain, Purpose::Revocation, &step)?;
-        let Some(Pending { evolved, .. }) = kept else { continue };
+        let Some(Pending { evolved, .. }) = keep(space, domain, purpose, &step)? else { continue };
         let frames: Vec<&IbGib> = missing.iter().chain([&evolved]).collect();
-        match link.revoke(domain, &frames) {
+        match ending.send(link, domain, &frames) {
             Ok(()) => {
                 store(space, &[&evolved])?;
-                return Ok(evolved.addr().map_err(SyncError::from)?);
+                return Ok(evolved);
             }
             Err(error) if is_conflict(&error) => {
                 newer_since(&mut refused_on, on, &error)?;
@@ -177,19 +238,38 @@ fn accepted_without_answer(
     Ok(Some(Established::resume(step, session, &identity.secret)?))
 }
 
-/// I's newest frame, where this secret can sign on it.
-fn signable_tip(space: &dyn Space, identity: &Identity) -> Result<IbGib, SyncError> {
-    let absent =
-        || SyncError::Auth(format!("the identity {} is not in this space", identity.domain));
-    let tip = space.tip(&identity.domain)?.ok_or_else(absent)?;
+/// I's newest frame, where I is not revoked.
+fn live_tip(space: &dyn Space, domain: &TjpAddr) -> Result<IbGib, SyncError> {
+    let absent = || SyncError::Auth(format!("the identity {domain} is not in this space"));
+    let tip = space.tip(domain)?.ok_or_else(absent)?;
     let tip = space.get_id(tip.id)?;
-    if keystone::is_revoked(&tip) {
-        return Err(SpaceError::Revoked(identity.domain.clone()).into());
+    match keystone::is_revoked(&tip) {
+        true => Err(SpaceError::Revoked(domain.clone()).into()),
+        false => Ok(tip),
     }
-    if !keystone::knows(&identity.secret, &tip) {
-        return Err(SyncError::Auth("the secret is not this identity's".into()));
+}
+
+/// Errors where the secret cannot sign on I's newest frame.
+fn expect_known(secret: &MasterSecret, tip: &IbGib) -> Result<(), SyncError> {
+    if keystone::knows(secret, tip) {
+        return Ok(());
     }
-    Ok(tip)
+    Err(match domain::secret_since(tip) {
+        0 => SyncError::Auth("the secret is not this identity's".into()),
+        n => SyncError::SecretChanged { n },
+    })
+}
+
+/// Errors where the receiver is too old for an identity: before anything of it is signed or sent.
+pub(super) fn expect_features<L: ReceiverLink + ?Sized>(
+    link: &L,
+    frame: &IbGib,
+) -> Result<Features, PeerError> {
+    let features = link.common()?.features;
+    match keystone::lock_of(frame).is_none() || features.contains(&Feature::SIGNING_KEYS) {
+        true => Ok(features),
+        false => Err(SyncError::NeedsFeature(Feature::SIGNING_KEYS).into()),
+    }
 }
 
 fn pending_on(

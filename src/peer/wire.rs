@@ -53,6 +53,8 @@ pub const PATH_KEYSTONES: &str = "/v1/keystones";
 pub const PATH_EVOLUTION: &str = "/v1/domains/{gib}/evolution";
 /// Where the frame that revokes I is posted.
 pub const PATH_REVOCATION: &str = "/v1/domains/{gib}/revocation";
+/// Where the frame that changes I's secret is posted.
+pub const PATH_RENEWAL: &str = "/v1/domains/{gib}/renewal";
 /// Where I's frames are read; they are public.
 pub const PATH_IDENTITY: &str = "/v1/domains/{gib}/identity";
 /// Where an ibGib or its dependency graph is read.
@@ -84,14 +86,14 @@ pub fn read_evolution(text: &str) -> Result<(Vec<IbGib>, IbGib), SyncError> {
     Ok((frames(&mut map)?, ibgib(take(&mut map, "session"))?))
 }
 
-/// The body of a post to [`PATH_REVOCATION`].
+/// The body of a post to [`PATH_REVOCATION`] or [`PATH_RENEWAL`].
 #[derive(Debug, Serialize)]
 pub struct RevocationBody<'a> {
-    /// I's frames that the server lacks, oldest first; the last revokes I.
+    /// I's frames that the server lacks, oldest first; the last revokes I, or changes its secret.
     pub frames: Vec<&'a IbGib>,
 }
 
-/// Reads the body of a post to [`PATH_REVOCATION`].
+/// Reads the body of a post to [`PATH_REVOCATION`] or [`PATH_RENEWAL`].
 pub fn read_revocation(text: &str) -> Result<Vec<IbGib>, SyncError> {
     frames(&mut body(text)?)
 }

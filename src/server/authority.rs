@@ -26,9 +26,10 @@ impl SessionAuthority for LedgerAuthority<'_> {
         sessions::admit(&self.ledger, &self.domain, session, times, socket_place)
     }
 
-    fn token(&self) -> Result<Option<Token>, SyncError> {
+    fn token(&self, since: u64) -> Result<Option<Token>, SyncError> {
         let token = u64::try_from(self.shared.opts.token_time.as_millis()).unwrap_or(u64::MAX);
         let times = (token, self.shared.session_ms());
-        sessions::hand_out_token(&self.ledger, &self.domain, times, &System::new()).map(Some)
+        sessions::hand_out_token(&self.ledger, (&self.domain, since), times, &System::new())
+            .map(Some)
     }
 }

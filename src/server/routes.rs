@@ -23,7 +23,7 @@ use crate::ibgib::{Addr, Moment, TjpAddr};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
-use crate::sync::domain::{RevocationCheck, StoredFrames};
+use crate::sync::domain::{IdentityCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{Capabilities, SyncError, domain};
 
@@ -37,7 +37,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(wire::PATH_KEYSTONES, post(register).route_layer(json.clone()))
         .route(wire::PATH_EVOLUTION, post(evolve).route_layer(json.clone()))
-        .route(wire::PATH_REVOCATION, post(revoke).route_layer(json))
+        .route(wire::PATH_REVOCATION, post(revoke).route_layer(json.clone()))
+        .route(wire::PATH_RENEWAL, post(renew).route_layer(json))
         .route(wire::PATH_IDENTITY, get(identity))
         .route(wire::PATH_IBGIBS, get(ibgibs))
         .route(wire::PATH_LATEST, get(latest))
@@ -222,7 +223,12 @@ async fn evolve(
         let quota = &shared.opts.quota;
         let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
         let claim = (&identity, frames.as_slice(), &session);
+        let before = domain::expect_live(&*space, &identity)?;
         let (tjp, is_new) = sessions::establish(&*space, &ledger, claim, quota, now)?;
+        if domain::expect_live(&*space, &identity)? != before {
+            shared.end_sockets(&identity);
+            info!(domain = %identity, "the identity's secret was changed");
+        }
         info!(domain = %identity, session = %tjp, "session established");
         Ok((tjp, is_new))
     })
@@ -251,6 +257,27 @@ async fn revoke(
         shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
         Ok(axum::Json(serde_json::json!({ "revoked": identity })).into_response())
+    })
+    .await
+}
+
+async fn renew(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    Path(gib): Path<String>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let identity = domain_addr(&gib)?;
+    let client = shared.client(&connection, request.headers());
+    let text = read_body(&shared, client, request, MAX_BODY).await?;
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, client, weight, move || {
+        let frames = wire::read_revocation(&text)?;
+        let space = shared.space(&identity)?;
+        domain::renew(&*space, &identity, &frames, &shared.opts.quota)?;
+        shared.end_domain(&space, &identity)?;
+        info!(domain = %identity, "the identity's secret was changed");
+        Ok(axum::Json(serde_json::json!({ "renewed": identity })).into_response())
     })
     .await
 }
@@ -325,9 +352,9 @@ async fn ibgibs(
             return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
         }
         let mut ids = graph_ids(&*space, &[id], live)?.into_iter();
-        let (of, mut revocation) = (identity.clone(), RevocationCheck::default());
+        let (of, mut check) = (identity.clone(), IdentityCheck::default());
         stream::answer(&shared, client, &identity, &space, move |space| {
-            revocation.check(space, &of)?;
+            check.check(space, &of)?;
             Ok(ids.next().map(|id| space.text_to_send(id)).transpose()?)
         })
     })

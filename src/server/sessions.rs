@@ -128,11 +128,12 @@ pub(crate) fn admit(
     Ok(())
 }
 
-/// A new token for reading `domain`, good for `token_ms`. What has expired is forgotten, of
+/// A new token for reading `domain`, good for `token_ms` and as long as its secret is the one from
+/// its frame `since`. What has expired is forgotten, of
 /// sessions what is older than `session_ms`.
 pub(crate) fn hand_out_token(
     sessions: &dyn Sessions,
-    domain: &TjpAddr,
+    (domain, since): (&TjpAddr, u64),
     (token_ms, session_ms): (u64, u64),
     env: &dyn Environment,
 ) -> Result<Token, SyncError> {
@@ -141,7 +142,7 @@ pub(crate) fn hand_out_token(
     let expires_ms = now.saturating_add(token_ms).min(i64::MAX as u64);
     sessions.purge_tokens(now)?;
     sessions.purge_sessions(now.saturating_sub(session_ms))?;
-    sessions.add_token(&token_hash(&value), &domain.into(), expires_ms)?;
+    sessions.add_token(&token_hash(&value, since), &domain.into(), expires_ms)?;
     Ok(Token { value, expires_ms })
 }
 
@@ -154,7 +155,12 @@ pub(crate) fn may_read(
     token: &str,
     now_ms: u64,
 ) -> Result<bool, SyncError> {
-    let opens = sessions.token_domain(&token_hash(token), now_ms)?;
+    // Of a domain that is not here there is no token either.
+    let since = match space.tip(domain)? {
+        Some(tip) => domain::secret_since(&space.get_id(tip.id)?),
+        None => return Ok(false),
+    };
+    let opens = sessions.token_domain(&token_hash(token, since), now_ms)?;
     if opens != Some(domain.into()) {
         return Ok(false);
     }
@@ -162,7 +168,13 @@ pub(crate) fn may_read(
     Ok(true)
 }
 
-/// How a token stands in the ledger: hashed, so that the file gives nobody access.
-pub(crate) fn token_hash(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
+/// How a token stands in the ledger: hashed, so that the file gives nobody access, and with the
+/// count of the frame that the identity's secret was from, where that was ever changed: so a token
+/// ends with the secret.
+pub(crate) fn token_hash(token: &str, since: u64) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(token);
+    match since {
+        0 => hash.finalize().into(),
+        since => hash.chain_update(since.to_be_bytes()).finalize().into(),
+    }
 }

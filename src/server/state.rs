@@ -152,9 +152,14 @@ impl Shared {
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
     pub(super) fn end_domain(&self, space: &Pooled, identity: &TjpAddr) -> Result<(), SpaceError> {
         Ledger::of(space).forget(&identity.into())?;
+        self.end_sockets(identity);
+        Ok(())
+    }
+
+    /// Closes an identity's sockets.
+    pub(super) fn end_sockets(&self, identity: &TjpAddr) {
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
-        Ok(())
     }
 
     /// Tells of each identity that is revoked from now on.

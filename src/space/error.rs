@@ -202,6 +202,9 @@ pub enum SpaceError {
     /// The identity that a put is signed by is revoked.
     #[error("the identity {0} is revoked")]
     Revoked(TjpAddr),
+    /// The secret of an identity was changed after a session of it was established.
+    #[error("the secret of {0} was changed after this session was established")]
+    Renewed(TjpAddr),
     /// A put would bring a domain over its bound.
     #[error("over the quota: one identity may hold {most} bytes here")]
     OverQuota {

@@ -128,6 +128,16 @@ pub struct Timeline {
     pub kind: TimelineKind,
 }
 
+/// By whose session a put is signed: the identity must not be revoked, and have kept its secret since
+/// the session was stored.
+#[derive(Debug, Clone)]
+pub struct SignedBy {
+    /// The identity.
+    pub identity: TjpAddr,
+    /// The session.
+    pub session: TjpAddr,
+}
+
 /// What a put checks and sets besides storing.
 #[derive(Debug, Clone, Default)]
 pub struct PutOpts {
@@ -137,8 +147,8 @@ pub struct PutOpts {
     pub names: Vec<(String, TjpAddr)>,
     /// What the put may bring; none for anything.
     pub reach: Option<Reach>,
-    /// The identity that the put is signed by, which must not be revoked.
-    pub signed_by: Option<TjpAddr>,
+    /// Who signs the put.
+    pub signed_by: Option<SignedBy>,
     /// How much there may be afterwards.
     pub bound: Bound,
 }

@@ -18,12 +18,17 @@ pub enum Purpose {
     Session,
     /// To revoke I.
     Revocation,
+    /// To change I's secret.
+    Renewal,
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub(super) const ALL: [Purpose; 3] = [Purpose::Session, Purpose::Revocation, Purpose::Renewal];
+
     /// What stands for a purpose in a file.
     pub(super) fn named(name: &str) -> Option<Purpose> {
-        [Purpose::Session, Purpose::Revocation].into_iter().find(|purpose| purpose.name() == name)
+        Purpose::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
     /// How it stands in a file.
@@ -31,6 +36,7 @@ impl Purpose {
         match self {
             Purpose::Session => "session",
             Purpose::Revocation => "revocation",
+            Purpose::Renewal => "renewal",
         }
     }
 }
@@ -42,7 +48,7 @@ pub struct Pending {
     pub on: Addr,
     /// The step: the frame after it.
     pub evolved: IbGib,
-    /// The genesis of the session that it claims; none for a revocation.
+    /// The genesis of the session that it claims; none for other purposes.
     pub session: Option<IbGib>,
     /// Whether it was taken up again after it was made, by another process or a later run.
     pub is_shared: bool,

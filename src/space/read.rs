@@ -198,7 +198,11 @@ fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
 }
 
 /// The frame on the mainline with the highest count of at most `n`.
-fn mainline_at(rows: &dyn Rows, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError> {
+pub(super) fn mainline_at(
+    rows: &dyn Rows,
+    tjp_id: RowId,
+    n: u64,
+) -> Result<Option<RowId>, SpaceError> {
     let Some(id) = rows.mainline_at(tjp_id, n)? else { return Ok(None) };
     match rows.row(id)? {
         Some(row) if row.timeline == Some(tjp_id) && row.n <= n && !row.is_off_mainline => {

@@ -13,6 +13,9 @@ use super::msg::PROTOCOL;
 pub struct Feature(Cow<'static, str>);
 
 impl Feature {
+    /// Identities with a signing key (docs/protocol.md, section 4, "Locked keystones").
+    pub const SIGNING_KEYS: Feature = Feature(Cow::Borrowed("signing-keys"));
+
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
 
@@ -46,7 +49,7 @@ pub struct Capabilities {
 impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
-        Capabilities::with(Features::new())
+        Capabilities::with(Features::from([Feature::SIGNING_KEYS]))
     }
 }
 

@@ -8,7 +8,7 @@ pub use super::identity::{IdentityFrames, StoredFrames};
 use super::quota::Quota;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib, TjpAddr};
-use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC, Violation};
+use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_RECOVER, VERB_SYNC, Violation};
 use crate::space::{Bound, Prepared, PutOpts, RowId, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
@@ -65,19 +65,52 @@ pub fn revoke(space: &dyn Space, domain: &TjpAddr, frames: &[IbGib]) -> Result<(
     extend(space, new_frames(space, domain, frames)?, Bound::default())
 }
 
-/// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
-/// but its own frames (docs/protocol.md, section 5).
-pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<(), SyncError> {
-    live_tip(space, domain).map(drop)
+/// Takes the frame that changes I's secret, after any that are lacking here, within what `quota`
+/// leaves for signing. A recovery is always taken, so that no thief who filled the quota keeps the
+/// owner out. Errors as [`evolve`] does.
+pub fn renew(
+    space: &dyn Space,
+    domain: &TjpAddr,
+    frames: &[IbGib],
+    quota: &Quota,
+) -> Result<(), SyncError> {
+    if frames.len() > MAX_EVOLUTION {
+        return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
+    }
+    let Some(last) = frames.last().filter(|last| last.n() == Some(secret_since(last))) else {
+        let message = "the identity's newest frame does not change its secret";
+        return Err(SyncError::Auth(message.into()));
+    };
+    expect_live(space, domain)?;
+    let proof = keystone::proof_of(last).ok().flatten();
+    let is_recovery = proof.is_some_and(|proof| proof.claim.verb == VERB_RECOVER);
+    let bound = if is_recovery { quota.for_recovery() } else { quota.for_signing() };
+    extend(space, new_frames(space, domain, frames)?, bound)
 }
 
-/// I's newest frame where I is not revoked.
-fn live_tip(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
+/// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
+/// but its own frames (docs/protocol.md, section 5).
+///
+/// Returns the count of the frame that its secret is from, as [`secret_since`] does.
+pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<u64, SyncError> {
+    live_tip(space, domain).map(|(_, since)| since)
+}
+
+/// I's newest frame where I is not revoked, and the count of the frame that its secret is from: 0
+/// where it was never changed.
+fn live_tip(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, u64), SyncError> {
     let tip = tip_of(space, domain)?;
-    match keystone::is_revoked(&space.get_id(tip.id)?) {
+    let frame = space.get_id(tip.id)?;
+    match keystone::is_revoked(&frame) {
         true => Err(SpaceError::Revoked(domain.clone()).into()),
-        false => Ok(tip),
+        false => Ok((tip, secret_since(&frame))),
     }
+}
+
+/// The count of the frame that I's secret is from, as its newest frame says: 0 where it was never
+/// changed.
+pub fn secret_since(newest: &IbGib) -> u64 {
+    keystone::lock_of(newest).map_or(0, |lock| lock.since())
 }
 
 fn tip_of(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
@@ -85,17 +118,53 @@ fn tip_of(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
     space.tip(domain)?.ok_or_else(absent)
 }
 
-/// Watches that I is not revoked, by its tip: a frame is read only where that moved.
+/// Watches that I is not revoked and keeps its secret, by its tip: a frame is read only where that
+/// moved.
 #[derive(Debug, Default)]
-pub struct RevocationCheck(Option<RowId>);
+pub struct IdentityCheck {
+    /// I's tip, and since which frame it has its secret.
+    seen: Option<(RowId, u64)>,
+}
 
-impl RevocationCheck {
-    /// Errors where I is revoked, or not here.
+impl IdentityCheck {
+    /// Since which frame I has its secret, as the last check found it.
+    pub fn since(&self) -> u64 {
+        self.seen.map_or(0, |(_, since)| since)
+    }
+
+    /// Errors where I is revoked or not here, or its secret was changed since the first call.
     pub fn check(&mut self, space: &dyn Space, domain: &TjpAddr) -> Result<(), SyncError> {
-        if self.0.is_none() || self.0 != Some(tip_of(space, domain)?.id) {
-            self.0 = Some(live_tip(space, domain)?.id);
+        let tip = tip_of(space, domain)?;
+        if self.seen.is_some_and(|(id, _)| id == tip.id) {
+            return Ok(());
         }
+        let (tip, since) = live_tip(space, domain)?;
+        if self.seen.is_some_and(|(_, before)| before != since) {
+            return Err(SpaceError::Renewed(domain.clone()).into());
+        }
+        self.seen = Some((tip.id, since));
         Ok(())
+    }
+
+    /// As [`Self::check`], and errors where the secret was changed after `session` was stored here.
+    pub fn check_session(
+        &mut self,
+        space: &dyn Space,
+        domain: &TjpAddr,
+        session: &TjpAddr,
+    ) -> Result<(), SyncError> {
+        self.check(space, domain)?;
+        let since = self.since();
+        if since == 0 {
+            return Ok(());
+        }
+        let genesis = space.find(domain)?;
+        let frame = genesis.map(|id| space.frame_at(id, since)).transpose()?.flatten();
+        // Rows are numbered as they come.
+        match space.find(session)?.zip(frame).is_some_and(|(session, frame)| session > frame) {
+            true => Ok(()),
+            false => Err(SpaceError::Renewed(domain.clone()).into()),
+        }
     }
 }
 
@@ -130,6 +199,11 @@ impl Evolution {
             return Err(SyncError::Auth(join(&violations)));
         }
         expect_session_of(session, domain)?;
+        let is_locked = |frame: &IbGib| keystone::lock_of(frame).is_some();
+        if frames.last().is_some_and(is_locked) && !is_locked(session) {
+            let message = "the identity's frames are signed, and its session's would not be";
+            return Err(SyncError::Auth(message.into()));
+        }
         let addr = TjpAddr::from(prepared.addr.clone());
         check_claim(frames, &addr)?;
         expect_live(space, domain)?;

@@ -1,6 +1,6 @@
 //! What can go wrong in a saga, and what the other side is told of it.
 
-use super::capabilities::Incompatible;
+use super::capabilities::{Feature, Incompatible};
 use super::merge::MergeError;
 use super::msg::{MAX_REFUSAL_TEXT, Refusal, RefusalCode};
 use crate::ibgib::{AddrError, IbGibError, RandomError, TjpAddr};
@@ -30,6 +30,15 @@ pub enum SyncError {
     /// The proof, the identity or the session was not accepted here.
     #[error("not authenticated: {0}")]
     Auth(String),
+    /// The secret signs no more for the identity: a frame of it brought in another.
+    #[error("the secret is not this identity's: its frame {n} brought in another")]
+    SecretChanged {
+        /// The count of the frame that changed it.
+        n: u64,
+    },
+    /// The other side is too old for the identity.
+    #[error("the other side is too old for this identity: it does not support {}", .0.as_str())]
+    NeedsFeature(Feature),
     /// The other side does not have the identity.
     #[error("not authenticated: the identity {0} is not registered there")]
     NotRegistered(TjpAddr),
@@ -108,10 +117,13 @@ impl SyncError {
     pub fn refusal(&self) -> Refusal {
         let code = match self {
             SyncError::Protocol(_) => RefusalCode::Protocol,
-            SyncError::Version(_) | SyncError::Feature(_) => RefusalCode::Version,
-            SyncError::Auth(_) | SyncError::NotRegistered(_) | SyncError::Keystone(_) => {
-                RefusalCode::Auth
+            SyncError::Version(_) | SyncError::Feature(_) | SyncError::NeedsFeature(_) => {
+                RefusalCode::Version
             }
+            SyncError::Auth(_)
+            | SyncError::SecretChanged { .. }
+            | SyncError::NotRegistered(_)
+            | SyncError::Keystone(_) => RefusalCode::Auth,
             SyncError::Conflict(_) => RefusalCode::Conflict,
             SyncError::Limit(_) | SyncError::TooMuch { .. } | SyncError::OwnStaged { .. } => {
                 RefusalCode::Limit
@@ -151,7 +163,7 @@ fn space_code(error: &SpaceError) -> RefusalCode {
         | SpaceError::NotATjp { .. }
         | SpaceError::NoPast { .. }
         | SpaceError::IbGib(_) => RefusalCode::Content,
-        SpaceError::Revoked(_) => RefusalCode::Auth,
+        SpaceError::Revoked(_) | SpaceError::Renewed(_) => RefusalCode::Auth,
         SpaceError::TooManyWaiting { .. } => RefusalCode::Limit,
         SpaceError::OverQuota { .. } => RefusalCode::Quota,
         SpaceError::FileBound { .. } => RefusalCode::File,

@@ -44,7 +44,7 @@ impl Established {
 
 /// Makes a session keystone S and evolves I so that it claims S.
 ///
-/// `identity` is I's newest frame and `domain` its tjp. Errors where the secret is not I's.
+/// `identity` is I's newest frame and `domain` its tjp; S is locked where I is. Errors where the secret is not I's.
 pub fn establish(
     domain: &TjpAddr,
     identity: &IbGib,
@@ -56,7 +56,11 @@ pub fn establish(
     let details = json!({ "domainIdentity": domain, "sagaId": saga_id });
     for _ in 0..TRIES {
         let pools = presets::session_pools(env)?;
-        let session = keystone::genesis(&session_secret, &pools, Some(details.clone()), env)?;
+        let details = Some(details.clone());
+        let session = match keystone::lock_of(identity) {
+            Some(_) => keystone::locked_genesis(&session_secret, &pools, details, None, env)?,
+            None => keystone::genesis(&session_secret, &pools, details, env)?,
+        };
         let target = session.addr()?;
         let claim = Claim::new(VERB_SYNC, target.as_str());
         let signing = Signing {

@@ -54,6 +54,11 @@ impl Saga {
         Saga { id, session, last: None }
     }
 
+    /// The tjp address of S.
+    pub fn session(&self) -> &TjpAddr {
+        &self.session
+    }
+
     /// The saga's id.
     pub fn id(&self) -> &str {
         &self.id

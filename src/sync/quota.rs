@@ -11,7 +11,8 @@ const RESERVED_PART: u64 = 16;
 ///
 /// Above each bound stands a reserve that only signing on may use: I′, S and its proof, and sagas
 /// that bring no payload. So who is at its quota still pulls. A revocation is always taken: it is
-/// one body, once for each identity.
+/// one body, once for each identity. A recovery may use a second reserve, so that nobody who fills
+/// the first keeps the owner out.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
     /// Bytes of JSON, of every kind, that one identity may hold; none for any amount.
@@ -38,5 +39,12 @@ impl Quota {
     pub fn for_signing(&self) -> Bound {
         let with_reserve = |most: u64| most.saturating_add(self.reserve.max(most / RESERVED_PART));
         Bound { domain: self.identity.map(with_reserve), file: self.file.map(with_reserve) }
+    }
+
+    /// What there may be after a recovery.
+    pub fn for_recovery(&self) -> Bound {
+        let Bound { domain, file } = self.for_signing();
+        let with_reserve = |most: u64| most.saturating_add(self.reserve);
+        Bound { domain: domain.map(with_reserve), file: file.map(with_reserve) }
     }
 }

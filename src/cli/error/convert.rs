@@ -135,6 +135,16 @@ impl From<SyncError> for CliError {
                 | RefusalCode::Identities
                 | RefusalCode::Other(_) => ErrorCode::Refused,
             },
+            SyncError::SecretChanged { .. } => {
+                return CliError::new(ErrorCode::SecretRefused, message).hint(
+                    "give the new secret; what is not synced yet is kept here and goes up then. \
+                     If nobody of yours changed it, `sync-gib keystone recover` takes the identity \
+                     back",
+                );
+            }
+            SyncError::NeedsFeature(_) => {
+                return CliError::new(ErrorCode::Version, message).hint("upgrade the server");
+            }
             SyncError::Auth(_) | SyncError::NotRegistered(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
             SyncError::Version(_) | SyncError::Feature(_) => ErrorCode::Version,
@@ -221,7 +231,8 @@ impl From<SpaceError> for CliError {
             SpaceError::TipMoved { .. } => ErrorCode::Conflict,
             SpaceError::KeystoneFork { .. }
             | SpaceError::KeystoneInvalid { .. }
-            | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
+            | SpaceError::Revoked(_)
+            | SpaceError::Renewed(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
         let failure = CliError::new(code, shown(&error.to_string()));

@@ -15,10 +15,10 @@ use crate::keystone;
 use super::bound::Room;
 use super::check::check_keystone;
 use super::place::place;
-use super::read::{row_of, tip_of};
+use super::read::{mainline_at, row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
 use super::verified::{addr_of, verified};
-use super::{Prepared, PutOpts, PutReport, Reach, RowId, SpaceCount, SpaceError};
+use super::{Prepared, PutOpts, PutReport, Reach, RowId, SignedBy, SpaceCount, SpaceError};
 use deferred::Deferred;
 use reach_check::ReachCheck;
 use relation_index::RelationIndex;
@@ -39,8 +39,8 @@ pub(super) fn put(
     batch: &mut dyn Iterator<Item = Result<Prepared, SpaceError>>,
     opts: &PutOpts,
 ) -> Result<PutReport, SpaceError> {
-    if let Some(identity) = &opts.signed_by {
-        expect_live(rows, identity)?;
+    if let Some(signed_by) = &opts.signed_by {
+        expect_live(rows, signed_by)?;
     }
     for tip_move in &opts.moves {
         expect_tip(rows, &tip_move.tjp, tip_move.from.as_ref())?;
@@ -80,12 +80,32 @@ fn expect_tip(
     Err(SpaceError::TipMoved { tjp: tjp.clone(), expected: expected.cloned(), found })
 }
 
-fn expect_live(rows: &dyn RowsMut, identity: &TjpAddr) -> Result<(), SpaceError> {
+fn expect_live(rows: &dyn RowsMut, signed_by: &SignedBy) -> Result<(), SpaceError> {
+    let SignedBy { identity, session } = signed_by;
     let Some(tip) = tip_of(rows, identity)? else { return Ok(()) };
-    match keystone::is_revoked(&verified(rows, tip.id)?.1) {
-        true => Err(SpaceError::Revoked(identity.clone())),
+    let tip = verified(rows, tip.id)?.1;
+    if keystone::is_revoked(&tip) {
+        return Err(SpaceError::Revoked(identity.clone()));
+    }
+    let since = keystone::lock_of(&tip).map_or(0, |lock| lock.since());
+    match since > 0 && is_before(rows, identity, since, session)? {
+        true => Err(SpaceError::Renewed(identity.clone())),
         false => Ok(()),
     }
+}
+
+/// Whether a session was stored before the frame of an identity with this count: rows are numbered
+/// as they come.
+fn is_before(
+    rows: &dyn RowsMut,
+    identity: &TjpAddr,
+    n: u64,
+    session: &TjpAddr,
+) -> Result<bool, SpaceError> {
+    let genesis = rows.find(&identity.key())?;
+    let frame = genesis.map(|row| mainline_at(rows, row.id, n)).transpose()?.flatten();
+    let session = rows.find(&session.key())?;
+    Ok(session.zip(frame).is_none_or(|(session, frame)| session.id < frame))
 }
 
 /// What became of an item.

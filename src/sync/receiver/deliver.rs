@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
 use crate::ibgib::Addr;
-use crate::space::{PutOpts, RowId, TipMove, chain};
+use crate::space::{PutOpts, RowId, SignedBy, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
 use crate::sync::frame::Role;
@@ -96,7 +96,8 @@ impl Receiver<'_> {
         open.incoming.keep(&turn)?;
         let moves = commit.moves.iter().map(tip_move).collect();
         let reach = Some(open.incoming.reach_of(&commit.moves));
-        let signed_by = Some(domain);
+        let session = open.saga.session().clone();
+        let signed_by = Some(SignedBy { identity: domain, session });
         let opts = PutOpts { moves, reach, signed_by, bound, ..PutOpts::default() };
         let mut batch = open.incoming.stage().iter();
         space.put(&mut batch, &opts)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::body::{Body, Scope};
 use super::capabilities::{Capabilities, Features};
-use super::domain::{self, RevocationCheck};
+use super::domain::{self, IdentityCheck};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
@@ -21,7 +21,7 @@ use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
-use crate::space::{Bound, Prepared, PutOpts, RowId, Space};
+use crate::space::{Bound, Prepared, PutOpts, RowId, SignedBy, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -42,7 +42,7 @@ pub struct Paused {
     out: VecDeque<Msg>,
     turns: u64,
     committed: bool,
-    live: RevocationCheck,
+    live: IdentityCheck,
     features: Features,
 }
 
@@ -50,7 +50,7 @@ impl Paused {
     /// A receiver for the domain `domain` that has not begun.
     pub fn new(domain: TjpAddr, opts: ReceiverOpts) -> Paused {
         let (state, out) = (State::Silent, VecDeque::new());
-        let (live, features) = (RevocationCheck::default(), Features::new());
+        let (live, features) = (IdentityCheck::default(), Features::new());
         Paused { domain, opts, state, out, turns: 0, committed: false, live, features }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Receiver<'a> {
         if *domain != self.at.domain {
             return Err(SyncError::Auth("another identity's domain".into()));
         }
-        self.at.live.check(self.space, &self.at.domain)?;
+        self.at.live.check_session(self.space, &self.at.domain, session)?;
         let genesis = domain::unconnected(self.space, session)?;
         let env = &*self.at.opts.env;
         let ids = keystone::choose_demands(&genesis, keystone::POOL_CONNECT, DEMANDED, env)
@@ -215,12 +215,13 @@ impl<'a> Receiver<'a> {
         self.at.live.check(self.space, &self.at.domain)?;
         verifier.connect(frame, &uuid, &ids)?;
         self.authority.admit(&session)?;
-        let signed_by = Some(self.at.domain.clone());
+        let (identity, session) = (self.at.domain.clone(), session);
+        let signed_by = Some(SignedBy { identity, session: session.clone() });
         let frame = Prepared::new(frame)?.with_valid_step();
         let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
-        self.at.out.push_back(Msg::AuthOk { token: self.authority.token()? });
+        self.at.out.push_back(Msg::AuthOk { token: self.authority.token(self.at.live.since())? });
         let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
         let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
         let incoming = IncomingPayload::new(domain, dir, self.at.opts.limits)?.sharing(share);

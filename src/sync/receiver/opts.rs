@@ -52,8 +52,9 @@ impl ReceiverOpts {
 pub trait SessionAuthority {
     /// Lets a session connect, once; an error refuses it.
     fn admit(&self, session: &TjpAddr) -> Result<(), SyncError>;
-    /// A token for reading the domain's data, where there is something to read it by.
-    fn token(&self) -> Result<Option<Token>, SyncError>;
+    /// A token for reading the domain's data, where there is something to read it by; it ends where
+    /// the domain's secret is not the one from its frame `since` any more.
+    fn token(&self, since: u64) -> Result<Option<Token>, SyncError>;
 }
 
 /// An authority for peers in one process: every session may connect, and nobody needs a token.
@@ -64,7 +65,7 @@ impl SessionAuthority for AdmitAll {
     fn admit(&self, _session: &TjpAddr) -> Result<(), SyncError> {
         Ok(())
     }
-    fn token(&self) -> Result<Option<Token>, SyncError> {
+    fn token(&self, _since: u64) -> Result<Option<Token>, SyncError> {
         Ok(None)
     }
 }

@@ -190,6 +190,12 @@ impl ReceiverLink for SimLink<'_> {
         self.call("revoke", Some(body), |body| self.world.server.revoke(domain, body))
     }
 
+    fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
+        self.signed(frames, Purpose::Renewal);
+        let body = json::stringify(&RevocationBody { frames: frames.to_vec() });
+        self.call("renew", Some(body), |body| self.world.server.renew(domain, body))
+    }
+
     fn identity(
         &self,
         domain: &TjpAddr,

@@ -68,9 +68,10 @@ impl SessionAuthority for Authority<'_> {
         sessions::admit(&self.server.ledger, &self.domain, session, times, || Ok(()))
     }
 
-    fn token(&self) -> Result<Option<Token>, SyncError> {
+    fn token(&self, since: u64) -> Result<Option<Token>, SyncError> {
         let (ledger, env) = (&self.server.ledger, &*self.server.env);
-        let token = sessions::hand_out_token(ledger, &self.domain, (TOKEN_MS, SESSION_MS), env)?;
+        let token =
+            sessions::hand_out_token(ledger, (&self.domain, since), (TOKEN_MS, SESSION_MS), env)?;
         let issued = Issued { token: token.clone(), domain: self.domain.clone() };
         self.server.issued.borrow_mut().push(issued);
         Ok(Some(token))
@@ -185,6 +186,15 @@ impl Server {
         self.asked("a revocation", domain, |space| {
             domain::revoke(space, domain, &wire::read_revocation(text)?)
         })
+    }
+
+    /// `POST …/renewal`.
+    pub(super) fn renew(&self, domain: &TjpAddr, text: &str) -> Result<(), Refusal> {
+        self.asked("a renewal", domain, |space| {
+            domain::renew(space, domain, &wire::read_revocation(text)?, &Quota::default())
+        })?;
+        self.ledger.forget(&domain.clone().into());
+        Ok(())
     }
 
     /// `GET …/identity`: a page of I's frames.

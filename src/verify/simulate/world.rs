@@ -283,6 +283,7 @@ impl World {
         let purpose = match purpose {
             Purpose::Session => "session",
             Purpose::Revocation => "revocation",
+            Purpose::Renewal => "renewal",
         };
         let key = (device.name.clone(), device.restored.get(), purpose, on.clone());
         let first = self.proofs.borrow_mut().entry(key).or_insert_with(|| addr.clone()).clone();

@@ -144,7 +144,7 @@ impl Auditor<'_> {
         if rows.find(&identity.key())?.is_none() {
             return Err(unknown());
         }
-        for purpose in [Purpose::Session, Purpose::Revocation] {
+        for purpose in Purpose::ALL {
             pending::check(&rows, &identity, purpose)?;
         }
         Ok(())
