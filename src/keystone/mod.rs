@@ -18,7 +18,7 @@ mod random;
 mod secret;
 mod sign;
 pub mod strategy;
-mod validate;
+pub(crate) mod validate;
 
 #[cfg(test)]
 mod testing;
@@ -32,10 +32,10 @@ pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
-pub use sign::{Signing, knows, revoke, sign};
+pub use sign::{Signing, knows, revoke, sign, sign_valid};
 pub use validate::{
     Replay, SeenIds, StepsOnly, TimelineValidator, Violation, next_step_cost, step_cost,
-    validate_genesis, validate_link, validate_step,
+    validate_genesis, validate_link, validate_step, validate_valid_genesis, validate_valid_step,
 };
 
 /// The ib of every keystone frame.

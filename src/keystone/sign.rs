@@ -16,7 +16,7 @@ use super::{
     KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_REVOKE,
     random,
 };
-use crate::ibgib::{Environment, IbGib};
+use crate::ibgib::{Environment, IbGib, Valid};
 
 /// What to sign, and how.
 #[derive(Debug, Clone)]
@@ -43,6 +43,15 @@ pub fn sign(
     secret: &MasterSecret,
     signing: &Signing<'_>,
 ) -> Result<IbGib, KeystoneError> {
+    sign_valid(prev, secret, signing).map(Valid::into_inner)
+}
+
+/// As [`sign`]: the frame's gib was computed here.
+pub fn sign_valid(
+    prev: &IbGib,
+    secret: &MasterSecret,
+    signing: &Signing<'_>,
+) -> Result<Valid<IbGib>, KeystoneError> {
     let claim = signing.claim;
     claim.check()?;
     if claim.verb == VERB_REVOKE {
@@ -82,7 +91,7 @@ pub fn revoke(
     info.insert("reason".into(), reason.into());
     info.insert("proof".into(), proof.to_value());
     data.insert("revocationInfo".into(), Value::Object(info));
-    step.frame(data)
+    step.frame(data).map(Valid::into_inner)
 }
 
 /// Whether the secret solves the challenges of a keystone's frame: one of each pool that holds
@@ -221,13 +230,13 @@ impl<'a> Step<'a> {
     }
 
     /// The frame with this data, linked to the one before.
-    pub fn frame(&self, data: Map<String, Value>) -> Result<IbGib, KeystoneError> {
+    pub fn frame(&self, data: Map<String, Value>) -> Result<Valid<IbGib>, KeystoneError> {
         let list = |addr: &str| Value::Array(vec![addr.into()]);
         let mut rel8ns = Map::new();
         rel8ns.insert("ancestor".into(), list(KEYSTONE_ANCESTOR));
         rel8ns.insert("past".into(), list(&self.prev_addr));
         rel8ns.insert("tjp".into(), list(&self.tjp));
-        Ok(IbGib::new(KEYSTONE.to_owned(), Some(Value::Object(data)), Some(rel8ns))?)
+        Ok(Valid::new(KEYSTONE.to_owned(), Some(Value::Object(data)), Some(rel8ns))?)
     }
 }
 
