@@ -246,8 +246,13 @@ impl World {
         let there = self.server.disk(&self.people[device.person].domain);
         for pull in plan.pulls.iter().filter(|pull| pull.mine.is_some()) {
             let common = pull.common.as_ref().map(|common| there.find(common)).transpose()?;
+            let common = common.flatten();
             let Some(theirs) = there.find(&pull.theirs.addr)? else { continue };
-            for id in chain(&*there, theirs, |row| Some(Some(row.id)) == common)? {
+            for id in chain(&*there, theirs, |row| Some(row.id) == common)? {
+                // What is common may be on a branch that was merged there, beside the mainline.
+                if common.is_some_and(|common| there.extends(common, id).unwrap_or(false)) {
+                    continue;
+                }
                 let addr = there.addr(id)?;
                 let here = space.find(&addr)?.and_then(|id| u64::try_from(id).ok());
                 if here.is_some_and(|id| id <= known) {
