@@ -8,7 +8,7 @@ use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Device, Endpoint, Identity};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{CLIENT_DOMAIN, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 #[tokio::main]
@@ -26,13 +26,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None,
         &System::new(),
     )?;
-    let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), CLIENT_DOMAIN)?;
+    let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), Domain::Client)?;
     space.put_all(std::slice::from_ref(&genesis))?;
     let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
     let note: Vec<IbGib> = timeline("note", data, serde_json::Map::new(), &System::new())?;
     space.put_all(&note)?;
 
-    let identity = Identity { domain: genesis.addr()?, secret };
+    let identity = Identity { domain: genesis.addr()?.into(), secret };
     let endpoint = Endpoint::new(&server.url(), None, false)?;
     let device = Device::new(Arc::new(space), identity, endpoint);
     device.register().await?;

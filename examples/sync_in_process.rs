@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::Path;
 
 use sync_gib::ibgib::transform::{Mut8, timeline};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, MasterSecret, SecretString, presets};
 use sync_gib::peer::{Identity, InProcess, NoObserver, ReceiverLink, client};
-use sync_gib::space::{CLIENT_DOMAIN, Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -19,11 +19,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         None,
         &System::new(),
     )?;
-    let identity = Identity { domain: genesis.addr()?, secret };
+    let identity = Identity { domain: genesis.addr()?.into(), secret };
 
     // The receiver keeps the identity's domain; each device has a space of its own.
     let receiver =
-        SqliteSpace::create_if_missing(&dir.path().join("receiver.db"), identity.domain.as_str())?;
+        SqliteSpace::create_if_missing(&dir.path().join("receiver.db"), &identity.domain)?;
     let link = InProcess::new(receiver, dir.path().to_owned());
     link.register(&genesis)?;
     let laptop = device(&dir.path().join("laptop.db"), &genesis)?;
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = serde_json::json!({"title": "Groceries"}).as_object().cloned();
     let made = timeline("note", data, serde_json::Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr).ok_or("a timeline has a tjp")?;
-    let tjp = Addr::parse(&tjp)?;
+    let tjp = TjpAddr::parse(&tjp)?;
     laptop.put_all(&made)?;
 
     let opts = SenderOpts::new(dir.path().to_owned());
@@ -56,18 +56,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A device's space, which holds the identity.
 fn device(path: &Path, genesis: &IbGib) -> Result<SqliteSpace, Box<dyn Error>> {
-    let space = SqliteSpace::create_if_missing(path, CLIENT_DOMAIN)?;
+    let space = SqliteSpace::create_if_missing(path, Domain::Client)?;
     space.put_all(std::slice::from_ref(genesis))?;
     Ok(space)
 }
 
 /// The newest frame of a timeline.
-fn tip(space: &SqliteSpace, tjp: &Addr) -> Result<IbGib, Box<dyn Error>> {
+fn tip(space: &SqliteSpace, tjp: &TjpAddr) -> Result<IbGib, Box<dyn Error>> {
     let tip = space.tip(tjp)?.ok_or("the timeline is not here")?;
     Ok(space.get_id(tip.id)?)
 }
 
-fn edit(space: &SqliteSpace, tjp: &Addr, field: &str, value: &str) -> Result<(), Box<dyn Error>> {
+fn edit(
+    space: &SqliteSpace,
+    tjp: &TjpAddr,
+    field: &str,
+    value: &str,
+) -> Result<(), Box<dyn Error>> {
     let tip = tip(space, tjp)?;
     let made = Mut8::next_frame_on(&tip).set(field, value).of(&tip, &System::new())?;
     space.put_all(&made.into_all())?;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use common::Device as Local;
 use serde_json::json;
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::{Addr, TjpAddr};
 use sync_gib::peer::{Device, Endpoint, NoObserver, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{Space, SqliteSpace};
+use sync_gib::space::{Domain, Space, SqliteSpace};
 
 /// A server's folder and options.
 fn server() -> (tempfile::TempDir, ServerOpts) {
@@ -22,10 +22,10 @@ fn server() -> (tempfile::TempDir, ServerOpts) {
 }
 
 /// A device of a new identity with one timeline, and the folder that holds it.
-fn device(url: &str) -> (Local, Addr, Device) {
+fn device(url: &str) -> (Local, TjpAddr, Device) {
     let local = Local::new();
     let x = local.new_timeline("x", json!({"hello": "world"}));
-    let space = SqliteSpace::open(local.space.path(), "").unwrap();
+    let space = SqliteSpace::open(local.space.path(), Domain::Client).unwrap();
     let identity = sync_gib::peer::Identity {
         domain: local.identity.domain.clone(),
         secret: common::secret(),
@@ -35,8 +35,8 @@ fn device(url: &str) -> (Local, Addr, Device) {
 }
 
 /// What the server's file holds of a timeline.
-fn tip_at(dir: &tempfile::TempDir, domain: &Addr, tjp: &Addr) -> Option<Addr> {
-    let space = SqliteSpace::open(&dir.path().join("server.db"), domain.as_str()).unwrap();
+fn tip_at(dir: &tempfile::TempDir, domain: &TjpAddr, tjp: &TjpAddr) -> Option<Addr> {
+    let space = SqliteSpace::open(&dir.path().join("server.db"), domain).unwrap();
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }
 

@@ -158,7 +158,7 @@ fn a_weak_secret_is_refused_and_told_what_guessing_it_costs() {
 #[test]
 fn a_server_on_a_public_address_says_what_it_lets_strangers_do() {
     let home = Home::new();
-    let said = |listen: &str, more: &[&str]| {
+    let output_of = |listen: &str, more: &[&str]| {
         let mut serve = Command::new(env!("CARGO_BIN_EXE_sync-gib"));
         serve.args(["serve", "--listen", listen]).args(more).env("SYNC_GIB_HOME", home.path());
         let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -175,7 +175,7 @@ fn a_server_on_a_public_address_says_what_it_lets_strangers_do() {
         ("0.0.0.0:0", &[], true, true),
         ("0.0.0.0:0", &closed, true, false),
     ] {
-        let log = said(listen, more);
+        let log = output_of(listen, more);
         assert_eq!(log.contains("no TLS on a public address"), tls, "{listen}: {log}");
         assert_eq!(log.contains("registration is open on a public address"), open, "{log}");
     }

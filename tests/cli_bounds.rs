@@ -9,10 +9,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use cli_common::{Home, error_of, json_of};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sync_gib::ibgib::System;
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts};
+use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts, wire};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 /// A `serve` process, killed when dropped.
 struct Serve {
@@ -129,6 +132,28 @@ fn refusals_over_a_bound_fill_no_log() {
         link.register(&late).unwrap_err();
     }
     let logged = serve.log().lines().filter(|line| line.contains("refused")).count();
+    assert!((1..=200).contains(&logged), "{logged} lines");
+}
+
+#[test]
+fn sockets_that_prove_nothing_fill_no_log() {
+    let serve = Serve::start(&[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = serve.url.replace("http", "ws") + wire::PATH_WS;
+    let addr = serve.url.trim_start_matches("http://").to_owned();
+    runtime.block_on(async {
+        for nth in 0..500 {
+            let tcp = TcpStream::connect(&addr).await.unwrap();
+            let (mut ws, _) = tokio_tungstenite::client_async(&url, tcp).await.unwrap();
+            // Some go, and some say what is no message.
+            if nth % 2 == 0 {
+                ws.send(Message::binary(vec![0])).await.unwrap();
+            }
+            let _ = ws.close(None).await;
+            while let Some(Ok(_)) = ws.next().await {}
+        }
+    });
+    let logged = serve.log().lines().count();
     assert!((1..=200).contains(&logged), "{logged} lines");
 }
 

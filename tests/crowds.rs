@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crowd_common::*;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use sync_gib::ibgib::{System, json::stringify};
 use sync_gib::keystone;
 use sync_gib::peer::wire::{self, EvolutionBody};
@@ -79,6 +79,7 @@ fn bounded<T>(args: &[&str], attack: impl AsyncFnOnce(SocketAddr) -> T) {
     sync(&home);
     drop(held);
     sync(&home);
+
     assert!(served.peak() < 256, "{} MiB", served.peak());
 }
 
@@ -105,6 +106,60 @@ fn posts_of_8_mib_at_once_take_little_memory() {
             let (status, answer) = post(addr, loopback(2), &nobody, &body).await;
             assert_eq!(status, 413, "{answer}");
         }
+    });
+}
+
+#[test]
+fn bodies_that_wait_to_be_read_take_little_memory() {
+    let nobody = wire::domain_path(wire::PATH_EVOLUTION, &Someone::new("nobody").domain);
+    bounded(&[], async |addr| {
+        // Slow to read, and long.
+        let frames = "{\"\":0},".repeat(120_000);
+        let rest = "x".repeat((8 << 20) - frames.len() - 64);
+        let body = format!("{{\"frames\":[{frames}0],\"rest\":\"{rest}\"}}");
+        // Who is refused for want of room tries again: each body that was read waits for its turn.
+        many(80, 80, |at| {
+            let (body, path) = (body.as_str(), nobody.as_str());
+            async move {
+                for _ in 0..100 {
+                    let (status, answer) =
+                        post(addr, loopback(2 + (at % 8) as u8), path, body).await;
+                    assert!([400, 413, 503, 0].contains(&status), "{answer}");
+                    if ![503, 0].contains(&status) {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn short_texts_of_many_values_take_little_memory() {
+    let nobody = wire::domain_path(wire::PATH_EVOLUTION, &Someone::new("nobody").domain);
+    bounded(&[], async |addr| {
+        // As many small objects as a body of this length may hold: each takes 50 times its bytes.
+        let frames = "{\"\":0},".repeat((380 << 10) / 7);
+        let body = format!("{{\"frames\":[{frames}0],\"session\":0}}");
+        let answers = many(128, 64, |at| {
+            let (body, path) = (body.as_str(), nobody.as_str());
+            post(addr, loopback(2 + (at % 4) as u8), path, body)
+        });
+        for (status, answer) in answers.await {
+            assert!([400, 413, 503, 0].contains(&status), "{answer}");
+        }
+        let hello = format!("{{\"type\":\"hello\",\"x\":[{}0]}}", &frames[..7 * (16 << 10)]);
+        many(128, 64, |at| {
+            let hello = Message::text(hello.clone());
+            async move {
+                let mut ws = open(addr, loopback(2 + (at % 8) as u8)).await.unwrap();
+                let _ = ws.send(hello).await;
+                while let Some(Ok(_)) = ws.next().await {}
+            }
+        })
+        .await;
     });
 }
 

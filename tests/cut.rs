@@ -15,7 +15,7 @@ use net_common::scene::*;
 use sync_gib::cli::error::CliError;
 use sync_gib::keystone::MasterSecret;
 use sync_gib::peer::{Endpoint, Identity, NoObserver, Remote, Timeouts, client};
-use sync_gib::space::SqliteSpace;
+use sync_gib::space::{Domain, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 /// Cuts the line of a sync after each of its messages, one after the other.
@@ -131,7 +131,7 @@ fn sync_impatiently(stage: &Stage<'_>) -> Result<(), CliError> {
     let endpoint = Endpoint::new(&stage.relay.url, None, false)?;
     let link = Remote::new(&runtime, endpoint, timeouts)?;
     let home = stage.home_dir();
-    let space = SqliteSpace::open(&home.join("space.db"), "")?;
+    let space = SqliteSpace::open(&home.join("space.db"), Domain::Client)?;
     let secret = MasterSecret::from_raw("correct horse battery staple walnut".to_owned().into())?;
     let identity = Identity { domain: stage.domain().clone(), secret };
     let opts = SenderOpts { retry_for: Duration::ZERO, ..SenderOpts::new(home) };

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use common::{Device, receiver};
 use serde_json::{Value, json};
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
 use sync_gib::peer::{InProcess, Observer, PeerError, ReceiverLink, Synced};
@@ -34,17 +34,22 @@ impl ReceiverLink for Meanwhile<'_> {
         self.link.register(genesis)
     }
 
-    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(
+        &self,
+        domain: &TjpAddr,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
         self.link.evolve(domain, frames, session)
     }
 
-    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
         self.link.revoke(domain, frames)
     }
 
     fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -76,13 +81,18 @@ impl ReceiverLink for Meanwhile<'_> {
         Ok(())
     }
 
-    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(
+        &self,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
+        token: &str,
+    ) -> Result<Option<Latest>, PeerError> {
         self.link.latest(domain, tjp, token)
     }
 
     fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,
@@ -132,7 +142,7 @@ fn a_timeline_that_is_related_to_a_new_one_after_it_was_stated_goes_up_with_it()
     let (dir, link) = receiver(&one.identity.domain);
     link.register(&one.genesis).unwrap();
     let x = one.new_timeline("x", json!({"hello": "world"}));
-    let opts = SenderOpts { roots: vec![x.clone()], ..one.opts() };
+    let opts = SenderOpts { roots: vec![x.clone().into()], ..one.opts() };
 
     let relate = || {
         let y = one.new_timeline("y", json!({"a": 1}));

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use net_common::{Serve, World};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, Claim, MasterSecret, Signing, VERB_SYNC, presets};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 
 const MIB: u64 = 1 << 20;
 
@@ -25,11 +25,11 @@ fn secret(world: &World) -> MasterSecret {
 }
 
 /// Puts an identity of so many frames into a server's file; its address.
-fn make(file: &Path, secret: &MasterSecret, frames: usize) -> Addr {
+fn make(file: &Path, secret: &MasterSecret, frames: usize) -> TjpAddr {
     let pools = presets::identity_pools(&System::new()).unwrap();
     let mut tip = keystone::genesis(secret, &pools, None, &System::new()).unwrap();
-    let identity = tip.addr().unwrap();
-    let space = SqliteSpace::create_if_missing(file, identity.as_str()).unwrap();
+    let identity = TjpAddr::from(tip.addr().unwrap());
+    let space = SqliteSpace::create_if_missing(file, &identity).unwrap();
     let mut made = vec![tip.clone()];
     let mut target = 0u64;
     for n in 1..frames {
@@ -173,7 +173,7 @@ fn an_answer_without_end_is_read_to_its_first_fault() {
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent < 64 * MIB, "{at}: {sent} bytes were taken: {told}");
     }
-    let space = SqliteSpace::open(&world.path("home0").join("space.db"), "");
+    let space = SqliteSpace::open(&world.path("home0").join("space.db"), Domain::Client);
     let held = space.map_or(0, |space| space.count().unwrap().ibgibs);
     assert!(held <= 1, "no more than the genesis: {held}");
 }

@@ -139,7 +139,7 @@ fn a_sender_that_refuses_a_response_closes() {
             nothing_stays_open(host, || {
                 let person = Person::new(host, "a");
                 let made = established(host, &person);
-                let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
+                let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap().into());
                 let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
                 let mut broken = |fake: &mut Fake, msg: Msg| match msg {
                     Msg::Request(mut turn) => {

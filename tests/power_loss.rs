@@ -6,16 +6,16 @@
 mod net_common;
 mod traced_common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use net_common::rng::Rng;
 use net_common::{BIN, Serve, World};
 use serde_json::Value;
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::keystone;
-use sync_gib::space::{Purpose, Space, SpaceError, SqliteSpace};
+use sync_gib::space::{Domain, Purpose, Space, SpaceError, SqliteSpace};
 use traced_common::{Call, Forgetful, calls, can_trace, traced};
 
 /// How often the power is lost at a moment at which changes are not synced.
@@ -30,9 +30,9 @@ enum Told {
     /// A domain holds this.
     Holds(Addr),
     /// A session has so many frames after its first.
-    Goes(Addr, u64),
+    Goes(TjpAddr, u64),
     /// An identity is revoked.
-    Ended(Addr),
+    Ended(TjpAddr),
 }
 
 /// A program's calls, one by one, and a file of its that outlives losses of power.
@@ -40,7 +40,7 @@ struct Replay {
     disk: Forgetful,
     file: PathBuf,
     /// Whose rows are looked at.
-    domains: BTreeSet<String>,
+    domains: HashSet<Domain>,
     told: Vec<Told>,
     losses: usize,
     rng: Rng,
@@ -50,7 +50,7 @@ impl Replay {
     /// Of a program that will change `file` and what lies beside it.
     fn of(file: &Path) -> Replay {
         let disk = Forgetful::new(file.parent().unwrap());
-        let (domains, told) = (BTreeSet::new(), Vec::new());
+        let (domains, told) = (HashSet::new(), Vec::new());
         Replay { disk, file: file.to_owned(), domains, told, losses: 0, rng: Rng(1) }
     }
 
@@ -82,7 +82,7 @@ impl Replay {
         let left = in_memory();
         self.disk.lose_power(left.path(), in_part.then_some(&mut self.rng));
         let file = left.path().join(self.file.file_name().unwrap());
-        let first = match SqliteSpace::open(&file, "") {
+        let first = match SqliteSpace::open(&file, Domain::Client) {
             // It has its name once it is whole.
             Err(SpaceError::NoFile(_)) if self.told.is_empty() => return,
             first => first.unwrap(),
@@ -102,7 +102,8 @@ impl Replay {
     fn left(&self) -> (tempfile::TempDir, SqliteSpace) {
         let left = in_memory();
         self.disk.lose_power(left.path(), None);
-        let space = SqliteSpace::open(&left.path().join(self.file.file_name().unwrap()), "");
+        let space =
+            SqliteSpace::open(&left.path().join(self.file.file_name().unwrap()), Domain::Client);
         (left, space.unwrap())
     }
 }
@@ -130,21 +131,21 @@ fn json_of(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(&bytes[from..]).ok()
 }
 
-fn addr(value: &Value) -> Addr {
-    Addr::parse(value.as_str().unwrap()).unwrap()
+fn addr(value: &Value) -> TjpAddr {
+    TjpAddr::parse(value.as_str().unwrap()).unwrap()
 }
 
 /// Hears what a server says; which words that told something were heard.
-fn hear(replay: &mut Replay, bytes: &[u8], session: &mut Option<Addr>) -> Option<&'static str> {
+fn hear(replay: &mut Replay, bytes: &[u8], session: &mut Option<TjpAddr>) -> Option<&'static str> {
     let said = json_of(bytes)?;
     if let Value::String(_) = said["addr"] {
-        replay.domains.insert(addr(&said["addr"]).to_string());
-        replay.told.push(Told::Holds(addr(&said["addr"])));
+        replay.domains.insert(addr(&said["addr"]).into());
+        replay.told.push(Told::Holds(addr(&said["addr"]).into()));
         return Some("registered");
     }
     if let Value::String(_) = said["session"] {
         *session = Some(addr(&said["session"]));
-        replay.told.push(Told::Holds(addr(&said["session"])));
+        replay.told.push(Told::Holds(addr(&said["session"]).into()));
         return Some("established");
     }
     if let Value::String(_) = said["revoked"] {
@@ -203,7 +204,7 @@ fn what_a_server_told_outlasts_a_loss_of_power() {
             *heard.entry(what).or_insert(0) += 1;
         }
     });
-    replay.told.push(Told::Holds(addr(&x)));
+    replay.told.push(Told::Holds(addr(&x).into()));
     replay.after_loss(false);
     println!("{heard:?}, and {} losses of power", replay.losses);
     assert!(heard["registered"] >= 1 && heard["revoked"] == 1, "{heard:?}");
@@ -217,7 +218,7 @@ fn client(world: &World, args: &[&str], mut hears: impl FnMut(&SqliteSpace, &str
     let (log, file) = (world.path("calls"), world.path("a/space.db"));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let mut replay = Replay::of(&file);
-    replay.domains.insert(String::new());
+    replay.domains.insert(Domain::Client);
     let output = traced(&world.command("a", args), &log).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     replay.run(&log, |replay, bytes| {
@@ -231,7 +232,7 @@ fn client(world: &World, args: &[&str], mut hears: impl FnMut(&SqliteSpace, &str
     std::fs::remove_file(&log).unwrap();
 }
 
-fn name(space: &SqliteSpace, name: &str) -> Addr {
+fn name(space: &SqliteSpace, name: &str) -> TjpAddr {
     space.name(name).unwrap().unwrap()
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, Environment, IbGib, Moment, Seeded};
+use sync_gib::ibgib::{Environment, IbGib, Moment, Seeded, TjpAddr};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::wire;
 use sync_gib::space::{MemorySpace, Prepared, PutOpts, Space};
@@ -106,7 +106,7 @@ struct Maker {
     sender: Vec<IbGib>,
     receiver: Vec<IbGib>,
     other: Vec<IbGib>,
-    tips: Vec<(Addr, IbGib)>,
+    tips: Vec<(TjpAddr, IbGib)>,
 }
 
 impl Maker {
@@ -122,7 +122,7 @@ impl Maker {
         }
     }
 
-    fn timeline(&mut self, side: Side, data: Value) -> Addr {
+    fn timeline(&mut self, side: Side, data: Value) -> TjpAddr {
         let Value::Object(data) = data else { panic!("no object") };
         let each = Opts::next_frame().build();
         let tjp = Some(json!({"uuid": true, "timestamp": true}));
@@ -130,14 +130,14 @@ impl Maker {
         let first =
             FirstGen { ib: "x", parent: &parent, data: Some(data), rel8ns: None, each, tjp };
         let made = first_gen(&first, &*self.env).unwrap();
-        let tjp = made.intermediates[0].addr().unwrap();
+        let tjp = TjpAddr::from(made.intermediates[0].addr().unwrap());
         self.tips.push((tjp.clone(), made.new_ibgib.clone()));
         self.put(side, &made.into_all());
         tjp
     }
 
     /// One more frame on the frame that both sides have.
-    fn edit(&mut self, side: Side, tjp: &Addr, patch: Value) {
+    fn edit(&mut self, side: Side, tjp: &TjpAddr, patch: Value) {
         self.env.sleep(Duration::from_millis(1_001));
         let (_, tip) = self.tips.iter().find(|(of, _)| of == tjp).unwrap();
         let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
@@ -186,7 +186,7 @@ fn run(scene: &Scene, begun: &[Value]) -> Vec<String> {
     put(&here, &ibgibs(&begun[0]));
     put(&there, &ibgibs(&begun[1]));
     let genesis = ibgibs(&begun[0]).remove(0);
-    let i = genesis.addr().unwrap();
+    let i = TjpAddr::from(genesis.addr().unwrap());
     let env: Arc<Seeded> = Arc::new(Seeded::new(11, start));
     let made = establish(&i, &genesis, &secret(), &*env).unwrap();
     let (step, session) = (made.identity.clone(), made.session.clone());
@@ -208,7 +208,7 @@ fn run(scene: &Scene, begun: &[Value]) -> Vec<String> {
         let found = space.timelines(sync_gib::space::TimelineKind::Data, None, 100).unwrap();
         found.iter().map(|one| json!([one.tip.addr, one.tip.n])).collect()
     };
-    let session = made.session.addr().unwrap();
+    let session = TjpAddr::from(made.session.addr().unwrap());
     let s = |space: &MemorySpace| space.tip(&session).unwrap().map(|tip| tip.n);
     let end = json!({
         "ended": ended.map_or_else(|error| error.to_string(), |()| "done".into()),

@@ -16,7 +16,7 @@ use cli_common::Home;
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, KdfParams, MasterSecret, presets};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 use terminal_common::Terminal;
 
 /// Each signal with what a process exits with.
@@ -67,9 +67,9 @@ fn with_identity(home: &Path, params: &KdfParams) -> SqliteSpace {
     let details = json!({ "kdf": params.to_value() });
     let pools = presets::identity_pools(&System::new()).unwrap();
     let genesis = keystone::genesis(&master, &pools, Some(details), &System::new()).unwrap();
-    let space = SqliteSpace::create_if_missing(&home.join("space.db"), "").unwrap();
+    let space = SqliteSpace::create_if_missing(&home.join("space.db"), Domain::Client).unwrap();
     space.put_all(std::slice::from_ref(&genesis)).unwrap();
-    space.set_name("I", &genesis.addr().unwrap()).unwrap();
+    space.set_name("I", &genesis.addr().unwrap().into()).unwrap();
     space
 }
 

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, System};
-use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System, TjpAddr};
+use sync_gib::space::{Domain, Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 const PATH: &str = "SYNC_GIB_TEST_SPACE";
 /// Together more than SQLite's cache, so that part of the put is on the disk before the kill.
@@ -45,10 +45,10 @@ fn frames() -> impl Iterator<Item = IbGib> {
 }
 
 fn open(path: &Path) -> SqliteSpace {
-    SqliteSpace::create_if_missing(path, "").unwrap()
+    SqliteSpace::create_if_missing(path, Domain::Client).unwrap()
 }
 
-fn tip(space: &SqliteSpace, tjp: &Addr) -> Addr {
+fn tip(space: &SqliteSpace, tjp: &TjpAddr) -> Addr {
     space.tip(tjp).unwrap().unwrap().addr
 }
 
@@ -57,7 +57,7 @@ fn tip(space: &SqliteSpace, tjp: &Addr) -> Addr {
 fn puts_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else { return };
     let space = open(&PathBuf::from(path));
-    let names = vec![("X".to_owned(), tjp().addr().unwrap())];
+    let names = vec![("X".to_owned(), tjp().addr().unwrap().into())];
     let mut batch = frames().map(|frame| Ok(Prepared::new(&frame).unwrap())).chain(
         std::iter::repeat_with(|| {
             println!("all is written but the end");
@@ -75,7 +75,7 @@ fn a_put_that_is_killed_changes_nothing_and_can_be_done_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("space.db");
     let first = tjp();
-    let addr = first.addr().unwrap();
+    let addr = TjpAddr::from(first.addr().unwrap());
     let space = open(&path);
     space.put_all(&[first]).unwrap();
     let before = space.count().unwrap();

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::{Addr, TjpAddr};
 use sync_gib::space::{Space, SqliteSpace};
 use sync_gib::sync::body::Body;
 use tokio::time::timeout;
@@ -32,7 +32,7 @@ fn hold(file: &Path) -> Connection {
 
 /// A host on which a commit waits for its file, what holds that, and what will be there: a domain, and
 /// the tjp and the tip of a timeline in it.
-fn committing(stop_time: Duration) -> (Host, Connection, Addr, [Addr; 2]) {
+fn committing(stop_time: Duration) -> (Host, Connection, TjpAddr, (TjpAddr, Addr)) {
     let host = Host::with(|opts| opts.stop_time = stop_time);
     let person = Person::new(&host, "a");
     let x = timeline("x", json!({ "a": 1 }));
@@ -44,21 +44,21 @@ fn committing(stop_time: Duration) -> (Host, Connection, Addr, [Addr; 2]) {
     session.send_turn(&Body::Commit(commit));
     eventually("committing", || host.server.working() == 1);
     let tip = tip_of(&x);
-    let addrs = [Addr::parse(&tip.tjp_addr().unwrap()).unwrap(), tip.addr().unwrap()];
+    let addrs = (TjpAddr::parse(&tip.tjp_addr().unwrap()).unwrap(), tip.addr().unwrap());
     // Its socket is closed: whether it is done does not depend on the client.
     drop(session);
     (host, held, person.domain().clone(), addrs)
 }
 
-fn tip(file: &Path, domain: &Addr, tjp: &Addr) -> Option<Addr> {
-    let space = SqliteSpace::open(file, domain.as_str()).unwrap();
+fn tip(file: &Path, domain: &TjpAddr, tjp: &TjpAddr) -> Option<Addr> {
+    let space = SqliteSpace::open(file, domain).unwrap();
     space.check_file().unwrap();
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }
 
 #[test]
 fn a_commit_that_is_being_made_is_finished() {
-    let (host, held, domain, [tjp, new]) = committing(LONG * 10);
+    let (host, held, domain, (tjp, new)) = committing(LONG * 10);
     let file = host.path();
     let Host { runtime, server, dir } = host;
     let addr = server.addr();
@@ -75,7 +75,7 @@ fn a_commit_that_is_being_made_is_finished() {
 
 #[test]
 fn a_commit_that_takes_too_long_is_not_waited_for() {
-    let (host, held, domain, [tjp, _]) = committing(Duration::from_millis(300));
+    let (host, held, domain, (tjp, _)) = committing(Duration::from_millis(300));
     let file = host.path();
     let Host { runtime, server, dir } = host;
     let stopping = runtime.spawn(server.stop());
@@ -102,7 +102,7 @@ fn sessions_between_two_messages_are_cut_off_at_once() {
     for last in closed {
         assert!(!matches!(last, Some(Ok(Message::Text(_)))), "{last:?}");
     }
-    let space = SqliteSpace::open(&file, person.domain().as_str()).unwrap();
+    let space = SqliteSpace::open(&file, person.domain()).unwrap();
     assert_eq!(held(&space), before);
     drop(dir);
 }

@@ -7,7 +7,7 @@ mod common;
 use common::{Device, receiver};
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{Addr, IbGib, System, TjpAddr};
 use sync_gib::peer::{ReceiverLink, client};
 use sync_gib::space::{Space, SpaceExt, SqliteSpace, compare_graphs};
 use sync_gib::sync::SenderOpts;
@@ -93,7 +93,7 @@ fn a_root_that_is_not_here_yet_takes_along_what_it_leads_to_here() {
 
     let z = one.new_timeline("z", json!({}));
     one.relate(&x, "other", &z);
-    let opts = SenderOpts { roots: vec![y.clone()], ..one.opts() };
+    let opts = SenderOpts { roots: vec![y.clone().into()], ..one.opts() };
     one.sync_with(&link, &opts).unwrap();
     for tjp in [x, y, z] {
         let there = link.dest().tip(&tjp).unwrap().unwrap();
@@ -163,7 +163,7 @@ fn stones_that_both_sides_have_take_no_turns_to_be_offered_back() {
 }
 
 /// Adds one frame with this patch to each of these timelines, in one transaction.
-fn edit_all(device: &Device, all: &[Addr], patch: &Value) {
+fn edit_all(device: &Device, all: &[TjpAddr], patch: &Value) {
     let edits = all.iter().flat_map(|x| {
         let opts = Opts::next_frame().set("dataToAddOrPatch", patch.clone()).build();
         transform(Kind::Mut8, &device.tip(x), &opts, &System::new()).unwrap().into_all()
@@ -186,7 +186,7 @@ fn more_timelines_move_and_merge_than_a_commit_lists() {
     let made: Vec<IbGib> = made.flatten().collect();
     one.space.put_all(&made).unwrap();
     let tjps = made.iter().filter(|ibgib| ibgib.is_tjp());
-    let all: Vec<Addr> = tjps.map(|tjp| tjp.addr().unwrap()).collect();
+    let all: Vec<TjpAddr> = tjps.map(|tjp| tjp.addr().unwrap().into()).collect();
     one.sync(&link).unwrap();
     let two = Device::with(one.genesis.clone());
     two.sync(&link).unwrap();

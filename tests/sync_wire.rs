@@ -7,7 +7,7 @@ mod common;
 use common::Device;
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::peer::{Endpoint, Observer, ReceiverLink, Remote, Timeouts, client};
@@ -75,7 +75,7 @@ impl Drop for World {
 }
 
 /// Adds `count` frames in one put.
-fn grow(device: &Device, tjp: &Addr, count: usize, name: &str) {
+fn grow(device: &Device, tjp: &TjpAddr, count: usize, name: &str) {
     let mut tip = device.tip(tjp);
     let mut all: Vec<IbGib> = Vec::new();
     for at in 0..count {

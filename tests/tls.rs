@@ -15,6 +15,7 @@ use rustls::ClientConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
+use sync_gib::cli::error::CliError;
 use sync_gib::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, ws};
 use sync_gib::server::{Server, ServerError, ServerOpts, TlsFiles};
 use sync_gib::space::{Space, SpaceExt};
@@ -71,7 +72,7 @@ fn an_authority_that_is_not_known_is_not_trusted() {
     let link = link(&host, &host.server.url(), None);
     let failed = link.register(&person.genesis).unwrap_err();
     assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
-    let message = failed.to_string();
+    let message = CliError::from(failed).message;
     assert!(message.contains("certificate") && message.contains("--ca-cert"), "{message}");
 
     // The WebSocket trusts no more than the requests do.
@@ -81,8 +82,8 @@ fn an_authority_that_is_not_known_is_not_trusted() {
         Timeouts::default(),
     ));
     let failed = opened.map(|_| ()).unwrap_err();
-    let message = failed.to_string();
     assert!(matches!(failed, PeerError::Unreachable { .. }), "{failed:?}");
+    let message = CliError::from(failed).message;
     assert!(message.contains("certificate") && message.contains("--ca-cert"), "{message}");
 }
 

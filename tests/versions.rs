@@ -8,15 +8,15 @@ use hostile_common::fake::naming;
 use hostile_common::{Held, held, runtime};
 use net_common::{Serve, World};
 use serde_json::{Value, json};
-use sync_gib::ibgib::Addr;
-use sync_gib::space::{Pending, Purpose, Space, SqliteSpace};
+use sync_gib::ibgib::TjpAddr;
+use sync_gib::space::{Domain, Pending, Purpose, Space, SqliteSpace};
 
 const OTHER: &str = "sync-gib-protocols: 2, 3\nsync-gib-features: zeppelin";
 
 /// What a home's space holds, and the steps that were signed last.
 fn signed(world: &World, home: &str, identity: &str) -> (Held, [Option<Pending>; 2]) {
-    let space = SqliteSpace::open(&world.path(home).join("space.db"), "").unwrap();
-    let identity = Addr::parse(identity).unwrap();
+    let space = SqliteSpace::open(&world.path(home).join("space.db"), Domain::Client).unwrap();
+    let identity = TjpAddr::parse(identity).unwrap();
     let steps = [Purpose::Session, Purpose::Revocation]
         .map(|purpose| space.pending(&identity, purpose).unwrap());
     (held(&space), steps)

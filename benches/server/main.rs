@@ -15,7 +15,7 @@ use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::peer::{Endpoint, Identity, NoObserver, ReceiverLink, Remote, Timeouts, client};
-use sync_gib::space::{SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 use tokio::runtime::Runtime;
 
@@ -136,7 +136,8 @@ impl Device {
         let Someone { secret, genesis, domain } = Someone::new(&format!("active {at}"));
         link(runtime, served).register(&genesis).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
+        let space =
+            SqliteSpace::create_if_missing(&dir.path().join("space.db"), Domain::Client).unwrap();
         space.put_all(&[genesis]).unwrap();
         let (root, each) = (IbGib::primitive("x"), Opts::next_frame().build());
         let tjp = Some(json!({ "uuid": true, "timestamp": true }));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
 use sync_gib::ibgib::{IbGib, System};
-use sync_gib::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
 
 use crate::Result;
 
@@ -68,7 +68,7 @@ fn edit(tip: &IbGib, texts: &mut Texts) -> Result<(IbGib, IbGib)> {
 /// Adds `frames` edits to X in one transaction, and writes the whole graph of X as NDJSON,
 /// dependencies first. Returns how many ibGibs that is.
 pub fn grow(home: &Path, frames: usize, ndjson: &Path) -> Result<u64> {
-    let space = SqliteSpace::open(&home.join("space.db"), "")?;
+    let space = SqliteSpace::open(&home.join("space.db"), Domain::Client)?;
     let mut tip = tip_of_x(&space)?;
     let mut texts = Texts::new(1);
     let mut made = Vec::new();
@@ -105,7 +105,7 @@ fn write_graph(space: &SqliteSpace, ndjson: &Path) -> Result<u64> {
 
 /// Adds one edit to X; returns the JSON of the dna and of the frame.
 pub fn edit_once(home: &Path, seed: u64) -> Result<(String, String)> {
-    let space = SqliteSpace::open(&home.join("space.db"), "")?;
+    let space = SqliteSpace::open(&home.join("space.db"), Domain::Client)?;
     let (dna, frame) = edit(&tip_of_x(&space)?, &mut Texts::new(seed))?;
     space.put_all(&[dna.clone(), frame.clone()])?;
     Ok((dna.to_json(), frame.to_json()))

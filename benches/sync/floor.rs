@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
-use sync_gib::space::{Prepared, PutOpts, Space, SqliteSpace};
+use sync_gib::space::{Domain, Prepared, PutOpts, Space, SqliteSpace};
 
 use crate::Result;
 use crate::process;
@@ -58,7 +58,7 @@ impl Floor {
 }
 
 fn put(lines: impl BufRead, space: &Path) -> Result<()> {
-    let space = SqliteSpace::create_if_missing(space, "")?;
+    let space = SqliteSpace::create_if_missing(space, Domain::Client)?;
     let mut failed = None;
     let mut batch = lines
         .lines()

@@ -3,7 +3,7 @@
 mod identity;
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::{Addr, IbGib, json as js};
+use sync_gib::ibgib::{IbGib, TjpAddr, json as js};
 use sync_gib::keystone;
 use sync_gib::peer::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use sync_gib::space::{MemorySpace, Space};
@@ -80,7 +80,7 @@ fn read(text: &str) {
         assert_eq!(again, frames);
     }
     if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
-        let said = wire::printable(&body.error.message);
+        let said = wire::peer_text(&body.error.message);
         assert!(!said.chars().any(char::is_control), "a control character reaches the terminal");
     }
     if let Ok(latest) = serde_json::from_str::<Latest>(text) {
@@ -118,7 +118,7 @@ fn post(text: &str) {
 }
 
 /// What was taken is there: the session, and a frame of I that claims it.
-fn claimed(space: &MemorySpace, identity: &Addr, session: &IbGib) {
+fn claimed(space: &MemorySpace, identity: &TjpAddr, session: &IbGib) {
     let session = session.addr().expect("it was taken");
     assert!(space.find(&session).unwrap().is_some());
     let tip = space.tip(identity).unwrap().expect("it is registered");

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, Rel8ns, System, json as js};
+use sync_gib::ibgib::{Addr, IbGib, Moment, Rel8ns, System, TjpAddr, json as js};
 use sync_gib::keystone::MasterSecret;
 use sync_gib::space::Prepared;
 use sync_gib::sync::merge::merge;
@@ -38,8 +38,8 @@ impl Keystones {
     }
 
     /// The tjp address of I.
-    pub(crate) fn domain(&self) -> Addr {
-        self.identity[0].addr().unwrap()
+    pub(crate) fn domain(&self) -> TjpAddr {
+        self.identity[0].addr().unwrap().into()
     }
 
     /// What signs for S.

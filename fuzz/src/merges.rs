@@ -4,20 +4,20 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, System, json as js};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System, TjpAddr, json as js};
 use sync_gib::sync::merge::{FieldPath, Merge, MergeError, Overwritten, merge};
 
 /// Frames on a tjp that are given as data, and by what they rename.
 struct Frames {
     all: HashMap<Addr, IbGib>,
-    tjp: Addr,
+    tjp: TjpAddr,
 }
 
 impl Frames {
     fn new() -> Frames {
         let tjp = IbGib::new("doc".into(), Some(json!({"isTjp": true, "n": 0})), None).unwrap();
         let addr = tjp.validate().unwrap();
-        Frames { all: HashMap::from([(addr.clone(), tjp)]), tjp: addr }
+        Frames { all: HashMap::from([(addr.clone(), tjp)]), tjp: addr.into() }
     }
 
     fn put(&mut self, ibgib: IbGib) -> Addr {

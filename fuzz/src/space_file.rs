@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
+use sync_gib::server::Ledger;
 use sync_gib::space::{
-    Id, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
+    Domain, RowId, Space, SpaceError, SpaceExt, SqliteSpace, TimelineKind, chain, compare_graphs,
     dependency_graph, graph_ids, graph_stats,
 };
 
@@ -27,7 +28,7 @@ pub fn space_file(data: &[u8]) {
     let dir = tempfile::tempdir_in(scratch()).unwrap();
     let path = dir.path().join("space.db");
     std::fs::write(&path, &bytes).unwrap();
-    let space = match SqliteSpace::open(&path, "") {
+    let space = match SqliteSpace::open(&path, Domain::Client) {
         Ok(space) => space,
         Err(error) => {
             assert!(!is_same, "an unchanged file is not opened: {error}");
@@ -41,16 +42,17 @@ pub fn space_file(data: &[u8]) {
     }
     let ids = by_address(&space, &base.addrs, is_good);
     assert!(!is_same || ids.len() == base.addrs.len(), "an unchanged file is not read");
-    for id in -1..=base.addrs.len() as Id + 1 {
-        let _ = by_number(&space, id);
+    for id in -1..=base.addrs.len() as i64 + 1 {
+        let _ = by_number(&space, RowId::from(id));
     }
     let _ = listed(&space);
     let _ = graphs(&space, &ids);
-    let _ = ledger(&space, &base.addrs[0]);
+    let tjp = TjpAddr::from(base.addrs[0].clone());
+    let _ = ledger(&space, &tjp);
     let put = space.put_all(&Data::get().x_here);
     assert!(!is_same || put.is_ok(), "an unchanged file is not written: {put:?}");
     assert!(!is_good || !is_damage(&put), "a good file is damaged: {put:?}");
-    let _ = space.set_name("X", &base.addrs[0]);
+    let _ = space.set_name("X", &tjp);
 }
 
 fn is_damage<T>(result: &Result<T, SpaceError>) -> bool {
@@ -133,7 +135,7 @@ fn base() -> &'static Base {
     BASE.get_or_init(|| {
         let dir = tempfile::tempdir_in(scratch()).unwrap();
         let path = dir.path().join("space.db");
-        let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+        let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
         let (data, keystones) = (Data::get(), Keystones::get());
         let lists: [&[_]; 5] =
             [&data.x, &data.y, &data.uncounted, &data.stones, &keystones.session[..2]];
@@ -142,9 +144,10 @@ fn base() -> &'static Base {
         }
         let addrs: Vec<Addr> =
             lists.into_iter().flatten().map(|ibgib| ibgib.addr().unwrap()).collect();
-        space.set_name("X", &addrs[0]).unwrap();
-        space.ledger().add_token(b"a token", addrs[0].as_str(), 1 << 40).unwrap();
-        space.ledger().add_session(&addrs[0], addrs[0].as_str(), 1 << 40).unwrap();
+        let tjp = TjpAddr::from(addrs[0].clone());
+        space.set_name("X", &tjp).unwrap();
+        Ledger::of(&space).add_token(b"a token", &Domain::from(&tjp), 1 << 40).unwrap();
+        Ledger::of(&space).add_session(&tjp, &Domain::from(&tjp), 1 << 40).unwrap();
         space.checkpoint().unwrap();
         drop(space);
         Base { bytes: std::fs::read(&path).unwrap(), addrs }
@@ -152,7 +155,7 @@ fn base() -> &'static Base {
 }
 
 /// Reads all that is asked for by address; returns the rows that are found.
-fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
+fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<RowId> {
     let _ = space.has_many(addrs);
     let mut ids = Vec::new();
     for addr in addrs {
@@ -162,7 +165,7 @@ fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
             let found = ibgib.validate().expect("what is given out is an ibGib");
             assert_eq!(found, *addr, "another ibGib than was asked for");
         }
-        if let Ok(Some(tip)) = space.tip(addr)
+        if let Ok(Some(tip)) = space.tip(&addr.clone().into())
             && let Ok(tip_addr) = space.addr(tip.id)
         {
             assert_eq!(tip.addr, tip_addr);
@@ -173,7 +176,7 @@ fn by_address(space: &SqliteSpace, addrs: &[Addr], is_good: bool) -> Vec<Id> {
 }
 
 /// Reads all that is asked for by number.
-fn by_number(space: &SqliteSpace, id: Id) -> Result<(), SpaceError> {
+fn by_number(space: &SqliteSpace, id: RowId) -> Result<(), SpaceError> {
     let _ = (space.deps(id), space.get_id(id));
     for text in [space.text(id), space.text_to_send(id)].into_iter().flatten() {
         let addr = IbGib::from_json(&text).and_then(|ibgib| ibgib.validate());
@@ -199,7 +202,7 @@ fn listed(space: &SqliteSpace) -> Result<(), SpaceError> {
     space.count().map(drop)
 }
 
-fn graphs(space: &SqliteSpace, ids: &[Id]) -> Result<(), SpaceError> {
+fn graphs(space: &SqliteSpace, ids: &[RowId]) -> Result<(), SpaceError> {
     let _ = space.live_timelines(ids);
     for live in [false, true] {
         let _ = (graph_ids(space, ids, live), graph_stats(space, ids, live));
@@ -210,8 +213,8 @@ fn graphs(space: &SqliteSpace, ids: &[Id]) -> Result<(), SpaceError> {
     compare_graphs(space, ids, space, ids).map(drop)
 }
 
-fn ledger(space: &SqliteSpace, tjp: &Addr) -> Result<(), SpaceError> {
-    let ledger = space.ledger();
+fn ledger(space: &SqliteSpace, tjp: &TjpAddr) -> Result<(), SpaceError> {
+    let ledger = Ledger::of(space);
     let _ = (ledger.token_domain(b"a token", 1), ledger.session(tjp));
     let _ = (ledger.purge_tokens(1), ledger.purge_sessions(1));
     ledger.connect_session(tjp, 1).map(drop)

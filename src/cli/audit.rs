@@ -8,7 +8,7 @@ use super::Ctx;
 use super::connection::RECEIVER;
 use super::error::{CliError, ErrorCode, UNREADABLE};
 use super::output::printable;
-use crate::space::{Audit, SqliteSpace};
+use crate::space::{Audit, Domain, SqliteSpace};
 
 /// Reads everything in the client's space, and in the embedded receiver's where that is used.
 pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
@@ -23,7 +23,7 @@ pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
     // Where a server is configured, what is left of a receiver is of no use.
     let is_used = receiver.exists() && home.config().is_ok_and(|config| config.server.is_none());
     let theirs = match is_used {
-        true => Some(SqliteSpace::open(&receiver, "").and_then(|space| space.audit())),
+        true => Some(SqliteSpace::open(&receiver, Domain::Client).and_then(|space| space.audit())),
         false => None,
     };
     let ours = report(&audit, space.path(), ctx)?;
@@ -50,7 +50,7 @@ pub fn check_client(ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// Reads everything in a server's file, of all domains.
 pub fn check_server(path: &Path, ctx: &mut Ctx) -> Result<(), CliError> {
-    let space = SqliteSpace::open(path, "")?;
+    let space = SqliteSpace::open(path, Domain::Client)?;
     let audit = space.audit()?;
     match report(&audit, path, ctx)? {
         None => ctx.out.done(Value::Object(fields(&audit))),

@@ -8,7 +8,7 @@ use super::connection::{self, Connection, NAME_X};
 use super::error::{CliError, ErrorCode};
 use super::output::printable;
 use super::secret::SecretArgs;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::Space;
 use crate::sync::sender::{NAME_SAGA, NAME_SESSION};
 use crate::verify::{Checked, Timelines};
@@ -41,7 +41,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     }
     let home = ctx.home()?;
     let space = ctx.open_space()?;
-    let named = |name: &str, hint: &str| -> Result<Addr, CliError> {
+    let named = |name: &str, hint: &str| -> Result<TjpAddr, CliError> {
         let absent = || CliError::new(ErrorCode::NotFound, format!("the space has no {name} yet"));
         space.name(name)?.ok_or_else(|| absent().hint(hint))
     };

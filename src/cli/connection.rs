@@ -11,16 +11,16 @@ use super::error::{CliError, ErrorCode};
 use super::home::{Config, Durable, Home};
 use super::output::printable;
 use super::secret::{Ask, SecretArgs};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Moment, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret};
 use crate::peer::{
     Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
 };
 use crate::server::{Server, ServerOpts};
-use crate::space::{Space, SpaceError, SpaceExt, SqliteSpace};
-use crate::sync::msg::Token;
+use crate::space::{Domain, Space, SpaceError, SpaceExt, SqliteSpace};
+use crate::sync::SyncError;
+use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::sender::NAME_SESSION;
-use crate::sync::{DISK_FULL, SyncError};
 
 pub use crate::space::NAME_IDENTITY;
 
@@ -78,7 +78,8 @@ impl Connection {
     pub fn explain(&self, error: PeerError) -> CliError {
         match error {
             PeerError::Sync(SyncError::Refused(refusal))
-                if self.embedded.is_some() && refusal.message == DISK_FULL =>
+                if refusal.code == RefusalCode::Internal
+                    && self.embedded.as_ref().is_some_and(Server::met_full_disk) =>
             {
                 SpaceError::Full(self.receiver.clone()).into()
             }
@@ -92,7 +93,8 @@ impl Connection {
         if self.embedded.is_none() || error.code != ErrorCode::Unreachable {
             return error;
         }
-        let audit = SqliteSpace::open(&self.receiver, "").and_then(|space| space.audit());
+        let audit =
+            SqliteSpace::open(&self.receiver, Domain::Client).and_then(|space| space.audit());
         let first = match audit {
             Ok(audit) if audit.is_good() => return error,
             Ok(audit) => audit.findings.into_iter().find_map(|mut found| found.first.pop()),
@@ -152,7 +154,7 @@ pub fn config(home: &Home, space: Option<&SqliteSpace>) -> Result<Config, CliErr
 }
 
 /// The address of the space's identity.
-pub fn domain_of(space: &dyn Space) -> Result<Addr, CliError> {
+pub fn domain_of(space: &dyn Space) -> Result<TjpAddr, CliError> {
     space.name(NAME_IDENTITY)?.ok_or_else(|| {
         let message = "there is no identity in this space yet";
         CliError::new(ErrorCode::IdentityRefused, message).hint("run `sync-gib setup`")
@@ -183,7 +185,7 @@ pub fn wrong_secret() -> CliError {
 /// Stretches a secret as the identity's genesis says.
 pub fn master_secret(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     secret: &SecretString,
 ) -> Result<MasterSecret, CliError> {
     let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
@@ -200,17 +202,19 @@ pub fn master_secret(
 #[derive(Serialize, Deserialize)]
 struct Kept {
     server: String,
-    domain: Addr,
+    domain: TjpAddr,
     token: Token,
 }
 
 /// Keeps a token for the next command, readable by its owner alone. That it cannot be kept is no
 /// failure: the next command asks for the secret.
-pub fn keep_token(home: &Home, connection: &Connection, domain: &Addr, token: Option<&Token>) {
+pub fn keep_token(home: &Home, connection: &Connection, domain: &TjpAddr, token: Option<&Token>) {
     let Some(token) = token.cloned() else { return };
     let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
-    if let Ok(text) = serde_json::to_vec(&kept) {
-        let _ = home.save("token.json", &text, Durable::No);
+    let cannot = |error: serde_json::Error| CliError::io("cannot write the token", &error.into());
+    let text = serde_json::to_vec(&kept).map_err(cannot);
+    if let Err(error) = text.and_then(|text| home.save("token.json", &text, Durable::No)) {
+        tracing::debug!(%error, "the token is not kept");
     }
 }
 
@@ -242,7 +246,7 @@ pub fn token(
 }
 
 /// The identity and the server that the last token of this home is of, even where it has expired.
-pub fn kept_names(home: &Home) -> Option<(Addr, String)> {
+pub fn kept_names(home: &Home) -> Option<(TjpAddr, String)> {
     kept_token(&home.dir().join("token.json")).map(|kept| (kept.domain, kept.server))
 }
 
@@ -251,6 +255,6 @@ fn kept_token(path: &Path) -> Option<Kept> {
 }
 
 /// Whether the server still takes a token: it may have been restored from a copy, or replaced.
-fn is_good(link: &Remote<'_>, domain: &Addr, token: &Token) -> bool {
+fn is_good(link: &Remote<'_>, domain: &TjpAddr, token: &Token) -> bool {
     link.latest(domain, domain, &token.value).is_ok()
 }

@@ -11,7 +11,7 @@ use super::output::printable;
 use super::target::{Target, resolve};
 use crate::ibgib::transform::{Kind, Opts, transform};
 use crate::ibgib::{Addr, IbGib, System};
-use crate::space::{Prepared, PutOpts, Space, SpaceError, Timeline, TimelineKind, TipMove};
+use crate::space::{PutOpts, Space, SpaceError, SpaceExt, Timeline, TimelineKind, TipMove};
 use crate::sync::merge::{Content, is_bookkeeping};
 
 /// How often a change is retried if another process changed the timeline meanwhile.
@@ -147,8 +147,7 @@ fn print(
 
 /// Puts what was made, in one transaction in which each tip moves as told.
 pub fn put(space: &dyn Space, ibgibs: &[IbGib], moves: Vec<TipMove>) -> Result<(), SpaceError> {
-    let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
-    space.put(&mut batch, &PutOpts { moves, ..PutOpts::default() }).map(drop)
+    space.put_with(ibgibs, &PutOpts { moves, ..PutOpts::default() }).map(drop)
 }
 
 /// The timeline of a target, where hands may change it.

@@ -10,7 +10,7 @@ use super::merge::{base_of, is_merge};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
 use crate::ibgib::IbGib;
-use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind};
+use crate::space::{RowId, Space, SpaceError, Timeline, TimelineKind};
 
 /// List the frames of a timeline, newest first, or all timelines.
 ///
@@ -54,19 +54,19 @@ pub fn run(args: &LogArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 struct Frame {
     addr: String,
     n: u64,
-    prev: Option<Id>,
+    prev: Option<RowId>,
     time: Value,
     stage: Value,
     saga: Value,
     merges: bool,
     /// The tip that a merge was made on.
-    base: Option<Id>,
+    base: Option<RowId>,
     /// Whether a merge replayed it: it carries the time of the edit that it replays.
     replayed: bool,
 }
 
 impl Frame {
-    fn read(space: &dyn Space, id: Id) -> Result<Frame, SpaceError> {
+    fn read(space: &dyn Space, id: RowId) -> Result<Frame, SpaceError> {
         let row = space.row(id)?;
         let ibgib: IbGib = space.get_id(id)?;
         let datum = |key| ibgib.datum(key).cloned().unwrap_or(Value::Null);
@@ -142,7 +142,7 @@ fn frames(
 /// Gives the frames of a timeline's line to `f`, newest first, until it says `false`.
 fn each_frame(
     space: &dyn Space,
-    tip: Id,
+    tip: RowId,
     mut f: impl FnMut(Frame) -> Result<bool, CliError>,
 ) -> Result<(), CliError> {
     let mut next = Some(tip);
@@ -189,7 +189,7 @@ fn timelines(space: &dyn Space, limit: u64, out: &mut Output) -> Result<(), CliE
 fn timeline_item(
     space: &dyn Space,
     timeline: &Timeline,
-    names: &HashMap<Id, Vec<&'static str>>,
+    names: &HashMap<RowId, Vec<&'static str>>,
     out: &mut Output,
 ) -> Result<(), CliError> {
     let frame = Frame::read(space, timeline.tip.id)?;
@@ -212,8 +212,8 @@ fn kind(timeline: &Timeline) -> &'static str {
 }
 
 /// The names of the space by the timeline that each points to.
-fn names(space: &dyn Space) -> Result<HashMap<Id, Vec<&'static str>>, SpaceError> {
-    let mut names: HashMap<Id, Vec<&'static str>> = HashMap::new();
+fn names(space: &dyn Space) -> Result<HashMap<RowId, Vec<&'static str>>, SpaceError> {
+    let mut names: HashMap<RowId, Vec<&'static str>> = HashMap::new();
     for name in NAMES {
         let Some(addr) = space.name(name)? else { continue };
         let Some(id) = space.find(&addr)? else { continue };

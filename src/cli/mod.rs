@@ -55,8 +55,8 @@ use self::interrupt::Signals;
 use self::keystone::KeystoneCommand;
 use self::merge::MergeCommand;
 use self::output::{Output, printable};
-use crate::ibgib::Addr;
-use crate::space::{SpaceError, SqliteSpace};
+use crate::ibgib::TjpAddr;
+use crate::space::{Domain, SpaceError, SqliteSpace};
 
 /// What a command works in.
 pub struct Ctx {
@@ -86,13 +86,14 @@ impl Ctx {
     /// The client's space, made with its home where it is absent, or where a process that was killed
     /// left an empty file. Errors where this home had an identity: then the file lost what was in it.
     /// It may be made again for that very identity, which `join` names.
-    pub fn create_space(&self, join: Option<&Addr>) -> Result<SqliteSpace, CliError> {
+    pub fn create_space(&self, join: Option<&TjpAddr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;
         if home.space_path().exists()
             && let Some((domain, _)) = connection::kept_names(&home)
             && join != Some(&domain)
-            && let Err(error @ SpaceError::Empty(_)) = SqliteSpace::open(&home.space_path(), DOMAIN)
+            && let Err(error @ SpaceError::Empty(_)) =
+                SqliteSpace::open(&home.space_path(), Domain::Client)
         {
             let error = CliError::from(error);
             let message = format!("{}, and was the space of {domain}", error.message);
@@ -101,14 +102,12 @@ impl Ctx {
                  sync`, which fetches what the server has"
             )));
         }
-        Ok(SqliteSpace::create_if_missing(&home.space_path(), DOMAIN)?)
+        Ok(SqliteSpace::create_if_missing(&home.space_path(), Domain::Client)?)
     }
 }
 
-pub use crate::space::CLIENT_DOMAIN as DOMAIN;
-
 fn open(path: &Path) -> Result<SqliteSpace, CliError> {
-    SqliteSpace::open(path, DOMAIN).map_err(|error| match error {
+    SqliteSpace::open(path, Domain::Client).map_err(|error| match error {
         SpaceError::NoFile(_) => CliError::from(error)
             .hint("make one with `sync-gib setup`, `sync-gib new` or `sync-gib put`"),
         // What is damaged so far that it cannot be opened cannot be mended either.

@@ -6,7 +6,7 @@
 mod escape;
 mod printed;
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use self::printed::Printed;
 use super::error::{CliError, ErrorCode};
 use super::interrupt::Signal;
 use crate::ibgib::json::stringify;
+pub use crate::ibgib::printable;
 
 /// Where a command prints to, and how.
 pub struct Output {
@@ -169,20 +170,6 @@ pub fn usage_failure(command: &str, error: &CliError) -> String {
     stringify(&json!({
         "ok": false, "command": command, "error": error.to_value(), "exit": error.exit,
     }))
-}
-
-/// Text from elsewhere with its control characters escaped, so that a terminal does nothing but
-/// show it.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || escape::turns(c) {
-            let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 /// A number of bytes for people: `512 B`, `3.4 KiB`.

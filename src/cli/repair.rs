@@ -11,7 +11,7 @@ use super::connection::{self, Connection, NAME_IDENTITY};
 use super::error::{CliError, ErrorCode, LOST_STEP, UNREADABLE};
 use super::output::printable;
 use super::secret::SecretArgs;
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::peer::{ReceiverLink, Remote, identity};
 use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace, Steps};
 use crate::sync::SyncError;
@@ -182,7 +182,7 @@ fn from_server(
 fn identity_frames(
     space: &SqliteSpace,
     link: &Remote<'_>,
-    domain: &Addr,
+    domain: &TjpAddr,
     damaged: &[Damaged],
 ) -> Result<HashMap<AddrKey, Prepared>, CliError> {
     let tjp_id = space.find(domain)?;
@@ -219,14 +219,14 @@ fn identity_frames(
 fn tip_there(
     space: &SqliteSpace,
     link: &Remote<'_>,
-    domain: &Addr,
+    domain: &TjpAddr,
     damaged: &Damaged,
     token: &str,
 ) -> Result<Option<Addr>, CliError> {
     let Some(tjp) = damaged.timeline.filter(|tjp_id| *tjp_id != damaged.id) else {
         return Ok(None);
     };
-    let Ok(tjp) = space.addr(tjp) else { return Ok(None) };
+    let Ok(tjp) = space.addr(tjp).map(TjpAddr::from) else { return Ok(None) };
     let latest = link.latest(domain, &tjp, token)?.map(|latest| latest.tip);
     Ok(latest.filter(|tip| tip.key() == damaged.key))
 }

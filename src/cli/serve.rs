@@ -12,7 +12,7 @@ use super::audit;
 use super::error::CliError;
 use super::interrupt;
 use super::logging::{self, LogFormat};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::peer::Timeouts;
 use crate::server::{self, HostName, Origin, Server, ServerOpts, TlsFiles, TrustedProxy};
 use crate::sync::Quota;
@@ -50,7 +50,7 @@ pub struct ServeArgs {
     pub registration: Registration,
     /// An identity (its tjp address) that may register if registration is closed; repeatable
     #[arg(long, value_name = "I")]
-    pub allow: Vec<Addr>,
+    pub allow: Vec<TjpAddr>,
     /// More of them, one a line
     #[arg(long, value_name = "FILE")]
     pub allow_file: Option<PathBuf>,
@@ -249,13 +249,13 @@ fn registration(args: &ServeArgs) -> Result<server::Registration, CliError> {
         }
         return Ok(server::Registration::Open);
     }
-    let mut allowed: HashSet<Addr> = args.allow.iter().cloned().collect();
+    let mut allowed: HashSet<TjpAddr> = args.allow.iter().cloned().collect();
     if let Some(path) = &args.allow_file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| CliError::io(format!("cannot read {}", path.display()), &error))?;
         let lines = text.lines().map(str::trim).enumerate();
         for (at, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let addr = Addr::parse(line).map_err(|error| {
+            let addr = TjpAddr::parse(line).map_err(|error| {
                 CliError::usage(format!("{}, line {}: {error}", path.display(), at + 1))
             })?;
             allowed.insert(addr);

@@ -16,12 +16,12 @@ use super::input::is_stdin;
 use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::transform::timeline;
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{IbGib, System, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::peer::{
     Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, client, identity,
 };
-use crate::space::{Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use crate::space::{PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
@@ -48,7 +48,7 @@ pub struct SetupArgs {
     pub data: Option<PathBuf>,
     /// Take over the identity with this address from the server, with the same secret
     #[arg(long, value_name = "I")]
-    pub join: Option<Addr>,
+    pub join: Option<TjpAddr>,
     /// Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)
     #[arg(long)]
     pub raw_secret: bool,
@@ -195,7 +195,7 @@ fn remember(before: &Config, config: &Config, home: &Home, ctx: &Ctx) -> Result<
     Ok(())
 }
 
-fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError> {
+fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<TjpAddr, CliError> {
     let secret = args.secret.read(Ask::New)?;
     let params =
         if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random(&System::new())? };
@@ -206,10 +206,9 @@ fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError>
     let details = json!({ "kdf": params.to_value() });
     let pools = presets::identity_pools(&System::new())?;
     let genesis = keystone::genesis(&master, &pools, Some(details), &System::new())?;
-    let domain = genesis.addr()?;
+    let domain = TjpAddr::from(genesis.addr()?);
     let names = vec![(NAME_IDENTITY.to_owned(), domain.clone())];
-    let mut batch = [Ok(Prepared::new(&genesis)?)].into_iter();
-    space.put(&mut batch, &PutOpts { names, ..PutOpts::default() })?;
+    space.put_with([&genesis], &PutOpts { names, ..PutOpts::default() })?;
     Ok(domain)
 }
 
@@ -218,12 +217,12 @@ fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<Addr, CliError>
 /// the identity gets its name at the end.
 fn join_identity(
     args: &SetupArgs,
-    join: &Addr,
+    join: &TjpAddr,
     home: &Home,
     space: &SqliteSpace,
     link: &Remote<'_>,
     connection: &Connection,
-) -> Result<Addr, CliError> {
+) -> Result<TjpAddr, CliError> {
     identity::fetch(space, link, join)?;
     let secret = args.secret.read(Ask::Known)?;
     let secret = master_secret(space, join, &secret)?;
@@ -245,7 +244,7 @@ fn first_timeline(
     data: Option<Map<String, Value>>,
     space: &SqliteSpace,
     done: &mut Done,
-) -> Result<Option<Addr>, CliError> {
+) -> Result<Option<TjpAddr>, CliError> {
     if let Some(x) = space.name(NAME_X)? {
         if data.is_some() {
             let message = "there is an X already, so --data makes no new one";
@@ -263,10 +262,9 @@ fn first_timeline(
     };
     let made = timeline("x", Some(data), Map::new(), &System::new())?;
     let tjp = made.last().and_then(IbGib::tjp_addr);
-    let tjp = Addr::parse(&tjp.unwrap_or_default())?;
-    let prepared: Vec<_> = made.iter().map(Prepared::new).collect::<Result<_, _>>()?;
+    let tjp = TjpAddr::parse(&tjp.unwrap_or_default())?;
     let names = vec![(NAME_X.to_owned(), tjp.clone())];
-    space.put(&mut prepared.into_iter().map(Ok), &PutOpts { names, ..PutOpts::default() })?;
+    space.put_with(&made, &PutOpts { names, ..PutOpts::default() })?;
     done.x = true;
     Ok(Some(tjp))
 }
@@ -281,7 +279,7 @@ fn test_data() -> Result<Map<String, Value>, CliError> {
     Ok(data)
 }
 
-fn genesis(space: &SqliteSpace, domain: &Addr) -> Result<IbGib, CliError> {
+fn genesis(space: &SqliteSpace, domain: &TjpAddr) -> Result<IbGib, CliError> {
     let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
     space.get(domain)?.ok_or_else(absent)
 }

@@ -5,7 +5,7 @@ use super::error::{CliError, ErrorCode};
 use super::input::stdin_lines;
 use super::output::printable;
 use crate::ibgib::Addr;
-use crate::space::{Id, Space, SpaceError, Timeline, TimelineKind, graph_ids};
+use crate::space::{RowId, Space, SpaceError, Timeline, TimelineKind, graph_ids};
 
 /// The names that a space may know: the synced timeline, the identity, the last session.
 pub const NAMES: [&str; 3] = ["X", "I", "S"];
@@ -24,7 +24,7 @@ const PAGE: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its row.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
 }
@@ -74,7 +74,7 @@ pub fn tip_of(space: &dyn Space, target: Target) -> Result<Target, SpaceError> {
 }
 
 fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
-    let Some(addr) = space.name(name)? else {
+    let Some(tjp) = space.name(name)? else {
         let message = format!("the space has no {name} yet");
         // A device that joined gets its X by its first sync.
         let hint = match name == "S" || space.name(NAME_IDENTITY)?.is_some() {
@@ -83,8 +83,8 @@ fn named(space: &dyn Space, name: &str) -> Result<Target, CliError> {
         };
         return Err(CliError::new(ErrorCode::NotFound, message).hint(hint));
     };
-    let found = space.find(&addr)?.ok_or_else(|| not_found(addr.as_str()))?;
-    Ok(tip_of(space, Target { id: found, addr })?)
+    let id = space.find(&tjp)?.ok_or_else(|| not_found(tjp.as_str()))?;
+    Ok(tip_of(space, Target { id, addr: tjp.into() })?)
 }
 
 fn not_found(text: &str) -> CliError {
@@ -156,7 +156,7 @@ fn search(space: &dyn Space, prefix: &Prefix<'_>) -> Result<Vec<Target>, SpaceEr
 
 /// What everything in the space is reached from: the timelines' tips, and the stones that nothing
 /// relates to.
-fn roots(space: &dyn Space) -> Result<Vec<Id>, SpaceError> {
+fn roots(space: &dyn Space) -> Result<Vec<RowId>, SpaceError> {
     let mut roots = Vec::new();
     for kind in [TimelineKind::Data, TimelineKind::Keystone, TimelineKind::Saga] {
         for_each_timeline(space, kind, |timeline| {

@@ -17,6 +17,7 @@ pub const IB: &str = "ib";
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddrError {
     /// There is no `^` in it.
     #[error("not an ibGib address (no '^'): {0:?}")]

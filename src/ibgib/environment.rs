@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use super::addr::lower_hex;
 use super::timestamp::Moment;
 
 /// Where a state machine gets its time and its random bytes from.
@@ -21,6 +22,13 @@ pub trait Environment: Debug + Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
     /// Lets time pass.
     fn sleep(&self, time: Duration);
+}
+
+/// `bytes` random bytes as lowercase hex.
+pub(crate) fn random_hex(env: &dyn Environment, bytes: usize) -> Result<String, RandomError> {
+    let mut random = vec![0u8; bytes];
+    env.fill(&mut random)?;
+    Ok(lower_hex(&random))
 }
 
 /// The system gave no random bytes.

@@ -8,6 +8,7 @@ use super::json;
 
 /// Why no gib can be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GibError {
     /// The ib is empty.
     #[error("an ibGib needs an ib")]

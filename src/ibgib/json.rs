@@ -16,6 +16,7 @@ pub const MAX_DEPTH: usize = 100;
 
 /// Why a text was not read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JsonError {
     /// It is no JSON, or holds what no double and no string can (a lone surrogate, 1e400).
     #[error("not readable as JSON: {0}")]
@@ -44,13 +45,35 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// Reads JSON as [`parse`] does, where it holds at most `most` values.
 ///
 /// A value takes some 100 bytes of memory and may be two bytes of text, so that the length of a
-/// text does not bound what reading it takes. What stands in strings counts as if it stood outside.
+/// text does not bound what reading it takes.
 pub fn parse_few(text: &str, most: usize) -> Result<Value, JsonError> {
-    let begins = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
-    if text.as_bytes().iter().filter(begins).count() >= most {
+    // Most texts are below it even with what stands in strings, which is quicker to count.
+    if begun_values(text) >= most && begun_outside_strings(text) >= most {
         return Err(JsonError::TooManyValues(most));
     }
     parse(text)
+}
+
+/// How many values begin in a text at most, besides the first.
+pub(crate) fn begun_values(text: &str) -> usize {
+    text.bytes().filter(|byte| begins(*byte)).count()
+}
+
+fn begins(byte: u8) -> bool {
+    matches!(byte, b',' | b'[' | b'{')
+}
+
+/// The same, without what stands in strings.
+fn begun_outside_strings(text: &str) -> usize {
+    let (mut count, mut bytes, mut in_string) = (0, text.bytes(), false);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' if in_string => drop(bytes.next()),
+            _ => count += usize::from(!in_string && begins(byte)),
+        }
+    }
+    count
 }
 
 /// Gives a value that another parser made JavaScript's numbers and property order.
@@ -161,17 +184,26 @@ pub fn key_count(value: &Value) -> usize {
 }
 
 /// Writes JSON as `JSON.stringify` does, in the order the value holds.
+///
+/// # Panics
+///
+/// Where the value is no JSON, since it holds a map whose keys are no strings.
 pub fn stringify<T: Serialize + ?Sized>(value: &T) -> String {
     let mut out = Vec::with_capacity(256);
     write(&mut out, value);
-    String::from_utf8(out).unwrap_or_default()
+    match String::from_utf8(out) {
+        Ok(text) => text,
+        Err(error) => unreachable!("JSON was written that is no UTF-8: {error}"),
+    }
 }
 
-/// Appends what [`stringify()`] gives.
+/// Appends what [`stringify()`] gives, and panics as it does.
 pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let mut serializer = serde_json::Serializer::with_formatter(out, JsFormatter(CompactFormatter));
-    // Writing into memory fails only for values with keys that are no strings; JSON has none.
-    let _ = value.serialize(&mut serializer);
+    // Writing into memory fails only for what is no JSON: a map whose keys are no strings.
+    if let Err(error) = value.serialize(&mut serializer) {
+        unreachable!("what is written as JSON is no JSON: {error}");
+    }
 }
 
 /// The canonical form: keys sorted by UTF-16 unit down through objects, arrays left as they are.

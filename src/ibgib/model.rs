@@ -11,6 +11,7 @@ pub const MAX_IBGIB_BYTES: usize = 4 << 20;
 
 /// Why a text is no ibGib, or not the one that it says it is.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IbGibError {
     /// The text is larger than [`MAX_IBGIB_BYTES`].
     #[error("an ibGib of {0} bytes is larger than the limit of {MAX_IBGIB_BYTES} bytes")]

@@ -27,6 +27,7 @@ impl ShapeError {
 
 /// Why a keystone frame was not made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeystoneError {
     /// The frame to sign on top of is no keystone frame.
     #[error("this frame cannot be read as a keystone's: {0}")]

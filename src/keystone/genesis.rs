@@ -5,11 +5,10 @@ use serde_json::{Map, Value};
 use super::error::{KeystoneError, ShapeError};
 use super::pool_config::PoolConfig;
 use super::pools::{UsedIds, full};
-use super::random;
 use super::secret::MasterSecret;
 use super::strategy::PoolSecret;
 use super::{KEYSTONE, KEYSTONE_ANCESTOR, MAX_POOLS};
-use crate::ibgib::{Environment, IbGib, json};
+use crate::ibgib::{Environment, IbGib, json, random_hex};
 
 /// Makes a new keystone with these pools (1 to 32, each with its own id), all full.
 ///
@@ -34,7 +33,7 @@ pub fn genesis(
     let mut data = Map::new();
     data.insert("n".into(), 0.into());
     env.now().stamp(&mut data);
-    data.insert("uuid".into(), random::hex(env, 32)?.into());
+    data.insert("uuid".into(), random_hex(env, 32)?.into());
     data.insert("challengePools".into(), Value::Array(made));
     data.insert("proofs".into(), Value::Array(Vec::new()));
     if let Some(details) = kept(frame_details)? {

@@ -19,6 +19,7 @@ pub const MAX_WORK_KIB: u64 = 4 << 20;
 
 /// Why a secret was not stretched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KdfError {
     /// The secret is empty, or longer than any person types.
     #[error("the secret must have between 1 and 4096 bytes")]

@@ -13,9 +13,9 @@
 
 use super::error::KeystoneError;
 use super::pool_config::{Algo, Behavior, PoolConfig, Replenish};
-use super::{POOL_CONNECT, POOL_MANAGE, POOL_REVOKE, POOL_SYNC, random};
+use super::{POOL_CONNECT, POOL_MANAGE, POOL_REVOKE, POOL_SYNC};
 use super::{VERB_CONNECT, VERB_MANAGE, VERB_REVOKE, VERB_SYNC};
-use crate::ibgib::Environment;
+use crate::ibgib::{Environment, random_hex};
 
 /// The pools of a domain keystone I, which lives long: `sync`, `manage` and `revoke`.
 ///
@@ -74,7 +74,7 @@ fn pool(
     let Numbers { size, in_order, random, bound } = numbers;
     Ok(PoolConfig {
         id: id.to_owned(),
-        salt: format!("{id}-{}", random::hex(env, 8)?),
+        salt: format!("{id}-{}", random_hex(env, 8)?),
         allowed_verbs: vec![verb.to_owned()],
         behavior: Behavior {
             size,

@@ -6,13 +6,6 @@ use crate::ibgib::{Environment, RandomError};
 /// How many characters a challenge id has.
 pub(crate) const ID_LEN: usize = 16;
 
-/// `bytes` random bytes as lowercase hex.
-pub(crate) fn hex(env: &dyn Environment, bytes: usize) -> Result<String, RandomError> {
-    let mut random = vec![0u8; bytes];
-    env.fill(&mut random)?;
-    Ok(lower_hex(&random))
-}
-
 /// A new challenge id whose first character is the hex digit `bucket`.
 pub(crate) fn challenge_id(env: &dyn Environment, bucket: u8) -> Result<String, RandomError> {
     let mut random = [0u8; ID_LEN / 2];

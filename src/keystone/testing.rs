@@ -2,11 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    Algo, Behavior, Claim, MasterSecret, PoolConfig, Replenish, Signing, VERB_SYNC, random,
-};
+use super::{Algo, Behavior, Claim, MasterSecret, PoolConfig, Replenish, Signing, VERB_SYNC};
 use crate::ibgib::addr::upper_hex;
-use crate::ibgib::{IbGib, Moment, System};
+use crate::ibgib::{IbGib, Moment, System, random_hex};
 
 pub(crate) fn secret() -> MasterSecret {
     MasterSecret::from_raw("a secret for tests".to_owned().into()).unwrap()
@@ -62,7 +60,7 @@ pub(crate) fn random_addr(ib: &str) -> String {
 }
 
 pub(crate) fn random_id() -> String {
-    random::hex(&env(), 8).unwrap()
+    random_hex(&env(), 8).unwrap()
 }
 
 /// A keystone with one pool for each way of replenishing, and one that binds its target.

@@ -51,7 +51,7 @@ impl Channel {
     }
 
     fn stopped(&self, reason: String) -> PeerError {
-        PeerError::Stopped { url: self.url.clone(), reason }
+        PeerError::Stopped { url: self.url.clone(), reason, source: None }
     }
 
     /// Runs a state machine over the channel until it is through. `after` is called after every

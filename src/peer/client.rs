@@ -8,9 +8,9 @@ use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
 use super::signing::{self, AcceptedSession};
 use super::{PeerError, identity};
-use crate::ibgib::{Addr, Environment, IbGib, System};
+use crate::ibgib::{Addr, Environment, IbGib, System, TjpAddr};
 use crate::keystone::{self, MasterSecret};
-use crate::space::{Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, chain};
+use crate::space::{PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, chain};
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, SyncError, domain};
 
@@ -18,7 +18,7 @@ use crate::sync::{Established, Plan, RETRY_FOR, Sender, SenderOpts, Summary, Syn
 #[derive(Debug)]
 pub struct Identity {
     /// The tjp address of I.
-    pub domain: Addr,
+    pub domain: TjpAddr,
     /// What signs for it.
     pub secret: MasterSecret,
 }
@@ -33,7 +33,7 @@ pub struct Synced {
     /// For reading the domain's data.
     pub token: Option<Token>,
     /// The tjp address of S.
-    pub session: Addr,
+    pub session: TjpAddr,
     /// How often it was tried.
     pub tries: u32,
 }
@@ -86,7 +86,7 @@ fn sync_once<L: ReceiverLink>(
         let AcceptedSession { made, is_resumed, features } =
             signing::open_session(space, link, identity, retries)?;
         let Established { saga_id, session, identity: step, signer } = made;
-        let session = session.addr().map_err(SyncError::from)?;
+        let session = session.addr().map_err(SyncError::from)?.into();
         let domain = identity.domain.clone();
         let opts = SenderOpts { features, ..opts.clone() };
         let mut sender = Sender::new(space, domain, saga_id, signer, opts)?;
@@ -161,13 +161,13 @@ pub fn revoke_with<L: ReceiverLink>(
 pub fn catch_up<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
 ) -> Result<Vec<IbGib>, PeerError> {
     let known = identity::fetch(space, link, domain).map_err(|error| {
         if !has_code(&error, RefusalCode::NotFound) {
             return error;
         }
-        SyncError::Auth(format!("the identity {domain} is not registered there")).into()
+        SyncError::NotRegistered(domain.clone()).into()
     })?;
     // The receiver may be behind: then it is brought what it lacks.
     let Some(last) = known else { return Ok(Vec::new()) };
@@ -185,8 +185,8 @@ pub fn catch_up<L: ReceiverLink>(
 fn bring<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
-    ids: &[Id],
+    domain: &TjpAddr,
+    ids: &[RowId],
 ) -> Result<Vec<IbGib>, PeerError> {
     let mut rest = ids;
     loop {
@@ -214,7 +214,7 @@ fn bring<L: ReceiverLink>(
 
 /// The first of some frames, as many as one evolution takes, and whether it would take one more
 /// that is signed on the last.
-fn next_portion(space: &dyn Space, ids: &[Id]) -> Result<(Vec<IbGib>, bool), SyncError> {
+fn next_portion(space: &dyn Space, ids: &[RowId]) -> Result<(Vec<IbGib>, bool), SyncError> {
     let before = ids.first().map(|first| space.row(*first)).transpose()?.and_then(|row| row.prev);
     let mut prev = before.map(|prev| space.get_id(prev)).transpose()?;
     let (mut frames, mut hashes) = (Vec::new(), 0);
@@ -240,9 +240,7 @@ fn claimed_session(space: &dyn Space, frame: &IbGib) -> Result<Option<IbGib>, Sy
 }
 
 pub(super) fn store(space: &dyn Space, frames: &[&IbGib]) -> Result<PutReport, SyncError> {
-    let prepared: Vec<Prepared> =
-        frames.iter().map(|frame| Prepared::new(frame)).collect::<Result<_, _>>()?;
-    Ok(space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?)
+    Ok(space.put_with(frames.iter().copied(), &PutOpts::default())?)
 }
 
 pub(super) fn is_conflict(error: &PeerError) -> bool {

@@ -114,7 +114,7 @@ impl Device {
         let (speaks, endpoint) = (Capabilities::default(), self.endpoint.clone());
         let link = Remote::on(speaks, runtime.clone(), endpoint, self.timeouts)?;
         let done = runtime.spawn_blocking(move || work(&device, &link)).await;
-        done.map_err(|error| PeerError::NoThread(error.to_string()))?
+        done.map_err(|error| PeerError::NoThread(error.into()))?
     }
 
     /// Does some work on this thread, over a runtime for this work alone.
@@ -123,7 +123,7 @@ impl Device {
         work: impl FnOnce(&Device, &Remote<'_>) -> Result<T, PeerError>,
     ) -> Result<T, PeerError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|error| PeerError::NoThread(error.to_string()))?;
+        let runtime = runtime.map_err(|error| PeerError::NoThread(error.into()))?;
         let done = Remote::new(&runtime, self.endpoint.clone(), self.timeouts)
             .and_then(|link| work(self, &link));
         // Dropping a runtime waits for it, which a thread of another one may not.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::PeerError;
+use super::{BoxError, PeerError, TlsError, TlsFile};
 
 /// A server's address, checked, and what is needed to reach it.
 #[derive(Clone)]
@@ -38,10 +38,7 @@ impl Endpoint {
         match base.scheme() {
             "https" => Ok(Endpoint { base, tls: Some(Arc::new(client_config(ca_cert)?)) }),
             "http" if allow_plaintext || is_loopback(&base) => Ok(Endpoint { base, tls: None }),
-            "http" => Err(bad(
-                "plain http is for loopback only, since whoever listens could spend what an \
-                 identity reveals; use https, or --allow-plaintext on a network you trust",
-            )),
+            "http" => Err(PeerError::Plaintext(url.to_owned())),
             _ => Err(bad("the scheme is neither http nor https")),
         }
     }
@@ -81,7 +78,7 @@ fn is_loopback(url: &reqwest::Url) -> bool {
     }
 }
 
-fn client_config(ca_cert: Option<&Path>) -> Result<rustls::ClientConfig, PeerError> {
+fn client_config(ca_cert: Option<&Path>) -> Result<rustls::ClientConfig, TlsError> {
     let mut roots = rustls::RootCertStore::empty();
     // An authority of the system's that cannot be read is left out; the handshake tells when it
     // was the one that is needed.
@@ -89,13 +86,16 @@ fn client_config(ca_cert: Option<&Path>) -> Result<rustls::ClientConfig, PeerErr
         let _ = roots.add(cert);
     }
     if let Some(path) = ca_cert {
-        let bad =
-            |reason: String| PeerError::Tls(format!("--ca-cert {}: {reason}", path.display()));
-        let certs = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
+        let bad = |source: BoxError| TlsError::File {
+            which: TlsFile::Authorities,
+            path: path.to_owned(),
+            source,
+        };
+        let certs = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.into()))?;
         let mut count = 0;
         for cert in certs {
-            let cert = cert.map_err(|e| bad(e.to_string()))?;
-            roots.add(cert).map_err(|e| bad(e.to_string()))?;
+            let cert = cert.map_err(|e| bad(e.into()))?;
+            roots.add(cert).map_err(|e| bad(e.into()))?;
             count += 1;
         }
         if count == 0 {
@@ -105,7 +105,7 @@ fn client_config(ca_cert: Option<&Path>) -> Result<rustls::ClientConfig, PeerErr
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| PeerError::Tls(e.to_string()))?;
+        .map_err(|e| TlsError::Setup(e.into()))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 

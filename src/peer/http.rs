@@ -3,7 +3,7 @@
 mod faults;
 mod lines;
 
-pub(super) use faults::{explained, retry_after};
+pub(super) use faults::retry_after;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use lines::{Lines, read_lines};
 
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
-use super::{Endpoint, PeerError, Timeouts};
-use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES};
+use super::{Endpoint, PeerError, Timeouts, TlsError};
+use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES, TjpAddr};
 use crate::keystone::{self, MAX_FRAME_BYTES};
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{Capabilities, SyncError};
@@ -33,6 +33,7 @@ pub struct HttpClient {
     endpoint: Endpoint,
     client: reqwest::Client,
     answer_time: Duration,
+    whole_time: Duration,
     speaks: Capabilities,
     /// What both sides speak, as the newest answer told.
     common: Arc<Mutex<Option<Capabilities>>>,
@@ -41,7 +42,7 @@ pub struct HttpClient {
 impl HttpClient {
     /// A client for a server, which speaks what `speaks` says: `timeouts.idle` is how long its
     /// answers may be silent, `timeouts.answer` how long one that is no stream, or a line of one that
-    /// is, may take.
+    /// is, may take, `timeouts.session` how long a stream may.
     pub fn new(
         endpoint: Endpoint,
         speaks: Capabilities,
@@ -61,9 +62,10 @@ impl HttpClient {
             None => empty_tls()?,
         };
         builder = builder.tls_backend_preconfigured(tls);
-        let client = builder.build().map_err(|error| PeerError::Tls(error.to_string()))?;
-        let (answer_time, common) = (timeouts.answer, Arc::default());
-        Ok(HttpClient { endpoint, client, answer_time, speaks, common })
+        let client = builder.build().map_err(|error| TlsError::Setup(error.into()))?;
+        let (answer_time, whole_time) = (timeouts.answer, timeouts.session);
+        let common = Arc::default();
+        Ok(HttpClient { endpoint, client, answer_time, whole_time, speaks, common })
     }
 
     /// The server.
@@ -107,7 +109,7 @@ impl HttpClient {
     /// Posts I's new frames and the session that the last of them claims.
     pub async fn evolve(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         frames: Vec<&IbGib>,
         session: &IbGib,
     ) -> Result<(), PeerError> {
@@ -119,7 +121,7 @@ impl HttpClient {
     }
 
     /// Posts the frame that revokes I, after any that the server lacks.
-    pub async fn revoke(&self, domain: &Addr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
+    pub async fn revoke(&self, domain: &TjpAddr, frames: Vec<&IbGib>) -> Result<(), PeerError> {
         let path = wire::domain_path(wire::PATH_REVOCATION, domain);
         let body = crate::ibgib::json::stringify(&RevocationBody { frames });
         let request = self.client.post(self.endpoint.at(&path));
@@ -131,7 +133,7 @@ impl HttpClient {
     /// to `each` until that breaks. Nothing is validated here.
     pub async fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -148,8 +150,8 @@ impl HttpClient {
     /// A timeline's latest address; none where the server does not have it.
     pub async fn latest(
         &self,
-        domain: &Addr,
-        tjp: &Addr,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
         token: &str,
     ) -> Result<Option<Latest>, PeerError> {
         let path = wire::domain_path(wire::PATH_LATEST, domain);
@@ -168,7 +170,7 @@ impl HttpClient {
     /// One ibGib's JSON; none where the server does not have it. Nothing is validated here.
     pub async fn ibgib(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         token: &str,
     ) -> Result<Option<String>, PeerError> {
@@ -186,7 +188,7 @@ impl HttpClient {
     /// Returns whether the server has it. Nothing is validated here.
     pub async fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,
@@ -214,7 +216,8 @@ impl HttpClient {
 
     async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
         let response = self.within(self.answer(request)).await?;
-        Ok(Lines { response, url: self.endpoint.url().to_owned(), line_time: self.answer_time })
+        let (line_time, whole_time) = (self.answer_time, self.whole_time);
+        Ok(Lines { response, url: self.endpoint.url().to_owned(), line_time, whole_time })
     }
 
     /// The result of some work, which must be there in time: a server that is never silent for long
@@ -233,7 +236,7 @@ impl HttpClient {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
-        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let response = request.send().await.map_err(|error| self.failed(error))?;
         self.agree(response.headers())?;
         let status = response.status();
         if status.is_success() {
@@ -244,17 +247,17 @@ impl HttpClient {
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let url = self.endpoint.url().to_owned();
-                let reason = wire::printable(&body.error.message);
+                let reason = wire::peer_text(&body.error.message);
                 Err(match after {
                     Some(after) => PeerError::Busy { url, reason, after },
-                    None => PeerError::Unreachable { url, reason },
+                    None => PeerError::Unreachable { url, reason, source: None },
                 })
             }
             Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
-                Err(self.not_heard(wire::printable(&body.error.message)))
+                Err(self.not_heard(wire::peer_text(&body.error.message)))
             }
             Ok(body) => {
-                let message = wire::printable(&body.error.message);
+                let message = wire::peer_text(&body.error.message);
                 Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
             }
             Err(_) => Err(self.unexpected(&status.to_string())),
@@ -264,7 +267,7 @@ impl HttpClient {
     /// A body of at most `most` bytes; a longer one is not what was asked for.
     async fn body(&self, mut response: Response, most: usize) -> Result<String, PeerError> {
         let mut held: Vec<u8> = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             held.extend_from_slice(&chunk);
             if held.len() > most {
                 return Err(self.unexpected("a body that does not end"));
@@ -283,7 +286,7 @@ impl HttpClient {
         PeerError::UnexpectedResponse { url: self.endpoint.url().to_owned(), what: what.to_owned() }
     }
 
-    fn failed(&self, error: &reqwest::Error) -> PeerError {
+    fn failed(&self, error: reqwest::Error) -> PeerError {
         failed(self.endpoint.url(), error)
     }
 }
@@ -300,11 +303,11 @@ fn content(error: IbGibError) -> PeerError {
     SyncError::Content(error.to_string()).into()
 }
 
-fn empty_tls() -> Result<rustls::ClientConfig, PeerError> {
+fn empty_tls() -> Result<rustls::ClientConfig, TlsError> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| PeerError::Tls(error.to_string()))?;
+        .map_err(|error| TlsError::Setup(error.into()))?;
     let roots = rustls::RootCertStore::empty();
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use super::PeerError;
 use super::link::ReceiverLink;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{Replay, SeenIds, StepsOnly};
-use crate::space::{Id, Prepared, PutOpts, Space, SpaceError, SpaceExt, Tip};
+use crate::space::{Prepared, PutOpts, RowId, Space, SpaceError, SpaceExt, Tip};
 use crate::sync::SyncError;
 use crate::sync::domain::check_next;
 
@@ -21,7 +21,7 @@ const PORTION: (usize, usize) = (256, 4 << 20);
 /// read.
 pub fn follow<L: ReceiverLink + ?Sized, S: SeenIds>(
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
     replay: &mut Replay<S>,
     each: &mut dyn FnMut(&Addr, &IbGib) -> Result<(), PeerError>,
 ) -> Result<(), PeerError>
@@ -57,7 +57,7 @@ where
 pub fn fetch<L: ReceiverLink + ?Sized>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
 ) -> Result<Option<Addr>, PeerError> {
     let tip = space.tip(domain).map_err(SyncError::from)?;
     let mut replay = Replay::new(StepsOnly);
@@ -113,14 +113,14 @@ impl Portion<'_> {
 fn newest_common<L: ReceiverLink + ?Sized>(
     space: &dyn Space,
     link: &L,
-    domain: &Addr,
+    domain: &TjpAddr,
     tip: &Tip,
 ) -> Result<Addr, PeerError> {
     let tjp_id = space.find(domain).map_err(SyncError::from)?;
     let mut back = 1;
     loop {
         let n = tip.n.saturating_sub(back);
-        let frame = |tjp_id: Id| space.frame_at(tjp_id, n);
+        let frame = |tjp_id: RowId| space.frame_at(tjp_id, n);
         let id = tjp_id.map(frame).transpose().map_err(SyncError::from)?.flatten();
         let gone = || SyncError::Auth(format!("the identity {domain} is not whole in this space"));
         let known = space.addr(id.ok_or_else(gone)?).map_err(SyncError::from)?;
@@ -158,7 +158,7 @@ fn newest_common<L: ReceiverLink + ?Sized>(
 /// The error for a frame that is not here and follows one that has another successor here.
 fn new_frames_error(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     last: &Addr,
     frame: IbGib,
     addr: &Addr,

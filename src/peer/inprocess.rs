@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::PeerError;
 use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wire::Latest;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::StepsOnly;
 use crate::space::{Space, SqliteSpace, dependency_graph};
 use crate::sync::domain::IdentityFrames;
@@ -54,19 +54,24 @@ impl ReceiverLink for InProcess {
         domain::register(&self.dest, genesis, &Quota::default()).map(drop).map_err(refused)
     }
 
-    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(
+        &self,
+        domain: &TjpAddr,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
         let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
         domain::evolve(&self.dest, domain, &frames, session, &Quota::default()).map_err(refused)
     }
 
-    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
         let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
         domain::revoke(&self.dest, domain, &frames).map_err(refused)
     }
 
     fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -100,14 +105,19 @@ impl ReceiverLink for InProcess {
         Ok(())
     }
 
-    fn latest(&self, _: &Addr, tjp: &Addr, _token: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(
+        &self,
+        _: &TjpAddr,
+        tjp: &TjpAddr,
+        _token: &str,
+    ) -> Result<Option<Latest>, PeerError> {
         let tip = self.dest.tip(tjp).map_err(SyncError::from)?;
         Ok(tip.map(|tip| Latest { tjp: tjp.clone(), tip: tip.addr, n: tip.n }))
     }
 
     fn graph(
         &self,
-        _domain: &Addr,
+        _domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         _token: &str,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::PeerError;
 use super::channel::MessageDirection;
 use super::wire::Latest;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::sync::msg::Msg;
 use crate::sync::{Capabilities, Sender};
 
@@ -40,17 +40,18 @@ pub trait ReceiverLink {
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;
 
     /// Brings I's new frames, and the session that the last of them claims.
-    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError>;
+    fn evolve(&self, domain: &TjpAddr, frames: &[&IbGib], session: &IbGib)
+    -> Result<(), PeerError>;
 
     /// Brings the frame that revokes I, after any that the receiver lacks.
-    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError>;
+    fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError>;
 
     /// Gives a page of I's frames after `after` (from the first on where the receiver does not know
     /// that one) to `each` as they arrive, oldest first, not validated, until that breaks.
     /// [`identity`](super::identity) asks for all pages and validates.
     fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError>;
@@ -63,13 +64,18 @@ pub trait ReceiverLink {
     ) -> Result<(), PeerError>;
 
     /// A timeline's latest address; none where the receiver does not have it.
-    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError>;
+    fn latest(
+        &self,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
+        token: &str,
+    ) -> Result<Option<Latest>, PeerError>;
 
     /// An ibGib's dependency graph, dependencies first, one JSON text after the other, not
     /// validated. Returns whether the receiver has it.
     fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,

@@ -7,6 +7,7 @@ pub mod client;
 mod device;
 #[cfg(feature = "client")]
 mod endpoint;
+mod fault;
 #[cfg(feature = "client")]
 mod http;
 pub mod identity;
@@ -30,6 +31,7 @@ pub use client::{Identity, Synced};
 pub use device::Device;
 #[cfg(feature = "client")]
 pub use endpoint::Endpoint;
+pub use fault::{BoxError, ConnectFault, TlsError, TlsFile};
 #[cfg(feature = "client")]
 pub use http::HttpClient;
 pub use inprocess::InProcess;
@@ -40,18 +42,25 @@ pub use remote::Remote;
 
 use std::time::Duration;
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::sync::capabilities::{Incompatible, Protocols};
 
 /// Why a peer was not reached, or stopped talking.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeerError {
     /// The server URL is invalid, or not allowed.
     #[error("{0}")]
     Url(String),
-    /// A certificate or key was not usable.
-    #[error("{0}")]
-    Tls(String),
+    /// Plain HTTP to another machine, which nobody allowed.
+    #[error(
+        "{0}: plain http is for loopback only, since whoever listens could spend what an identity \
+         reveals; use https"
+    )]
+    Plaintext(String),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server was not reached.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
@@ -59,6 +68,8 @@ pub enum PeerError {
         url: String,
         /// Why.
         reason: String,
+        /// What a library said, where one did.
+        source: Option<BoxError>,
     },
     /// The server stopped in the middle.
     #[error("{url} stopped talking: {reason}")]
@@ -67,6 +78,8 @@ pub enum PeerError {
         url: String,
         /// How.
         reason: String,
+        /// What a library said, where one did.
+        source: Option<BoxError>,
     },
     /// The other side was not heard for too long, or did not hear this one.
     #[error("{url} stopped talking: {reason}")]
@@ -107,7 +120,7 @@ pub enum PeerError {
     NoWorkers,
     /// This machine gave no thread for a link's work, or the thread ended too early.
     #[error("the work could not be run: {0}")]
-    NoThread(String),
+    NoThread(#[source] BoxError),
     /// The server contradicts itself.
     #[error("the server contradicts itself: {0}")]
     Fault(String),
@@ -116,7 +129,7 @@ pub enum PeerError {
         "the identity {0} was evolved here and on the server from one frame: one secret signed on \
          two devices without a server between them, or somebody else has the secret"
     )]
-    Forked(Addr),
+    Forked(TjpAddr),
     /// The saga failed.
     #[error(transparent)]
     Sync(#[from] crate::sync::SyncError),

@@ -21,7 +21,7 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long the other side may take to prove itself.
     pub untrusted: Duration,
-    /// How long a session may last.
+    /// How long a session may last, and at a client an answer by HTTP that is a stream.
     pub session: Duration,
     /// How long a client waits for an answer by HTTP that is no stream, and for each line of one
     /// that is.
@@ -228,8 +228,10 @@ async fn move_texts<S: Socket>(
                 let sent = timeout(timeouts.idle, socket.ping()).await;
                 sent.map_err(not_taken)??;
             }
-            // While its own side is too slow to take what came, the other cannot be heard.
-            _ = timeout_at(deadline, std::future::pending::<()>()), if incoming.capacity() > 0 => {
+            // While its own side is too slow to take what came, the other cannot be heard; how long a
+            // session may last is no matter of that, else whoever fills the queue would be spared.
+            _ = timeout_at(deadline, std::future::pending::<()>()),
+                if incoming.capacity() > 0 || started.elapsed() >= timeouts.session => {
                 return Err(Ended::Late(match waits {
                     true => "the time to prove an identity ran out".to_owned(),
                     false if started.elapsed() >= timeouts.session => {

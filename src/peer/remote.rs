@@ -11,7 +11,7 @@ use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wait::wait;
 use super::wire::Latest;
 use super::{Endpoint, PeerError, Timeouts, ws};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
 use crate::sync::{Capabilities, Sender, SyncError};
 
@@ -71,7 +71,7 @@ impl<'r> Remote<'r> {
     /// One ibGib's JSON as the server has it; none where it does not. Nothing is validated here.
     pub fn ibgib(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         token: &str,
     ) -> Result<Option<String>, PeerError> {
@@ -93,17 +93,22 @@ impl ReceiverLink for Remote<'_> {
         self.wait(self.http.register(genesis))
     }
 
-    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(
+        &self,
+        domain: &TjpAddr,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
         self.wait(self.http.evolve(domain, frames.to_vec(), session))
     }
 
-    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
         self.wait(self.http.revoke(domain, frames.to_vec()))
     }
 
     fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -145,13 +150,18 @@ impl ReceiverLink for Remote<'_> {
         })
     }
 
-    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(
+        &self,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
+        token: &str,
+    ) -> Result<Option<Latest>, PeerError> {
         self.wait(self.http.latest(domain, tjp, token))
     }
 
     fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,

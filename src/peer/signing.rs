@@ -5,7 +5,7 @@ use super::PeerError;
 use super::client::{Identity, catch_up, is_conflict, store};
 use super::link::ReceiverLink;
 use super::retries::Retries;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone;
 use crate::space::{Pending, Purpose, Space, SpaceError};
 use crate::sync::{Established, Features, SyncError, establish};
@@ -150,7 +150,11 @@ pub(super) fn revoke<L: ReceiverLink>(
 
 /// Whether another process of this home has taken up a step that was made here, and may have
 /// connected its session.
-pub(super) fn is_shared(space: &dyn Space, domain: &Addr, step: &IbGib) -> Result<bool, SyncError> {
+pub(super) fn is_shared(
+    space: &dyn Space,
+    domain: &TjpAddr,
+    step: &IbGib,
+) -> Result<bool, SyncError> {
     let kept = space.pending(domain, Purpose::Session)?;
     Ok(kept.is_none_or(|kept| kept.is_shared || kept.evolved != *step))
 }
@@ -190,7 +194,7 @@ fn signable_tip(space: &dyn Space, identity: &Identity) -> Result<IbGib, SyncErr
 
 fn pending_on(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     purpose: Purpose,
     on: &Addr,
 ) -> Result<Option<Pending>, SyncError> {
@@ -200,7 +204,7 @@ fn pending_on(
 /// Keeps a step, or takes up what another process kept first; none where I moved on meanwhile.
 fn keep(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     purpose: Purpose,
     step: &Pending,
 ) -> Result<Option<Pending>, SyncError> {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::ibgib::{Addr, IbGib, json as js};
+use crate::ibgib::{Addr, IbGib, TjpAddr, addr::clip, is_obeyed, json as js};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
-use crate::sync::msg::{Context, MAX_OFFER, Msg, Refusal, RefusalCode, Token};
+use crate::sync::msg::{Context, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode, Token};
 
 pub use capabilities::{
     HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
@@ -21,6 +21,9 @@ pub use capabilities::{
 pub const MAX_MESSAGE: usize = 8 << 20;
 /// How many bytes one message may be before the sender has proved itself.
 pub const MAX_UNTRUSTED: usize = 1 << 20;
+/// How many JSON values one that is no payload may hold: more than 2,000 answers with all their samples
+/// do.
+pub const MAX_MESSAGE_VALUES: usize = 1 << 18;
 /// How many ibGibs one message may hold.
 pub const MAX_BATCH: usize = 4096;
 /// How many bytes the body of a request may be.
@@ -62,7 +65,7 @@ pub const PATH_WS: &str = "/v1/ws";
 pub const PATH_HEALTH: &str = "/health";
 
 /// A path under a domain.
-pub fn domain_path(path: &str, domain: &Addr) -> String {
+pub fn domain_path(path: &str, domain: &TjpAddr) -> String {
     path.replace("{gib}", domain.gib())
 }
 
@@ -108,7 +111,7 @@ fn frames(map: &mut Map<String, Value>) -> Result<Vec<IbGib>, SyncError> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latest {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its latest address.
     pub tip: Addr,
     /// The latest frame's `n`.
@@ -225,6 +228,40 @@ struct MessageType<'a> {
     name: std::borrow::Cow<'a, str>,
 }
 
+/// What reading a text takes, in bytes of a usual one: as many as it has, or more where it holds many
+/// small values, each of which takes some hundred bytes of memory however short it is. The ibGibs of
+/// a payload are read one after the other.
+#[cfg(feature = "server")]
+pub(crate) fn weight(text: &str) -> usize {
+    /// How many bytes of a usual text there are to a value.
+    const VALUE: usize = 48;
+    /// What is so long is large anyway.
+    const LONG: usize = 1 << 20;
+
+    if text.len() >= LONG {
+        return text.len();
+    }
+    let values = js::begun_values(text);
+    if values * VALUE <= text.len() {
+        return text.len();
+    }
+    let values = match text.starts_with(PAYLOAD_HEAD) {
+        true => most_of_one(text),
+        false => values,
+    };
+    text.len().max(values * VALUE)
+}
+
+/// How many values begin in one ibGib of a payload at most.
+#[cfg(feature = "server")]
+fn most_of_one(payload: &str) -> usize {
+    let each = |payload: Payload<'_>| {
+        payload.ibgibs.iter().map(|raw| js::begun_values(raw.get())).max().unwrap_or(0)
+    };
+    // What is no payload is refused before any value is made of it.
+    serde_json::from_str(payload).map_or(0, each)
+}
+
 /// Reads a message from JSON text; refuses anything else.
 pub fn read(text: &str) -> Result<Msg, SyncError> {
     if text.len() > MAX_MESSAGE {
@@ -321,19 +358,16 @@ fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {
     let code = field(map, "code").unwrap_or(RefusalCode::Protocol);
     let code = code.with_limit(take(map, "limit").as_str());
     let message: String = field(map, "message")?;
-    Ok(Refusal { code, message: printable(&message) })
+    Ok(Refusal { code, message: peer_text(&message) })
 }
 
-/// What the other side says, fit for a terminal and a log: no control characters, none that turn
-/// the direction of what follows, and not too long.
-pub fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let clean = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c });
-    clean.take(2000).collect()
+/// What the other side says, fit for a terminal and a log, and not too long.
+pub fn peer_text(text: &str) -> String {
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).take(MAX_REFUSAL_TEXT).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, SyncError> {
-    as_object(js::parse(text))
+    as_object(js::parse_few(text, MAX_MESSAGE_VALUES))
 }
 
 fn as_object(parsed: Result<Value, js::JsonError>) -> Result<Map<String, Value>, SyncError> {
@@ -353,8 +387,11 @@ fn field<T: for<'de> Deserialize<'de>>(
     map: &mut Map<String, Value>,
     key: &str,
 ) -> Result<T, SyncError> {
-    serde_json::from_value(take(map, key))
-        .map_err(|error| SyncError::protocol(format!("the field {key:?}: {error}")))
+    // The error repeats the value, however long it is.
+    let malformed = |error: serde_json::Error| {
+        SyncError::protocol(format!("the field {key:?}: {}", clip(&error.to_string())))
+    };
+    serde_json::from_value(take(map, key)).map_err(malformed)
 }
 
 fn ibgib(value: Value) -> Result<IbGib, SyncError> {

@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::channel::Channel;
-use super::http::{common, explained, retry_after};
+use super::http::{common, retry_after};
 use super::pump::{self, Ended, Socket, Text, Timeouts};
 use super::wire::{self, ErrorBody, MAX_MESSAGE, PATH_WS};
-use super::{Endpoint, PeerError};
+use super::{BoxError, Endpoint, PeerError, fault};
 use crate::sync::msg::Refusal;
 use crate::sync::{Capabilities, SyncError};
 
@@ -33,7 +33,7 @@ pub async fn open(
     timeouts: Timeouts,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
     let opening = timeout(timeouts.untrusted * 2, connect(endpoint, speaks)).await;
-    let (socket, headers) = opening.map_err(|_| unreachable(endpoint, "it does not answer"))??;
+    let (socket, headers) = opening.map_err(|_| silent(endpoint))??;
     let common = common(speaks, &headers, endpoint.url())?;
     let (channel, pump) = socket.pumped(endpoint.url(), timeouts);
     Ok((channel, tokio::spawn(pump), common))
@@ -67,17 +67,17 @@ async fn connect(
     endpoint: &Endpoint,
     speaks: &Capabilities,
 ) -> Result<(OpenSocket, HeaderMap), PeerError> {
-    let failed = |error: &dyn std::fmt::Display| unreachable(endpoint, &error.to_string());
     let (host, port, tls) = endpoint.socket();
-    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|e| failed(&e))?;
-    tcp.set_nodelay(true).map_err(|e| failed(&e))?;
+    let tcp =
+        TcpStream::connect((host.as_str(), port)).await.map_err(|e| unreachable(endpoint, e))?;
+    tcp.set_nodelay(true).map_err(|e| unreachable(endpoint, e))?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     let at = endpoint.at(PATH_WS);
     let url = format!("{scheme}{}", at.trim_start_matches("https").trim_start_matches("http"));
-    let mut request = url.into_client_request().map_err(|e| failed(&e))?;
+    let mut request = url.into_client_request().map_err(|e| unreachable(endpoint, e))?;
     wire::name_capabilities(request.headers_mut(), speaks);
     let config = Some(config());
-    let refused = |error| refused(endpoint, speaks, &error);
+    let refused = |error| refused(endpoint, speaks, error);
     match tls {
         None => {
             let opened = tokio_tungstenite::client_async_with_config(request, tcp, config).await;
@@ -85,9 +85,10 @@ async fn connect(
             Ok((OpenSocket::Plain(Box::new(socket)), answer.into_parts().0.headers))
         }
         Some(tls) => {
-            let name = ServerName::try_from(host).map_err(|e| failed(&e))?;
+            let name = ServerName::try_from(host).map_err(|e| unreachable(endpoint, e))?;
             let connector = tokio_rustls::TlsConnector::from(tls);
-            let stream = connector.connect(name, tcp).await.map_err(|e| failed(&e))?;
+            let stream =
+                connector.connect(name, tcp).await.map_err(|e| unreachable(endpoint, e))?;
             let opened = tokio_tungstenite::client_async_with_config(request, stream, config).await;
             let (socket, answer) = opened.map_err(refused)?;
             Ok((OpenSocket::Tls(Box::new(socket)), answer.into_parts().0.headers))
@@ -95,16 +96,22 @@ async fn connect(
     }
 }
 
-fn unreachable(endpoint: &Endpoint, reason: &str) -> PeerError {
-    let reason = explained(reason.to_owned());
-    PeerError::Unreachable { url: endpoint.url().to_owned(), reason }
+fn unreachable(endpoint: &Endpoint, error: impl Into<BoxError>) -> PeerError {
+    let source = error.into();
+    let (url, reason) = (endpoint.url().to_owned(), fault::explained(source.to_string(), &*source));
+    PeerError::Unreachable { url, reason, source: Some(source) }
+}
+
+fn silent(endpoint: &Endpoint) -> PeerError {
+    let reason = "it does not answer".to_owned();
+    PeerError::Unreachable { url: endpoint.url().to_owned(), reason, source: None }
 }
 
 /// A handshake that failed: a server that has no place left says when to come back, others why they
 /// refuse.
-fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: &tungstenite::Error) -> PeerError {
-    let tungstenite::Error::Http(response) = error else {
-        return unreachable(endpoint, &error.to_string());
+fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: tungstenite::Error) -> PeerError {
+    let tungstenite::Error::Http(response) = &error else {
+        return unreachable(endpoint, error);
     };
     if let Err(error) = common(speaks, response.headers(), endpoint.url()) {
         return error;
@@ -116,10 +123,10 @@ fn refused(endpoint: &Endpoint, speaks: &Capabilities, error: &tungstenite::Erro
     let body = response.body().as_deref().unwrap_or_default();
     match serde_json::from_slice::<ErrorBody>(body) {
         Ok(body) if response.status().is_client_error() => {
-            let (code, message) = (body.error.exact_code(), wire::printable(&body.error.message));
+            let (code, message) = (body.error.exact_code(), wire::peer_text(&body.error.message));
             SyncError::Refused(Refusal { code, message }).into()
         }
-        _ => unreachable(endpoint, &error.to_string()),
+        _ => unreachable(endpoint, error),
     }
 }
 

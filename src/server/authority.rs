@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::ledger::Ledger;
 use super::sessions;
 use super::sockets::SocketPlace;
 use super::state::Shared;
-use crate::ibgib::{Addr, Moment, System};
-use crate::space::Ledger;
+use crate::ibgib::{Moment, System, TjpAddr};
 use crate::sync::msg::Token;
 use crate::sync::{SessionAuthority, SyncError};
 
@@ -14,12 +14,12 @@ use crate::sync::{SessionAuthority, SyncError};
 pub(super) struct LedgerAuthority<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
-    pub(super) domain: Addr,
+    pub(super) domain: TjpAddr,
     pub(super) socket_place: &'a Mutex<SocketPlace>,
 }
 
 impl SessionAuthority for LedgerAuthority<'_> {
-    fn admit(&self, session: &Addr) -> Result<(), SyncError> {
+    fn admit(&self, session: &TjpAddr) -> Result<(), SyncError> {
         let times = (Moment::now().ms(), self.shared.session_ms());
         let socket_place =
             || self.socket_place.lock().unwrap_or_else(PoisonError::into_inner).prove(&self.domain);

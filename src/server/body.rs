@@ -1,5 +1,6 @@
 //! Bodies of requests, read within a budget that all of them share: anybody may send one.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
@@ -8,6 +9,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::client_addr::ClientAddr;
+use super::places::Place;
 use super::routes::{Failure, bad_request};
 use super::state::Shared;
 use crate::sync::msg::RefusalCode;
@@ -19,6 +21,20 @@ const SMALL: usize = 64 << 10;
 /// that is still writing learns why.
 const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
 
+/// A body's text, and what it holds of the budget until this is dropped: it may wait long for its turn.
+pub(super) struct BodyText {
+    text: String,
+    _place: Place<ClientAddr>,
+}
+
+impl Deref for BodyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
 /// Reads a body of at most `most` bytes.
 pub(super) async fn read(
     shared: &Shared,
@@ -26,7 +42,7 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     most: usize,
-) -> Result<String, Failure> {
+) -> Result<BodyText, Failure> {
     // What says that it is too large is not read first.
     let declared = headers.get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -36,7 +52,10 @@ pub(super) async fn read(
     let mut body = body.into_data_stream();
     let held = gather(shared, client, &mut body, most);
     match timeout(shared.opts.timeouts.idle, held).await {
-        Ok(Ok(bytes)) => String::from_utf8(bytes).map_err(|_| bad_request("the body is not UTF-8")),
+        Ok(Ok((bytes, _place))) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(BodyText { text, _place }),
+            Err(_) => Err(bad_request("the body is not UTF-8")),
+        },
         Ok(Err(failure)) => {
             drain(&mut body).await;
             Err(failure)
@@ -58,10 +77,10 @@ async fn gather(
     client: ClientAddr,
     body: &mut BodyDataStream,
     most: usize,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<(Vec<u8>, Place<ClientAddr>), Failure> {
     let full = || Failure::busy("too many bodies are arriving; try again in a moment");
     let mut place = shared.bytes.take(&client, 0).ok_or_else(full)?;
-    let (mut held, mut counted) = (Vec::new(), 0);
+    let mut held = Vec::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| bad_request("the body breaks off"))?;
         if held.len() + chunk.len() > most {
@@ -69,15 +88,14 @@ async fn gather(
         }
         // A vector that grows holds up to twice its bytes.
         let needed = ((held.len() + chunk.len()) * 2).saturating_sub(SMALL);
-        if needed > counted {
-            if !place.add(needed - counted) {
-                return Err(full());
-            }
-            counted = needed;
+        if !place.grow_to(needed) {
+            return Err(full());
         }
         held.extend_from_slice(&chunk);
     }
-    Ok(held)
+    held.shrink_to_fit();
+    place.shrink_to(held.len().saturating_sub(SMALL));
+    Ok((held, place))
 }
 
 async fn drain(body: &mut BodyDataStream) {

@@ -6,6 +6,7 @@ mod client_addr;
 mod connection;
 mod files;
 mod http1;
+mod ledger;
 mod meter;
 mod newcomers;
 mod origin;
@@ -26,14 +27,15 @@ use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum_server::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::ibgib::Addr;
-use crate::peer::Timeouts;
+use crate::ibgib::TjpAddr;
+use crate::peer::{Timeouts, TlsError};
 use crate::space::SpaceError;
 use crate::sync::payload::{Limits, StagingQuota};
 use crate::sync::{Capabilities, Features, Quota};
@@ -41,6 +43,8 @@ pub use client_addr::TrustedProxy;
 use connection::Acceptor;
 pub use files::{files_needed, raise_file_limit};
 use http1::Http1;
+#[doc(hidden)]
+pub use ledger::{Ledger, SessionRow};
 pub use origin::{HostName, Origin};
 pub use state::MAX_THREADS;
 use state::Shared;
@@ -51,7 +55,7 @@ pub enum Registration {
     /// Anybody.
     Open,
     /// Only the identities with these tjp addresses.
-    Closed(HashSet<Addr>),
+    Closed(HashSet<TjpAddr>),
 }
 
 /// A certificate and its key, as PEM files.
@@ -147,24 +151,25 @@ impl ServerOpts {
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {listen}: {reason}")]
+    #[error("cannot listen on {listen}: {source}")]
     Listen {
         /// Where.
         listen: SocketAddr,
         /// Why.
-        reason: std::io::Error,
+        source: std::io::Error,
     },
     /// The certificate or the key is not usable.
-    #[error("{0}")]
-    Tls(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The file is not usable.
     #[error(transparent)]
     Space(#[from] SpaceError),
     /// It stopped by itself.
     #[error("the server failed: {0}")]
-    Failed(std::io::Error),
+    Failed(#[source] std::io::Error),
 }
 
 /// How long the head of a request may take at most, the silence before it included.
@@ -202,7 +207,7 @@ impl Server {
     /// Opens the space, listens and serves until [`Server::stop`].
     pub async fn start(opts: ServerOpts) -> Result<Server, ServerError> {
         let listen = opts.listen;
-        let failed = |reason| ServerError::Listen { listen, reason };
+        let failed = |source| ServerError::Listen { listen, source };
         let silence = opts.timeouts.idle;
         let tls = opts.tls.as_ref().map(tls::config).transpose()?;
         let shared = Arc::new(Shared::open(opts)?);
@@ -253,6 +258,11 @@ impl Server {
     /// How many bytes are staged; none where that is not bounded.
     pub fn staged_bytes(&self) -> Option<u64> {
         self.shared.staging.as_ref().map(StagingQuota::bytes)
+    }
+
+    /// Whether something failed here since the disk of the file was full.
+    pub fn met_full_disk(&self) -> bool {
+        self.shared.full_disk.load(Ordering::Relaxed)
     }
 
     /// How many requests and sessions are at the disk, or wait for it.

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 
 use super::Registration;
 use super::client_addr::ClientAddr;
+use super::ledger::Ledger;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
-use crate::ibgib::{Addr, IbGib, Moment};
+use crate::ibgib::{IbGib, Moment, TjpAddr};
 use crate::space::{Pooled, Space};
 use crate::sync::domain;
 use crate::sync::msg::RefusalCode;
@@ -20,17 +21,17 @@ const MS_IN_A_DAY: u64 = 24 * 60 * 60 * 1000;
 pub(super) fn register(
     shared: &Shared,
     space: &Pooled,
-    addr: &Addr,
+    addr: &TjpAddr,
     genesis: &IbGib,
     from: ClientAddr,
-) -> Result<Addr, Failure> {
+) -> Result<TjpAddr, Failure> {
     let is_open = matches!(shared.opts.registration, Registration::Open);
     let most = shared.opts.max_new_identities.filter(|_| is_open);
     let quota = &shared.opts.quota;
     let (Some(most), None) = (most, space.find(addr)?) else {
         return Ok(domain::register(&**space, genesis, quota)?);
     };
-    let (ledger, from) = (space.ledger(), from.to_string());
+    let (ledger, from) = (Ledger::of(space), from.to_string());
     let day = Moment::now().ms() / MS_IN_A_DAY;
     // Whoever asks again and again costs neither a write nor the checks of a genesis.
     if ledger.newcomers(day, &from)? >= u64::from(most) {

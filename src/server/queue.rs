@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 
 /// How long a session that is not entered keeps the next one waiting.
 const ENTER: Duration = Duration::from_secs(1);
@@ -28,8 +28,8 @@ pub(super) struct Queues {
 
 #[derive(Debug, Default)]
 struct State {
-    queues: HashMap<Addr, Arc<AsyncMutex<()>>>,
-    running: HashMap<Addr, Running>,
+    queues: HashMap<TjpAddr, Arc<AsyncMutex<()>>>,
+    running: HashMap<TjpAddr, Running>,
 }
 
 /// A session that others wait for.
@@ -42,7 +42,7 @@ struct Running {
 impl Queues {
     /// Waits until the sessions of `identity` that came before have left, or long enough; then
     /// `session` is the one that others wait for, until it leaves, or for long enough.
-    pub(super) async fn wait(self: &Arc<Self>, identity: &Addr, session: &Addr) {
+    pub(super) async fn wait(self: &Arc<Self>, identity: &TjpAddr, session: &TjpAddr) {
         let queue = Arc::clone(self.lock().queues.entry(identity.clone()).or_default());
         let Ok(place) = timeout(MAX_WAIT, queue.lock_owned()).await else { return };
         let running = Running { _place: place, is_entered: false };
@@ -58,7 +58,7 @@ impl Queues {
     }
 
     /// A session is over.
-    pub(super) fn leave(&self, session: &Addr) {
+    pub(super) fn leave(&self, session: &TjpAddr) {
         let mut state = self.lock();
         state.running.remove(session);
         // Whoever waits or runs has a share of the queue.
@@ -66,7 +66,7 @@ impl Queues {
     }
 
     /// Notes that a session is entered; it leaves when what is returned is dropped.
-    pub(super) fn enter(self: &Arc<Self>, session: Addr) -> QueuePlace {
+    pub(super) fn enter(self: &Arc<Self>, session: TjpAddr) -> QueuePlace {
         if let Some(running) = self.lock().running.get_mut(&session) {
             running.is_entered = true;
         }
@@ -82,7 +82,7 @@ impl Queues {
 #[derive(Debug)]
 pub(super) struct QueuePlace {
     queues: Arc<Queues>,
-    session: Addr,
+    session: TjpAddr,
 }
 
 impl Drop for QueuePlace {
@@ -96,9 +96,9 @@ mod tests {
     use super::*;
     use crate::ibgib::System;
 
-    fn addr(name: &str) -> Addr {
+    fn addr(name: &str) -> TjpAddr {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
-        Addr::parse(&format!("{name}^{hash}")).unwrap()
+        TjpAddr::parse(&format!("{name}^{hash}")).unwrap()
     }
 
     #[tokio::test]
@@ -146,21 +146,24 @@ mod tests {
         let pools = presets::identity_pools(&System::new()).unwrap();
         let now = crate::ibgib::Moment::now;
         let genesis = keystone::genesis(&secret, &pools, None, &System::at(now())).unwrap();
-        let domain = genesis.addr().unwrap();
+        let domain = TjpAddr::from(genesis.addr().unwrap());
         let mut made = establish(&domain, &genesis, &secret, &System::at(now())).unwrap();
-        let session = made.session.addr().unwrap();
+        let session = TjpAddr::from(made.session.addr().unwrap());
         {
-            let space = server.shared.space(domain.as_str()).unwrap();
+            let space = server.shared.space(&domain).unwrap();
             let quota = Quota::default();
             domain::register(&*space, &genesis, &quota).unwrap();
             let frames = std::slice::from_ref(&made.identity);
             domain::evolve(&*space, &domain, frames, &made.session, &quota).unwrap();
-            space.ledger().add_session(&session, domain.as_str(), now().ms()).unwrap();
+            crate::server::Ledger::of(&space)
+                .add_session(&session, &(&domain).into(), now().ms())
+                .unwrap();
         }
         let queues = &server.shared.queues;
         let named = addr("named");
-        let entered =
-            |session: &Addr| queues.lock().running.get(session).map(|running| running.is_entered);
+        let entered = |session: &TjpAddr| {
+            queues.lock().running.get(session).map(|running| running.is_entered)
+        };
         let url = server.url().replace("http", "ws") + wire::PATH_WS;
         for session in [&named, &session] {
             let (mut ws, _) = tokio_tungstenite::connect_async(&url).await.unwrap();

@@ -1,10 +1,22 @@
-//! The log of what is refused, at a bounded rate: whoever floods a server fills no disk with it.
+//! What is refused: what the client is told of it, and the log, at a bounded rate: whoever floods a server fills
+//! no disk with it.
 
 use std::fmt::Arguments;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use axum::extract::State;
+use axum::response::Response;
+use tracing::{info, warn};
+
+use super::state::Shared;
+use crate::sync::SyncError;
+use crate::sync::msg::{Refusal, RefusalCode};
+
+/// What can be done where a bound for good is reached.
+const AT_A_BOUND: &str = "nothing of this was stored. `sync --pull-only` works while the reserve \
+    for signing on lasts, revoking always; whoever runs the server can raise";
 
 /// How many refusals are logged in one [`PERIOD`].
 const LOGGED: u64 = 50;
@@ -14,16 +26,58 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// What was refused in this process lately.
 static LATELY: Mutex<Counted> = Mutex::new(Counted { since: None, came: 0 });
 
+/// What a client is told of an error: with what it, or whoever runs the server, can set.
+pub(super) fn of(error: &SyncError) -> Refusal {
+    let mut refusal = error.refusal();
+    refusal.message += &match (error, refusal.code) {
+        (SyncError::OwnStaged { .. }, _) => {
+            ", or have `serve --max-staged-bytes` raised".to_owned()
+        }
+        (_, RefusalCode::Quota) => format!("; {AT_A_BOUND} `serve --quota`"),
+        (_, RefusalCode::File) => format!("; {AT_A_BOUND} `serve --max-file-bytes`"),
+        _ => String::new(),
+    };
+    refusal
+}
+
+/// Marks an answer that is a failure for a full disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FullDisk;
+
+/// Notes that the disk is full, where an answer is for that.
+pub(super) async fn note_full_disk(
+    State(shared): State<Arc<Shared>>,
+    response: Response,
+) -> Response {
+    if response.extensions().get::<FullDisk>().is_some() {
+        shared.full_disk.store(true, Ordering::Relaxed);
+    }
+    response
+}
+
 /// Logs a refusal, or only counts it where there were many lately.
 pub(super) fn log(what: Arguments<'_>) {
+    if is_logged() {
+        warn!("{what}");
+    }
+}
+
+/// Logs why a session ended that was not refused, as [`log`] does: anybody may open sockets and
+/// close them.
+pub(super) fn log_end(reason: &str) {
+    if is_logged() {
+        info!(reason, "session ended");
+    }
+}
+
+/// Counts what is to be logged; whether it is.
+fn is_logged() -> bool {
     let (logged, unsaid) =
         LATELY.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
     if unsaid > 0 {
-        warn!(unsaid, "some refusals were not logged");
+        warn!(unsaid, "some refusals and ends of sessions were not logged");
     }
-    if logged {
-        warn!("{what}");
-    }
+    logged
 }
 
 #[derive(Debug)]

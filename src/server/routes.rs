@@ -12,11 +12,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tracing::info;
 
+use super::body::BodyText;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::ledger::Ledger;
+use super::refusals::FullDisk;
 use super::state::Shared;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
-use crate::ibgib::{Addr, Moment};
+use crate::ibgib::{Addr, Moment, TjpAddr};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
@@ -46,6 +49,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .layer(origin::cors(&shared.opts.allow_origins))
         .layer(from_fn_with_state(Arc::clone(&shared), origin::guard))
         .layer(map_response(in_form))
+        .layer(map_response_with_state(Arc::clone(&shared), refusals::note_full_disk))
         .layer(map_response_with_state(Arc::clone(&shared), versions::name))
         .with_state(shared)
 }
@@ -80,6 +84,7 @@ pub(super) struct Failure {
     status: StatusCode,
     code: RefusalCode,
     message: String,
+    is_full_disk: bool,
 }
 
 impl Failure {
@@ -88,7 +93,7 @@ impl Failure {
         code: RefusalCode,
         message: impl Into<String>,
     ) -> Failure {
-        Failure { status, code, message: message.into() }
+        Failure { status, code, message: message.into(), is_full_disk: false }
     }
 
     /// What a person reads.
@@ -116,6 +121,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let detail = ErrorDetail::of(self.code, self.message);
         let mut response = (self.status, axum::Json(ErrorBody { error: detail })).into_response();
+        if self.is_full_disk {
+            response.extensions_mut().insert(FullDisk);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -125,7 +133,7 @@ impl IntoResponse for Failure {
 
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Failure {
-        let refusal = error.refusal();
+        let refusal = refusals::of(&error);
         let status = match refusal.code {
             RefusalCode::Auth => StatusCode::FORBIDDEN,
             RefusalCode::Conflict => StatusCode::CONFLICT,
@@ -145,10 +153,11 @@ impl From<SyncError> for Failure {
         if refusal.code == RefusalCode::Internal {
             tracing::error!(%error, "a request failed");
         } else {
-            let error = wire::printable(&error.to_string());
+            let error = wire::peer_text(&error.to_string());
             refusals::log(format_args!("request refused ({:?}): {error}", refusal.code));
         }
-        Failure::new(status, refusal.code, refusal.message)
+        let failure = Failure::new(status, refusal.code, refusal.message);
+        Failure { is_full_disk: error.is_full_disk(), ..failure }
     }
 }
 
@@ -176,15 +185,15 @@ async fn register(
 ) -> Result<Response, Failure> {
     let from = shared.client(&connection, request.headers());
     let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, from, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, from, weight, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
-        let addr = genesis.validate().map_err(SyncError::from)?;
+        let addr = TjpAddr::from(genesis.validate().map_err(SyncError::from)?);
         if !shared.may_register(&addr) {
             let message = format!("{addr} may not register here: it is not on the server's list");
             return Err(SyncError::Auth(message).into());
         }
-        let space = shared.space(addr.as_str())?;
+        let space = shared.space(&addr)?;
         newcomers::register(&shared, &space, &addr, &genesis, from)?;
         info!(domain = %addr, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
@@ -206,19 +215,18 @@ async fn evolve(
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (at, turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    let (session, is_new) = blocking(&at, client, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    let (session, is_new) = blocking(&at, client, weight, move || {
         let (frames, session) = wire::read_evolution(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         let quota = &shared.opts.quota;
-        let (ledger, now) = (space.ledger(), Moment::now().ms());
+        let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
         let claim = (&identity, frames.as_slice(), &session);
         let (tjp, is_new) = sessions::establish(&*space, &ledger, claim, quota, now)?;
         info!(domain = %identity, session = %tjp, "session established");
         Ok((tjp, is_new))
     })
     .await?;
-    drop(turn);
     // Who posts the same again has waited, or is the one that others wait for.
     if is_new {
         queues.wait(&of, &session).await;
@@ -235,10 +243,10 @@ async fn revoke(
     let identity = domain_addr(&gib)?;
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, _turn) = (Arc::clone(&shared), shared.large(text.len()).await);
-    blocking(&at, client, move || {
+    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
-        let space = shared.space(identity.as_str())?;
+        let space = shared.space(&identity)?;
         domain::revoke(&*space, &identity, &frames)?;
         shared.end_domain(&space, &identity)?;
         info!(domain = %identity, "identity revoked");
@@ -258,8 +266,8 @@ async fn identity(
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
-        let space = shared.space(identity.as_str())?;
+    blocking(&at, client, 0, move || {
+        let space = shared.space(&identity)?;
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
@@ -283,10 +291,10 @@ async fn latest(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let client = shared.client(&connection, &headers);
-    let tjp = parse(query.get("tjp").map_or("", String::as_str))?;
+    let tjp: TjpAddr = parse(query.get("tjp").map_or("", String::as_str))?.into();
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let tip = space.tip(&tjp)?;
         let tip = tip.ok_or_else(|| Failure::not_found("the timeline is not here"))?;
@@ -308,7 +316,7 @@ async fn ibgibs(
     let (graph, live) = (is_set("getGraph"), is_set("live"));
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
-    blocking(&at, client, move || {
+    blocking(&at, client, 0, move || {
         let space = authorized(&shared, &identity, &headers)?;
         let id = space.find(&addr)?;
         let id = id.ok_or_else(|| Failure::not_found("the ibGib is not here"))?;
@@ -327,7 +335,7 @@ async fn ibgibs(
 }
 
 /// The domain's space, where the request carries a token for it.
-fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<Pooled, Failure> {
+fn authorized(shared: &Shared, identity: &TjpAddr, headers: &HeaderMap) -> Result<Pooled, Failure> {
     let refused = || {
         let message = "a bearer token of this domain is needed, as auth_ok hands it out";
         Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
@@ -337,9 +345,9 @@ fn authorized(shared: &Shared, identity: &Addr, headers: &HeaderMap) -> Result<P
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or_else(refused)?;
-    let space = shared.space(identity.as_str())?;
+    let space = shared.space(identity)?;
     let now = Moment::now().ms();
-    match sessions::may_read(&*space, &space.ledger(), identity, token, now)? {
+    match sessions::may_read(&*space, &Ledger::of(&space), identity, token, now)? {
         true => Ok(space),
         false => Err(refused()),
     }
@@ -350,7 +358,7 @@ async fn read_body(
     client: ClientAddr,
     request: Request,
     most: usize,
-) -> Result<String, Failure> {
+) -> Result<BodyText, Failure> {
     let (head, body) = request.into_parts();
     body::read(shared, client, &head.headers, body, most).await
 }
@@ -364,15 +372,17 @@ fn parse(addr: &str) -> Result<Addr, Failure> {
 }
 
 /// A domain is named by the gib of I's tjp, whose ib is always `keystone`.
-fn domain_addr(gib: &str) -> Result<Addr, Failure> {
-    Addr::from_parts(KEYSTONE, gib).map_err(|error| bad_request(&error.to_string()))
+fn domain_addr(gib: &str) -> Result<TjpAddr, Failure> {
+    let genesis = Addr::from_parts(KEYSTONE, gib);
+    genesis.map(TjpAddr::from).map_err(|error| bad_request(&error.to_string()))
 }
 
-/// Runs what waits for the disk where waiting is fine.
+/// Runs what waits for the disk, and reads input of this [`wire::weight`], where waiting is fine.
 async fn blocking<T: Send + 'static>(
     shared: &Shared,
     client: ClientAddr,
+    weight: usize,
     f: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    shared.work(client, f).await.unwrap_or_else(|| Err(Failure::internal()))
+    shared.work(client, weight, f).await.unwrap_or_else(|| Err(Failure::internal()))
 }

@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::ibgib::addr::lower_hex;
-use crate::ibgib::{Addr, Environment, IbGib};
-use crate::space::{Ledger, SessionRow, Space, SpaceError};
+use super::ledger::{Ledger, SessionRow};
+use crate::ibgib::{Environment, IbGib, TjpAddr, random_hex};
+use crate::space::{Domain, Space, SpaceError};
 use crate::sync::domain::{self, Evolution};
 use crate::sync::msg::Token;
 use crate::sync::{Quota, SyncError};
@@ -13,37 +13,48 @@ use crate::sync::{Quota, SyncError};
 /// Where sessions and tokens are kept. Times are milliseconds since 1970.
 pub(crate) trait Sessions {
     /// Notes an established session; whether it is new.
-    fn add_session(&self, tjp: &Addr, domain: &str, created_ms: u64) -> Result<bool, SpaceError>;
+    fn add_session(
+        &self,
+        tjp: &TjpAddr,
+        domain: &Domain,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError>;
     /// Takes back an entry whose session was not stored.
-    fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError>;
+    fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError>;
     /// The session with this tjp.
-    fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError>;
+    fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError>;
     /// Marks a session connected; false where it is unknown or was connected before.
-    fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError>;
+    fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError>;
     /// Forgets the sessions that were established before a moment.
     fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError>;
     /// Keeps a token's hash.
-    fn add_token(&self, hash: &[u8], domain: &str, expires_at_ms: u64) -> Result<(), SpaceError>;
+    fn add_token(&self, hash: &[u8], domain: &Domain, expires_at_ms: u64)
+    -> Result<(), SpaceError>;
     /// The domain that a token's hash opens at a moment.
-    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError>;
+    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError>;
     /// Forgets the tokens that have expired.
     fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError>;
 }
 
 impl Sessions for Ledger {
-    fn add_session(&self, tjp: &Addr, domain: &str, created_ms: u64) -> Result<bool, SpaceError> {
+    fn add_session(
+        &self,
+        tjp: &TjpAddr,
+        domain: &Domain,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError> {
         Ledger::add_session(self, tjp, domain, created_ms)
     }
 
-    fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+    fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
         Ledger::remove_session(self, tjp)
     }
 
-    fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+    fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
         Ledger::session(self, tjp)
     }
 
-    fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+    fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
         Ledger::connect_session(self, tjp, now_ms)
     }
 
@@ -51,11 +62,16 @@ impl Sessions for Ledger {
         Ledger::purge_sessions(self, created_before_ms)
     }
 
-    fn add_token(&self, hash: &[u8], domain: &str, expires_at_ms: u64) -> Result<(), SpaceError> {
+    fn add_token(
+        &self,
+        hash: &[u8],
+        domain: &Domain,
+        expires_at_ms: u64,
+    ) -> Result<(), SpaceError> {
         Ledger::add_token(self, hash, domain, expires_at_ms)
     }
 
-    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
         Ledger::token_domain(self, hash, now_ms)
     }
 
@@ -69,15 +85,15 @@ impl Sessions for Ledger {
 pub(crate) fn establish(
     space: &dyn Space,
     sessions: &dyn Sessions,
-    (domain, frames, session): (&Addr, &[IbGib], &IbGib),
+    (domain, frames, session): (&TjpAddr, &[IbGib], &IbGib),
     quota: &Quota,
     now_ms: u64,
-) -> Result<(Addr, bool), SyncError> {
+) -> Result<(TjpAddr, bool), SyncError> {
     let evolution = Evolution::check(space, domain, frames, session, quota)?;
     let tjp = evolution.session().clone();
     // The ledger comes first: a kill in between leaves an entry of no session, which goes with
     // time, and not a session that nobody can enter. A known session never comes back into it.
-    let is_new = evolution.is_new() && sessions.add_session(&tjp, domain.as_str(), now_ms)?;
+    let is_new = evolution.is_new() && sessions.add_session(&tjp, &domain.into(), now_ms)?;
     if let Err(error) = evolution.store(space, quota) {
         if is_new {
             sessions.remove_session(&tjp)?;
@@ -91,14 +107,14 @@ pub(crate) fn establish(
 /// its place. Errors with [`SyncError::Auth`], and as `prove` does.
 pub(crate) fn admit(
     sessions: &dyn Sessions,
-    domain: &Addr,
-    session: &Addr,
+    domain: &TjpAddr,
+    session: &TjpAddr,
     (now_ms, session_ms): (u64, u64),
     prove: impl FnOnce() -> Result<(), SyncError>,
 ) -> Result<(), SyncError> {
     let refused = |why: &str| SyncError::Auth(format!("the session {why}"));
     let row = sessions.session(session)?.ok_or_else(|| refused("is not known"))?;
-    if row.domain != domain.as_str() {
+    if row.domain != Domain::from(domain) {
         return Err(refused("is another identity's"));
     }
     if now_ms.saturating_sub(row.created_ms) > session_ms {
@@ -116,18 +132,16 @@ pub(crate) fn admit(
 /// sessions what is older than `session_ms`.
 pub(crate) fn hand_out_token(
     sessions: &dyn Sessions,
-    domain: &Addr,
+    domain: &TjpAddr,
     (token_ms, session_ms): (u64, u64),
     env: &dyn Environment,
 ) -> Result<Token, SyncError> {
-    let mut bytes = [0u8; 32];
-    env.fill(&mut bytes)?;
-    let value = lower_hex(&bytes);
+    let value = random_hex(env, 32)?;
     let now = env.now().ms();
     let expires_ms = now.saturating_add(token_ms).min(i64::MAX as u64);
     sessions.purge_tokens(now)?;
     sessions.purge_sessions(now.saturating_sub(session_ms))?;
-    sessions.add_token(&token_hash(&value), domain.as_str(), expires_ms)?;
+    sessions.add_token(&token_hash(&value), &domain.into(), expires_ms)?;
     Ok(Token { value, expires_ms })
 }
 
@@ -136,12 +150,12 @@ pub(crate) fn hand_out_token(
 pub(crate) fn may_read(
     space: &dyn Space,
     sessions: &dyn Sessions,
-    domain: &Addr,
+    domain: &TjpAddr,
     token: &str,
     now_ms: u64,
 ) -> Result<bool, SyncError> {
     let opens = sessions.token_domain(&token_hash(token), now_ms)?;
-    if opens.as_deref() != Some(domain.as_str()) {
+    if opens != Some(domain.into()) {
         return Ok(false);
     }
     domain::expect_live(space, domain)?;

@@ -1,5 +1,6 @@
 //! The receiver's end of the WebSocket.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
@@ -17,12 +18,13 @@ use tracing::info;
 use super::authority::LedgerAuthority;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::meter::Meter;
 use super::routes::Failure;
 use super::sockets::SocketPlace;
 use super::state::{LARGE, Shared};
 use super::{queue, refusals};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::peer::channel::{Channel, DriveStop};
 use crate::peer::pump::{self, Ended, Socket, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
@@ -106,8 +108,8 @@ async fn session(
                 return session.end(Err(error)).await;
             }
             let text = received.take();
-            let large = shared.large(text.as_ref().map_or(0, Text::len)).await;
-            let stepped = shared.work(client, move || {
+            let weight = text.as_ref().map_or(0, |text| wire::weight(text.as_str()));
+            let stepped = shared.work(client, weight, move || {
                 let stop = session.step(text);
                 (session, stop)
             });
@@ -115,7 +117,6 @@ async fn session(
                 tracing::error!("a session failed");
                 return;
             };
-            drop(large);
             session = stepped.0;
             match stepped.1 {
                 Ok(DriveStop::Large(text)) => received = Some(text),
@@ -130,8 +131,8 @@ async fn session(
 /// Waits for what a session waits for, unless its identity is revoked meanwhile. Every turn asks
 /// that again, so one that is missed here gets nothing either.
 async fn unless_revoked<T>(
-    revoked: &mut broadcast::Receiver<Addr>,
-    domain: Option<Addr>,
+    revoked: &mut broadcast::Receiver<TjpAddr>,
+    domain: Option<TjpAddr>,
     waits: impl Future<Output = Result<T, PeerError>>,
 ) -> Result<T, PeerError> {
     let ended = async {
@@ -159,12 +160,12 @@ struct SocketSession {
 
 /// A session whose domain is known.
 struct DomainSession {
-    domain: Addr,
+    domain: TjpAddr,
     /// The receiver; none only while it takes a step.
     receiver: Option<Paused>,
     /// How many bytes the domain held before.
     before: u64,
-    session: Addr,
+    session: TjpAddr,
     /// Its place among its identity's devices, once it has proved itself: whoever merely names a
     /// session has no say in whose turn it is.
     place: Option<queue::QueuePlace>,
@@ -172,7 +173,7 @@ struct DomainSession {
 
 impl SocketSession {
     /// Whose session it is, once that was said.
-    fn domain(&self) -> Option<Addr> {
+    fn domain(&self) -> Option<TjpAddr> {
         self.domain_session.as_ref().map(|domain_session| domain_session.domain.clone())
     }
 
@@ -209,9 +210,9 @@ impl SocketSession {
         else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(&*domain).map_err(SyncError::from)?;
         space.defer_checkpoints(true).map_err(SyncError::from)?;
-        let (shared, ledger) = (&*self.shared, space.ledger());
+        let (shared, ledger) = (&*self.shared, Ledger::of(&space));
         let authority = LedgerAuthority {
             shared,
             ledger,
@@ -240,7 +241,7 @@ impl SocketSession {
         let Some(Msg::Hello { domain, session, .. }) = hello else {
             return Err(silent().into());
         };
-        let space = self.shared.space(domain.as_str()).map_err(SyncError::from)?;
+        let space = self.shared.space(domain).map_err(SyncError::from)?;
         let before = space.count().map_err(SyncError::from)?.bytes;
         let opts = ReceiverOpts {
             limits: self.shared.opts.limits,
@@ -264,17 +265,20 @@ impl SocketSession {
                 info!(domain, "saga committed");
             }
             Err(PeerError::Sync(error)) => {
-                let refusal = error.refusal();
+                let refusal = refusals::of(&error);
+                if error.is_full_disk() {
+                    self.shared.full_disk.store(true, Ordering::Relaxed);
+                }
                 if refusal.code == RefusalCode::Internal {
                     tracing::error!(%error, "a session failed");
                 } else {
-                    let error = wire::printable(&error.to_string());
+                    let error = wire::peer_text(&error.to_string());
                     refusals::log(format_args!("session refused ({:?}): {error}", refusal.code));
                 }
                 self.refuse(refusal).await;
             }
             Err(PeerError::Stopped { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 let code = match self.is_starved() {
                     true => RefusalCode::Busy,
                     false => RefusalCode::Protocol,
@@ -282,10 +286,10 @@ impl SocketSession {
                 self.refuse(Refusal { code, message: reason }).await;
             }
             Err(PeerError::Late { reason, .. }) => {
-                info!(reason, "session ended");
+                refusals::log_end(&reason);
                 self.refuse(Refusal { code: RefusalCode::Timeout, message: reason }).await;
             }
-            Err(error) => info!(%error, "session ended"),
+            Err(error) => refusals::log_end(&error.to_string()),
         }
     }
 

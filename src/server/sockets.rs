@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::client_addr::ClientAddr;
 use super::meter::Meter;
 use super::places::{Holder, Place, Places};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
@@ -19,13 +19,13 @@ const UNPROVED_BYTES: u64 = 128 << 10;
 /// hold that is small.
 const MESSAGE_BYTES: usize = 64 << 20;
 
-impl Holder for Addr {}
+impl Holder for TjpAddr {}
 
 /// The places for sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
     unproved: Arc<Places<ClientAddr>>,
-    proved: Arc<Places<Addr>>,
+    proved: Arc<Places<TjpAddr>>,
     /// The same places, by the addresses that they are taken from.
     proved_from: Arc<Places<ClientAddr>>,
     /// Bytes of messages that arrive, and of those that wait to be read.
@@ -78,7 +78,7 @@ pub(super) struct SocketPlace {
     client: ClientAddr,
     meter: Arc<Meter>,
     unproved: Option<Place<ClientAddr>>,
-    proved: Option<(Place<Addr>, Place<ClientAddr>)>,
+    proved: Option<(Place<TjpAddr>, Place<ClientAddr>)>,
 }
 
 impl SocketPlace {
@@ -89,7 +89,7 @@ impl SocketPlace {
 
     /// Moves to a place among the sockets that proved an identity. It is counted only here: whoever
     /// merely names an identity must not use up its share.
-    pub(super) fn prove(&mut self, identity: &Addr) -> Result<(), SyncError> {
+    pub(super) fn prove(&mut self, identity: &TjpAddr) -> Result<(), SyncError> {
         let busy = || {
             let message = "too many open sessions; try again in a moment".to_owned();
             SyncError::Refused(Refusal { code: RefusalCode::Busy, message })
@@ -113,9 +113,9 @@ impl Drop for SocketPlace {
 mod tests {
     use super::*;
 
-    fn identity(name: &str) -> Addr {
+    fn identity(name: &str) -> TjpAddr {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
-        Addr::parse(&format!("{name}^{hash}")).unwrap()
+        TjpAddr::parse(&format!("{name}^{hash}")).unwrap()
     }
 
     fn client(last: u8) -> ClientAddr {

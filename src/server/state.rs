@@ -2,25 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::places::Places;
 use super::queue::Queues;
 use super::sockets::Sockets;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
-use crate::ibgib::{Addr, Moment};
-use crate::space::{Pool, Pooled, SpaceError};
+use crate::ibgib::{Moment, TjpAddr};
+use crate::space::{Domain, Pool, Pooled, SpaceError};
 use crate::sync::payload::StagingQuota;
 
 /// How much may wait for the disk at the same time.
 pub(super) const WORKERS: usize = 32;
 /// How many bytes of bodies are held, beyond what each may hold that is small.
-const BODY_BYTES: usize = 64 << 20;
+const BODY_BYTES: usize = 32 << 20;
 /// What is larger is read alone.
 pub(super) const LARGE: usize = 384 << 10;
 /// How many threads that may wait a runtime needs for a server: one whose work is done may not yet
@@ -44,30 +46,30 @@ pub(super) struct Shared {
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
     pub(super) staging: Option<StagingQuota>,
+    /// Whether something failed since the file's disk was full.
+    pub(super) full_disk: AtomicBool,
     /// One connection of it is always open: else the last one's closing would write the whole log
     /// back and remove it.
     spaces: Arc<Pool>,
     workers: Arc<Workers>,
-    /// What is large is read one at a time.
-    large: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
-    revoked: broadcast::Sender<Addr>,
+    revoked: broadcast::Sender<TjpAddr>,
 }
 
 impl Shared {
     /// Checks that the file is a space, making it where it is absent.
     pub(super) fn open(opts: ServerOpts) -> Result<Shared, SpaceError> {
         let spaces = Pool::create_if_missing(&opts.space, IDLE_CONNECTIONS)?;
-        let space = spaces.space("")?;
+        let space = spaces.space(Domain::Client)?;
         let now = Moment::now().ms();
-        space.ledger().purge_tokens(now)?;
-        space.ledger().purge_sessions(now.saturating_sub(session_ms(&opts)))?;
+        Ledger::of(&space).purge_tokens(now)?;
+        Ledger::of(&space).purge_sessions(now.saturating_sub(session_ms(&opts)))?;
         // One address takes no more than a part, so that some is left for everybody else.
         let half = |most: usize| Places::new(most, most.div_ceil(2));
         let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
         let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
-        let (workers, large) = (Workers::new(WORKERS), Semaphore::new(1));
+        let workers = Workers::new(WORKERS);
         let staging = opts.max_staged_bytes.map(StagingQuota::new);
         Ok(Shared {
             opts,
@@ -77,29 +79,31 @@ impl Shared {
             bytes,
             queues: Arc::default(),
             staging,
+            full_disk: AtomicBool::new(false),
             spaces,
             workers,
-            large: Arc::new(large),
             stopping: watch::Sender::new(false),
             revoked: broadcast::Sender::new(REVOKED),
         })
     }
 
     /// The space of a domain, on a connection that is given back when it is dropped.
-    pub(super) fn space(&self, domain: &str) -> Result<Pooled, SpaceError> {
+    pub(super) fn space(&self, domain: impl Into<Domain>) -> Result<Pooled, SpaceError> {
         let space = self.spaces.space(domain)?;
         space.defer_checkpoints(false)?;
         Ok(space)
     }
 
-    /// Runs what waits for the disk on a thread where waiting is fine, once there is a place for
-    /// it and `client` has not half of all; none where it panicked. It runs to its end, even where nobody waits for it any more.
+    /// Runs what waits for the disk, and reads input of this weight (`wire::weight`), on a thread
+    /// where waiting is fine, once there is a place for it and `client` has not half of all; none where it panicked. It
+    /// runs to its end, even where nobody waits for it any more.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         client: ClientAddr,
+        weight: usize,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = self.workers.take(client).await?;
+        let place = self.workers.take(client, weight).await?;
         let run = move || {
             let done = f();
             drop(place);
@@ -122,7 +126,7 @@ impl Shared {
     }
 
     /// Whether an identity may register.
-    pub(super) fn may_register(&self, identity: &Addr) -> bool {
+    pub(super) fn may_register(&self, identity: &TjpAddr) -> bool {
         match &self.opts.registration {
             Registration::Open => true,
             Registration::Closed(allowed) => allowed.contains(identity),
@@ -146,15 +150,15 @@ impl Shared {
     }
 
     /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
-    pub(super) fn end_domain(&self, space: &Pooled, identity: &Addr) -> Result<(), SpaceError> {
-        space.ledger().forget(identity.as_str())?;
+    pub(super) fn end_domain(&self, space: &Pooled, identity: &TjpAddr) -> Result<(), SpaceError> {
+        Ledger::of(space).forget(&identity.into())?;
         // Nobody may be there to be told.
         let _ = self.revoked.send(identity.clone());
         Ok(())
     }
 
     /// Tells of each identity that is revoked from now on.
-    pub(super) fn revocations(&self) -> broadcast::Receiver<Addr> {
+    pub(super) fn revocations(&self) -> broadcast::Receiver<TjpAddr> {
         self.revoked.subscribe()
     }
 
@@ -162,16 +166,45 @@ impl Shared {
     pub(super) fn client(&self, connection: &Connection, headers: &HeaderMap) -> ClientAddr {
         ClientAddr::of_request(connection.peer(), headers, &self.opts.trusted_proxies)
     }
-
-    /// Waits for the turn of something large: read, it takes many times its bytes of memory.
-    pub(super) async fn large(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        if bytes < LARGE {
-            return None;
-        }
-        Arc::clone(&self.large).acquire_owned().await.ok()
-    }
 }
 
 fn session_ms(opts: &ServerOpts) -> u64 {
     u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_large_and_waits_for_its_own_share_keeps_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let opts = ServerOpts::new(([127, 0, 0, 1], 0).into(), dir.path().join("server.db"));
+        let shared = Shared::open(opts).unwrap();
+        let [busy, other] = [1, 2].map(|last| ClientAddr::of([10, 0, 0, last].into()));
+        let mut held = Vec::new();
+        while let Some(place) = tokio::select! {
+            biased;
+            place = shared.workers.take(busy, 0) => place,
+            () = ready(()) => None,
+        } {
+            held.push(place);
+        }
+        let large = |client| shared.work(client, LARGE, || ());
+        let mut waiting = Box::pin(large(busy));
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("more than its share"),
+            () = ready(()) => {}
+        }
+        let others = timeout(Duration::from_secs(10), large(other)).await;
+        others.expect("it does not wait for the other one's share").unwrap();
+        drop(held);
+        waiting.await.unwrap();
+    }
 }

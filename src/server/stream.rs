@@ -10,7 +10,7 @@ use super::client_addr::ClientAddr;
 use super::places::Place;
 use super::routes::Failure;
 use super::state::Shared;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::SqliteSpace;
 use crate::sync::SyncError;
 
@@ -35,7 +35,7 @@ impl<F> NextLine for F where
 pub(super) fn answer(
     shared: &Arc<Shared>,
     client: ClientAddr,
-    domain: &Addr,
+    domain: &TjpAddr,
     space: &SqliteSpace,
     mut next: impl NextLine,
 ) -> Result<Response, Failure> {
@@ -61,7 +61,7 @@ pub(super) fn answer(
 struct Rest<N> {
     shared: Arc<Shared>,
     client: ClientAddr,
-    domain: Addr,
+    domain: TjpAddr,
     next: N,
     _place: Place<ClientAddr>,
 }
@@ -72,8 +72,8 @@ type Piece<N> = (Result<Bytes, std::io::Error>, Option<(Option<Bytes>, Rest<N>)>
 impl<N: NextLine> Rest<N> {
     async fn read(mut self) -> Option<Piece<N>> {
         let shared = Arc::clone(&self.shared);
-        let read = shared.work(self.client, move || {
-            let space = self.shared.space(self.domain.as_str()).map_err(SyncError::from);
+        let read = shared.work(self.client, 0, move || {
+            let space = self.shared.space(&self.domain).map_err(SyncError::from);
             let piece = space.and_then(|space| gather(&mut self.next, &space));
             (self, piece)
         });

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::client_addr::ClientAddr;
+use super::state::LARGE;
 
 /// Places of which one address takes no more than half at once: what it asks for beyond that waits
 /// for its own, and keeps nobody else waiting.
@@ -14,6 +15,8 @@ pub(super) struct Workers {
     all: Arc<Semaphore>,
     most: usize,
     each: usize,
+    /// What is large is read one at a time: it takes many times its bytes of memory.
+    large: Arc<Semaphore>,
     by: Mutex<HashMap<ClientAddr, Arc<Semaphore>>>,
 }
 
@@ -21,6 +24,7 @@ pub(super) struct Workers {
 #[derive(Debug)]
 pub(super) struct Worker {
     _place: OwnedSemaphorePermit,
+    _large: Option<OwnedSemaphorePermit>,
     _share: Share,
 }
 
@@ -28,15 +32,25 @@ impl Workers {
     /// So many places.
     pub(super) fn new(most: usize) -> Arc<Workers> {
         let all = Arc::new(Semaphore::new(most));
-        Arc::new(Workers { all, most, each: most.div_ceil(2), by: Mutex::default() })
+        let (each, large) = (most.div_ceil(2), Arc::new(Semaphore::new(1)));
+        Arc::new(Workers { all, most, each, large, by: Mutex::default() })
     }
 
-    /// Waits for a place; none only where there are none any more.
-    pub(super) async fn take(self: &Arc<Self>, client: ClientAddr) -> Option<Worker> {
+    /// Waits for a place for work on input of this weight; none only where there are none any more.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        client: ClientAddr,
+        weight: usize,
+    ) -> Option<Worker> {
         let mut share = self.share(client);
         share.taken = Some(Arc::clone(&share.places).acquire_owned().await.ok()?);
+        // In this order: whoever waits for its own share keeps nobody else's waiting for what is large.
+        let large = match weight >= LARGE {
+            true => Some(Arc::clone(&self.large).acquire_owned().await.ok()?),
+            false => None,
+        };
         let place = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Worker { _place: place, _share: share })
+        Some(Worker { _place: place, _large: large, _share: share })
     }
 
     /// How many places are taken.
@@ -84,10 +98,10 @@ mod tests {
     #[test]
     fn one_address_takes_half_and_others_are_served_meanwhile() {
         let workers = Workers::new(4);
-        let at_once = |last| workers.take(client(last)).now_or_never();
+        let at_once = |last| workers.take(client(last), 0).now_or_never();
         let one = [at_once(1), at_once(1)].map(Option::unwrap);
         assert!(at_once(1).is_none(), "more than half");
-        let mut waiting = Box::pin(workers.take(client(1)));
+        let mut waiting = Box::pin(workers.take(client(1), 0));
         assert!(waiting.as_mut().now_or_never().is_none());
         let others = [at_once(2), at_once(3)].map(Option::unwrap);
         assert!(at_once(4).is_none(), "more than there are");

@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::ibgib::{Addr, IbGibError};
+use crate::ibgib::{Addr, IbGibError, TjpAddr};
 
-use super::Id;
+use super::RowId;
 
 /// Why a space did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpaceError {
     /// A file or folder could not be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -73,7 +74,7 @@ pub enum SpaceError {
     )]
     PendingDamaged {
         /// The identity.
-        identity: Addr,
+        identity: TjpAddr,
         /// What was found.
         detail: String,
     },
@@ -91,7 +92,7 @@ pub enum SpaceError {
     ReadOnly(PathBuf),
     /// A row that this space does not hold was asked for.
     #[error("the space holds no ibGib number {0}")]
-    NoSuchId(Id),
+    NoSuchId(RowId),
     /// A graph is not closed.
     #[error(
         "{addr} is missing: {wanted_by} relates to it, and neither the space nor the put has it"
@@ -106,7 +107,7 @@ pub enum SpaceError {
     #[error("the timeline {tjp} would diverge: {frame} does not extend {tip}; sync or merge first")]
     Diverged {
         /// The timeline.
-        tjp: Addr,
+        tjp: TjpAddr,
         /// The newest frame of one branch; the tip before the put where there was one.
         tip: Addr,
         /// The newest frame of the other branch.
@@ -119,7 +120,7 @@ pub enum SpaceError {
     )]
     KeystoneFork {
         /// The identity's timeline.
-        tjp: Addr,
+        tjp: TjpAddr,
         /// The frame that has a successor.
         prev: Addr,
         /// The second successor.
@@ -137,7 +138,7 @@ pub enum SpaceError {
     #[error("the tip of {tjp} has moved: expected {}, found {}", or_none(expected), or_none(found))]
     TipMoved {
         /// The timeline.
-        tjp: Addr,
+        tjp: TjpAddr,
         /// The tip that was expected.
         expected: Option<Addr>,
         /// The tip that is there.
@@ -169,7 +170,7 @@ pub enum SpaceError {
         /// The frame.
         addr: Addr,
         /// What it names.
-        tjp: Addr,
+        tjp: TjpAddr,
     },
     /// A frame of a timeline has no predecessor in it.
     #[error("{addr} belongs to the timeline {tjp}, but its past does not lead there")]
@@ -177,7 +178,7 @@ pub enum SpaceError {
         /// The frame.
         addr: Addr,
         /// Its timeline.
-        tjp: Addr,
+        tjp: TjpAddr,
     },
     /// Too much of a put stood before what it relates to.
     #[error(
@@ -194,13 +195,13 @@ pub enum SpaceError {
     #[error("the timeline {tjp} would move to {tip}, which was not named")]
     UnnamedMove {
         /// The timeline.
-        tjp: Addr,
+        tjp: TjpAddr,
         /// Where its tip would stand.
         tip: Addr,
     },
     /// The identity that a put is signed by is revoked.
     #[error("the identity {0} is revoked")]
-    Revoked(Addr),
+    Revoked(TjpAddr),
     /// A put would bring a domain over its bound.
     #[error("over the quota: one identity may hold {most} bytes here")]
     OverQuota {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::ibgib::Addr;
 
-use super::{Id, Node, Row, Space, SpaceError};
+use super::{Node, Row, RowId, Space, SpaceError};
 
 /// How many addresses of each kind a comparison lists.
 const LISTED: usize = 100;
@@ -18,7 +18,7 @@ const LISTED: usize = 100;
 /// [`SpaceError::Damaged`] where a dependency is not there.
 pub fn dependency_graph<E: From<SpaceError>>(
     space: &dyn Space,
-    roots: &[Id],
+    roots: &[RowId],
     live: bool,
     visit: &mut dyn FnMut(&Node) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
@@ -33,11 +33,11 @@ pub fn dependency_graph<E: From<SpaceError>>(
 /// The rows of a dependency graph, ascending, which is a dependency-first order.
 ///
 /// `live` and the errors are as in [`dependency_graph`].
-pub fn graph_ids(space: &dyn Space, roots: &[Id], live: bool) -> Result<Vec<Id>, SpaceError> {
+pub fn graph_ids(space: &dyn Space, roots: &[RowId], live: bool) -> Result<Vec<RowId>, SpaceError> {
     let mut found = HashSet::new();
     let mut timelines = HashSet::new();
     // With each row the one that relates to it, for the error.
-    let mut to_visit: Vec<(Id, Option<Id>)> = Vec::new();
+    let mut to_visit: Vec<(RowId, Option<RowId>)> = Vec::new();
     to_visit.extend(roots.iter().filter(|root| found.insert(**root)).map(|root| (*root, None)));
     while let Some((id, wanted_by)) = to_visit.pop() {
         for dep in deps(space, id, wanted_by)? {
@@ -53,13 +53,13 @@ pub fn graph_ids(space: &dyn Space, roots: &[Id], live: bool) -> Result<Vec<Id>,
             to_visit.push((timeline.tip.id, None));
         }
     }
-    let mut ids: Vec<Id> = found.into_iter().collect();
+    let mut ids: Vec<RowId> = found.into_iter().collect();
     ids.sort_unstable();
     Ok(ids)
 }
 
 /// The rows that a row relates to; where the row itself is gone, the error names its address.
-fn deps(space: &dyn Space, id: Id, wanted_by: Option<Id>) -> Result<Vec<Id>, SpaceError> {
+fn deps(space: &dyn Space, id: RowId, wanted_by: Option<RowId>) -> Result<Vec<RowId>, SpaceError> {
     match (space.deps(id), wanted_by) {
         (Err(SpaceError::NoSuchId(gone)), Some(wanted_by)) => {
             let wanting = space.node(wanted_by)?;
@@ -96,7 +96,11 @@ pub struct GraphStats {
 }
 
 /// Counts a graph; `live` and the errors are as in [`dependency_graph`].
-pub fn graph_stats(space: &dyn Space, roots: &[Id], live: bool) -> Result<GraphStats, SpaceError> {
+pub fn graph_stats(
+    space: &dyn Space,
+    roots: &[RowId],
+    live: bool,
+) -> Result<GraphStats, SpaceError> {
     let mut stats = GraphStats::default();
     let mut timelines = HashSet::new();
     for id in graph_ids(space, roots, live)? {
@@ -160,12 +164,12 @@ impl Addrs {
 /// Compares two dependency graphs, address by address and byte by byte.
 pub fn compare_graphs(
     space_a: &dyn Space,
-    roots_a: &[Id],
+    roots_a: &[RowId],
     space_b: &dyn Space,
-    roots_b: &[Id],
+    roots_b: &[RowId],
 ) -> Result<GraphDiff, SpaceError> {
     let ids_a = graph_ids(space_a, roots_a, false)?;
-    let mut only_b: HashSet<Id> = graph_ids(space_b, roots_b, false)?.into_iter().collect();
+    let mut only_b: HashSet<RowId> = graph_ids(space_b, roots_b, false)?.into_iter().collect();
     let mut diff = GraphDiff {
         nodes_a: ids_a.len() as u64,
         nodes_b: only_b.len() as u64,
@@ -179,7 +183,7 @@ pub fn compare_graphs(
             Some(_) => {}
         }
     }
-    let mut only_b: Vec<Id> = only_b.into_iter().collect();
+    let mut only_b: Vec<RowId> = only_b.into_iter().collect();
     only_b.sort_unstable();
     for id_b in only_b {
         diff.only_b.add(space_b.addr(id_b)?);
@@ -193,9 +197,9 @@ pub fn compare_graphs(
 /// Errors with [`SpaceError::Damaged`] where it leads out of the timeline.
 pub fn chain(
     space: &dyn Space,
-    newer: Id,
+    newer: RowId,
     stop: impl Fn(&Row) -> bool,
-) -> Result<Vec<Id>, SpaceError> {
+) -> Result<Vec<RowId>, SpaceError> {
     let mut ids = Vec::new();
     let mut next = Some(newer);
     let mut after: Option<Row> = None;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
 use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use super::{Id, SpaceCount, SpaceError, TimelineKind};
+use super::{RowId, SpaceCount, SpaceError, TimelineKind};
 
 /// A space that lives as long as the value.
 #[derive(Default)]
@@ -64,7 +64,7 @@ type Undo = Box<dyn FnOnce(&mut State) + Send>;
 struct Held {
     row: Row,
     key: AddrKey,
-    deps: Box<[Id]>,
+    deps: Box<[RowId]>,
     text: Box<str>,
 }
 
@@ -72,14 +72,14 @@ struct Held {
 struct State {
     /// By number, which counts from one.
     rows: Vec<Held>,
-    ids: HashMap<AddrKey, Id>,
-    timelines: BTreeMap<Id, TimelineRow>,
+    ids: HashMap<AddrKey, RowId>,
+    timelines: BTreeMap<RowId, TimelineRow>,
     /// The frames on each timeline's mainline, by count.
-    lines: HashMap<Id, BTreeMap<u64, Id>>,
-    links: BTreeSet<(Id, Id)>,
-    unreferenced: BTreeSet<Id>,
-    names: HashMap<String, Addr>,
-    pending: HashMap<(Addr, Purpose), PendingRow>,
+    lines: HashMap<RowId, BTreeMap<u64, RowId>>,
+    links: BTreeSet<(RowId, RowId)>,
+    unreferenced: BTreeSet<RowId>,
+    names: HashMap<String, TjpAddr>,
+    pending: HashMap<(TjpAddr, Purpose), PendingRow>,
     count: SpaceCount,
     /// How to undo what the write under way has done.
     undo: Undos,
@@ -96,14 +96,13 @@ impl Clone for Undos {
 }
 
 impl State {
-    fn held(&self, id: Id) -> Option<&Held> {
-        self.rows.get(usize::try_from(id).ok()?.checked_sub(1)?)
+    fn held(&self, id: RowId) -> Option<&Held> {
+        self.rows.get(id.place()?)
     }
 
     /// Puts a frame on its mainline or takes it off.
-    fn set_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
-        let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
-        let Some(held) = at.and_then(|at| self.rows.get_mut(at)) else { return };
+    fn set_off_mainline(&mut self, id: RowId, is_off_mainline: bool) {
+        let Some(held) = id.place().and_then(|at| self.rows.get_mut(at)) else { return };
         held.row.is_off_mainline = is_off_mainline;
         let Some(tjp_id) = held.row.timeline else { return };
         let line = self.lines.entry(tjp_id).or_default();
@@ -119,7 +118,7 @@ impl State {
     }
 
     /// As [`State::set_off_mainline`], noting how to undo it.
-    fn move_off_mainline(&mut self, id: Id, is_off_mainline: bool) {
+    fn move_off_mainline(&mut self, id: RowId, is_off_mainline: bool) {
         let was = self.held(id).is_some_and(|held| held.row.is_off_mainline);
         self.set_off_mainline(id, is_off_mainline);
         self.undo_by(move |state| state.set_off_mainline(id, was));
@@ -131,52 +130,56 @@ impl Rows for State {
         self.ids.get(key).map_or(Ok(None), |id| self.row(*id))
     }
 
-    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError> {
+    fn keyed(&self, id: RowId) -> Result<Option<(Row, AddrKey)>, SpaceError> {
         Ok(self.held(id).map(|held| (held.row, held.key)))
     }
 
-    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
+    fn deps(&self, id: RowId) -> Result<Option<Vec<RowId>>, SpaceError> {
         Ok(self.held(id).map(|held| held.deps.to_vec()))
     }
 
-    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError> {
+    fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError> {
         let held = self.held(id);
         Ok(held.map(|held| Stored { row: held.row, key: held.key, text: held.text.clone() }))
     }
 
-    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {
+    fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {
         Ok(self.timelines.get(&tjp_id).copied())
     }
 
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Id,
+        after: RowId,
         limit: usize,
     ) -> Result<Vec<TimelineRow>, SpaceError> {
-        let above = self.timelines.range(after.saturating_add(1)..).map(|(_, timeline)| *timeline);
+        let above = self.timelines.range(after.next()..).map(|(_, timeline)| *timeline);
         Ok(above.filter(|timeline| timeline.kind == kind).take(limit).collect())
     }
 
-    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
-        Ok(self.unreferenced.range(after.saturating_add(1)..).copied().take(limit).collect())
+    fn unreferenced(&self, after: RowId, limit: usize) -> Result<Vec<RowId>, SpaceError> {
+        Ok(self.unreferenced.range(after.next()..).copied().take(limit).collect())
     }
 
-    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
-        let of_owner = self.links.range((owner, Id::MIN)..=(owner, Id::MAX));
+    fn links(&self, owner: RowId) -> Result<Vec<RowId>, SpaceError> {
+        let of_owner = self.links.range((owner, RowId::BEFORE_ALL)..=(owner, RowId::AFTER_ALL));
         Ok(of_owner.map(|(_, target)| *target).collect())
     }
 
-    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    fn mainline_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError> {
         let line = self.lines.get(&tjp_id);
         Ok(line.and_then(|line| line.range(..=n).next_back()).map(|(_, id)| *id))
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         Ok(self.names.get(name).cloned())
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError> {
         Ok(self.pending.get(&(identity.clone(), purpose)).cloned())
     }
 
@@ -190,8 +193,8 @@ impl Rows for State {
 }
 
 impl RowsMut for State {
-    fn next_id(&self) -> Result<Id, SpaceError> {
-        Ok(Id::try_from(self.rows.len()).unwrap_or(Id::MAX - 1) + 1)
+    fn next_id(&self) -> Result<RowId, SpaceError> {
+        Ok(RowId::at(self.rows.len()))
     }
 
     fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError> {
@@ -224,7 +227,7 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError> {
+    fn add_link(&mut self, owner: RowId, target: RowId) -> Result<(), SpaceError> {
         if self.links.insert((owner, target)) {
             self.undo_by(move |state| {
                 state.links.remove(&(owner, target));
@@ -233,7 +236,7 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
+    fn add_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
         if self.unreferenced.insert(stone) {
             self.undo_by(move |state| {
                 state.unreferenced.remove(&stone);
@@ -242,7 +245,7 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
         if self.unreferenced.remove(&stone) {
             self.undo_by(move |state| {
                 state.unreferenced.insert(stone);
@@ -251,22 +254,22 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
+    fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError> {
         let line = self.lines.get(&tjp_id);
         let above = line.into_iter().flat_map(|line| line.range(n.saturating_add(1)..));
-        let above: Vec<Id> = above.map(|(_, id)| *id).collect();
+        let above: Vec<RowId> = above.map(|(_, id)| *id).collect();
         above.into_iter().for_each(|id| self.move_off_mainline(id, true));
         Ok(())
     }
 
-    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
+    fn set_on_mainline(&mut self, id: RowId) -> Result<(), SpaceError> {
         self.move_off_mainline(id, false);
         Ok(())
     }
 
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
         let name = name.to_owned();
-        let before = self.names.insert(name.clone(), addr.clone());
+        let before = self.names.insert(name.clone(), tjp.clone());
         self.undo_by(move |state| match before {
             Some(before) => drop(state.names.insert(name, before)),
             None => drop(state.names.remove(&name)),
@@ -276,7 +279,7 @@ impl RowsMut for State {
 
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError> {

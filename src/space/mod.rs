@@ -13,6 +13,7 @@
 
 mod bound;
 mod check;
+mod domain;
 mod error;
 mod exclusive;
 mod graph;
@@ -25,6 +26,7 @@ mod prepared;
 mod put;
 mod read;
 mod relations;
+mod row_id;
 mod rows;
 mod sqlite;
 mod stage;
@@ -33,6 +35,7 @@ mod tests;
 mod verified;
 
 pub use bound::Bound;
+pub use domain::Domain;
 pub use error::SpaceError;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
@@ -42,26 +45,20 @@ pub(crate) use killable::{KillSwitch, KillableSpace};
 pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
+pub use row_id::RowId;
 pub use rows::Row;
-pub use sqlite::{
-    Audit, Damaged, Finding, Ledger, Pool, Pooled, SeenOnDisk, SessionRow, SqliteSpace, Steps,
-};
+pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
+#[cfg(feature = "server")]
+pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
 
 use std::collections::HashSet;
 
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
+use crate::keystone::KEYSTONE;
 
-/// The number of a row inside one space file.
-pub type Id = i64;
-
-/// The ib of every keystone frame (docs/protocol.md, section 4).
-pub const KEYSTONE_IB: &str = "keystone";
 /// How the ib of every saga frame begins (docs/protocol.md, section 6).
 pub const SAGA_IB: &str = "sync_saga";
-
-/// The one domain of a client's own space.
-pub const CLIENT_DOMAIN: &str = "";
 
 /// The name under which a client's space keeps its identity.
 pub const NAME_IDENTITY: &str = "I";
@@ -70,15 +67,15 @@ pub const NAME_IDENTITY: &str = "I";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its number.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
     /// The row of its timeline's tjp; none for a stone.
-    pub timeline: Option<Id>,
+    pub timeline: Option<RowId>,
     /// Its count in the timeline.
     pub n: u64,
     /// The row that it was made from, where that is in the same timeline (or both are stones).
-    pub prev: Option<Id>,
+    pub prev: Option<RowId>,
     /// What it relates to, each once, in order, primitives left out.
     pub rel8ds: Vec<Addr>,
 }
@@ -87,7 +84,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
     /// Its number.
-    pub id: Id,
+    pub id: RowId,
     /// Its address.
     pub addr: Addr,
     /// Its count.
@@ -108,7 +105,7 @@ pub enum TimelineKind {
 impl TimelineKind {
     /// The kind of a timeline whose tjp has this ib.
     pub fn of_ib(ib: &str) -> TimelineKind {
-        if ib == KEYSTONE_IB {
+        if ib == KEYSTONE {
             TimelineKind::Keystone
         } else if ib.starts_with(SAGA_IB) {
             TimelineKind::Saga
@@ -122,9 +119,9 @@ impl TimelineKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     /// The row of its tjp.
-    pub tjp_id: Id,
+    pub tjp_id: RowId,
     /// The address that names it.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its newest frame.
     pub tip: Tip,
     /// What it is for.
@@ -137,11 +134,11 @@ pub struct PutOpts {
     /// Tips that must stand at `from` before and at `to` after the put.
     pub moves: Vec<TipMove>,
     /// Names to set in the same transaction.
-    pub names: Vec<(String, Addr)>,
+    pub names: Vec<(String, TjpAddr)>,
     /// What the put may bring; none for anything.
     pub reach: Option<Reach>,
     /// The identity that the put is signed by, which must not be revoked.
-    pub signed_by: Option<Addr>,
+    pub signed_by: Option<TjpAddr>,
     /// How much there may be afterwards.
     pub bound: Bound,
 }
@@ -172,7 +169,7 @@ pub enum TipsTo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TipMove {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip before; none where the timeline is new to the space.
     pub from: Option<Addr>,
     /// The tip after.
@@ -227,69 +224,69 @@ impl Drop for Snapshot<'_> {
 /// out a text that was not hashed and compared with what it is stored under.
 pub trait Space: Send + Sync {
     /// The row of an address; none where the space does not hold it.
-    fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError>;
+    fn find(&self, addr: &Addr) -> Result<Option<RowId>, SpaceError>;
 
     /// Which of the addresses the space holds, in their order.
     fn has_many(&self, addrs: &[Addr]) -> Result<Vec<bool>, SpaceError>;
 
     /// The ibGib in a row.
-    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError>;
+    fn get_id(&self, id: RowId) -> Result<IbGib, SpaceError>;
 
     /// The ibGib's JSON in normal form.
-    fn text(&self, id: Id) -> Result<Box<str>, SpaceError>;
+    fn text(&self, id: RowId) -> Result<Box<str>, SpaceError>;
 
     /// As [`Space::text`], where the row's relations are not compared with the text: for sending,
     /// since the other side looks at them itself.
-    fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError>;
+    fn text_to_send(&self, id: RowId) -> Result<Box<str>, SpaceError>;
 
     /// The address that the ibGib is stored under. Its text is not hashed for it: whoever wants that
     /// reads it by another call.
-    fn addr(&self, id: Id) -> Result<Addr, SpaceError>;
+    fn addr(&self, id: RowId) -> Result<Addr, SpaceError>;
 
     /// Address, place and relations, without the data.
-    fn node(&self, id: Id) -> Result<Node, SpaceError>;
+    fn node(&self, id: RowId) -> Result<Node, SpaceError>;
 
     /// What is known of a row without reading its JSON.
-    fn row(&self, id: Id) -> Result<Row, SpaceError>;
+    fn row(&self, id: RowId) -> Result<Row, SpaceError>;
 
     /// The rows that a row relates to, each once, in order; all have smaller numbers.
-    fn deps(&self, id: Id) -> Result<Vec<Id>, SpaceError>;
+    fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError>;
 
     /// The newest frame of a timeline; none where the space does not hold the timeline.
-    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError>;
+    fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError>;
 
     /// Up to `limit` timelines of a kind whose tjp row is above `after`, ascending by it.
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<Timeline>, SpaceError>;
 
     /// The timeline that begins at a row; none where no timeline begins there.
-    fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError>;
+    fn timeline_of(&self, tjp_id: RowId) -> Result<Option<Timeline>, SpaceError>;
 
     /// Up to `limit` stones above `after` that nothing relates to, ascending, dna left out.
     fn unreferenced_stones(
         &self,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
-    ) -> Result<Vec<(Id, Addr)>, SpaceError>;
+    ) -> Result<Vec<(RowId, Addr)>, SpaceError>;
 
     /// The data timelines (their tjp rows) reached from `roots` in the live graph, and those of
     /// `roots` that are stones; ascending, each once.
     ///
     /// It is told from an index of which timeline or stone relates to which, not by walking
     /// frames.
-    fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError>;
+    fn live_timelines(&self, roots: &[RowId]) -> Result<Vec<RowId>, SpaceError>;
 
     /// The frame on a timeline's mainline with the highest count of at most `n`; none where the tjp
     /// counts higher or no timeline begins at `tjp_id`.
-    fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
+    fn frame_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError>;
 
     /// Whether `newer` reaches `older` through `past` and `graftorphan` inside their timeline;
     /// a row extends itself, a stone nothing else.
-    fn extends(&self, newer: Id, older: Id) -> Result<bool, SpaceError>;
+    fn extends(&self, newer: RowId, older: RowId) -> Result<bool, SpaceError>;
 
     /// Stores a batch in one transaction, or nothing.
     ///
@@ -306,15 +303,15 @@ pub trait Space: Send + Sync {
         opts: &PutOpts,
     ) -> Result<PutReport, SpaceError>;
 
-    /// The address that a name such as `X` points to.
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
+    /// The timeline that a name such as `X` stands for.
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError>;
 
-    /// Points a name to an address, which need not be here.
-    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    /// Lets a name stand for a timeline, which need not be here.
+    fn set_name(&self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError>;
 
     /// The step of an identity that was signed last for a purpose and that perhaps nobody has
     /// accepted yet (docs/protocol.md, section 5).
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError>;
+    fn pending(&self, identity: &TjpAddr, purpose: Purpose) -> Result<Option<Pending>, SpaceError>;
 
     /// Keeps a signed step before it is sent, in a transaction of its own.
     ///
@@ -323,7 +320,7 @@ pub trait Space: Send + Sync {
     /// on; a step that was kept on an older frame gives way.
     fn keep_pending(
         &self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         made: &Pending,
     ) -> Result<Pending, SpaceError>;
@@ -354,10 +351,20 @@ pub trait SpaceExt: Space {
         self.find(addr)?.map(|id| self.get_id(id)).transpose()
     }
 
-    /// Puts ibGibs in one transaction, after validating each.
+    /// Puts ibGibs in one transaction, as [`Space::put`] does, after validating each.
     fn put_all(&self, ibgibs: &[IbGib]) -> Result<PutReport, SpaceError> {
-        let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
-        self.put(&mut batch, &PutOpts::default())
+        self.put_with(ibgibs, &PutOpts::default())
+    }
+
+    /// As [`SpaceExt::put_all`], with what the put checks and sets besides.
+    fn put_with<'a>(
+        &self,
+        ibgibs: impl IntoIterator<Item = &'a IbGib>,
+        opts: &PutOpts,
+    ) -> Result<PutReport, SpaceError> {
+        // Before the transaction, since it takes time.
+        let prepared: Result<Vec<_>, _> = ibgibs.into_iter().map(Prepared::new).collect();
+        self.put(&mut prepared?.into_iter().map(Ok), opts)
     }
 }
 

@@ -5,7 +5,7 @@
 //! another. So a step is kept here before its first byte is sent, and whatever becomes of it, no
 //! second one is made on that frame.
 
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 
 use super::SpaceError;
 use super::read::tip_of;
@@ -62,7 +62,7 @@ pub(super) struct PendingRow {
 /// [`SpaceError::PendingDamaged`].
 pub(super) fn pending(
     rows: &dyn Rows,
-    identity: &Addr,
+    identity: &TjpAddr,
     purpose: Purpose,
 ) -> Result<Option<Pending>, SpaceError> {
     let Some(row) = rows.pending(identity, purpose)? else { return Ok(None) };
@@ -75,7 +75,11 @@ pub(super) fn pending(
 
 /// Errors with [`SpaceError::Damaged`] where the pending step of an identity is not whole, whether or
 /// not it is needed.
-pub(super) fn check(rows: &dyn Rows, identity: &Addr, purpose: Purpose) -> Result<(), SpaceError> {
+pub(super) fn check(
+    rows: &dyn Rows,
+    identity: &TjpAddr,
+    purpose: Purpose,
+) -> Result<(), SpaceError> {
     let Some(row) = rows.pending(identity, purpose)? else { return Ok(()) };
     let wrong = match read(&row, identity, purpose) {
         Ok(pending) if pending.on.as_str() == &*row.on => return Ok(()),
@@ -87,7 +91,11 @@ pub(super) fn check(rows: &dyn Rows, identity: &Addr, purpose: Purpose) -> Resul
 
 /// Whether I went on from a frame: it is on I's line, below the newest one. What was signed on it is
 /// of no use any more.
-pub(super) fn is_obsolete(rows: &dyn Rows, identity: &Addr, on: &str) -> Result<bool, SpaceError> {
+pub(super) fn is_obsolete(
+    rows: &dyn Rows,
+    identity: &TjpAddr,
+    on: &str,
+) -> Result<bool, SpaceError> {
     let Ok(on) = Addr::parse(on) else { return Ok(false) };
     let (Some(genesis), Some(row)) = (rows.find(&identity.key())?, rows.find(&on.key())?) else {
         return Ok(false);
@@ -98,7 +106,11 @@ pub(super) fn is_obsolete(rows: &dyn Rows, identity: &Addr, on: &str) -> Result<
 
 /// The step that a row holds, or what is wrong with it. The frame that it was signed on is told by
 /// the step itself, which its hash proves.
-pub(super) fn read(row: &PendingRow, identity: &Addr, purpose: Purpose) -> Result<Pending, String> {
+pub(super) fn read(
+    row: &PendingRow,
+    identity: &TjpAddr,
+    purpose: Purpose,
+) -> Result<Pending, String> {
     let read = |text: &str| {
         let ibgib = IbGib::from_json(text)?;
         ibgib.validate().map(|_| ibgib)
@@ -120,7 +132,7 @@ pub(super) fn read(row: &PendingRow, identity: &Addr, purpose: Purpose) -> Resul
 /// Keeps a step, or takes up the one that is kept on the same frame already.
 pub(super) fn keep(
     rows: &mut dyn RowsMut,
-    identity: &Addr,
+    identity: &TjpAddr,
     purpose: Purpose,
     made: &Pending,
 ) -> Result<Pending, SpaceError> {

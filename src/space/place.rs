@@ -1,7 +1,7 @@
 //! Where an ibGib stands among those that it relates to.
 
 use super::rows::Row;
-use super::{Id, Prepared};
+use super::{Prepared, RowId};
 
 /// The row of an item with the number `id`, as if it were on its timeline's mainline; `rel8d` gives
 /// the rows of its relations by their places.
@@ -9,7 +9,7 @@ use super::{Id, Prepared};
 /// Errors with the row that it names as its tjp, where that begins no timeline.
 pub(super) fn place(
     item: &Prepared,
-    id: Id,
+    id: RowId,
     rel8d: impl Fn(u32) -> Option<Row>,
 ) -> Result<Row, Row> {
     let rel8d = |index: Option<u32>| rel8d(index?);

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::ibgib::transform::is_dna;
 use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, MAX_IBGIB_BYTES};
 
-use super::{KEYSTONE_IB, TimelineKind, relations};
+use super::{TimelineKind, relations};
+use crate::keystone::KEYSTONE;
 
 /// Up to how many addresses are compared one by one before a set is made of them.
 const FEW: usize = 16;
@@ -108,7 +109,7 @@ impl Prepared {
 
     /// Whether its ib is that of a keystone.
     pub fn is_keystone(&self) -> bool {
-        self.addr.ib() == KEYSTONE_IB
+        self.addr.ib() == KEYSTONE
     }
 
     /// The address of an entry of `rel8ds`; read from the text, for errors only.

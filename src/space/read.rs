@@ -2,20 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
-    Bound, Id, Node, Pending, Prepared, Purpose, PutOpts, PutReport, Snapshot, Space, SpaceCount,
-    SpaceError, Timeline, TimelineKind, Tip, pending, put, relations,
+    Bound, Node, Pending, Prepared, Purpose, PutOpts, PutReport, RowId, Snapshot, Space,
+    SpaceCount, SpaceError, Timeline, TimelineKind, Tip, pending, put, relations,
 };
 
-/// Below every row's number.
-const BEFORE_ALL: Id = 0;
-
 impl<B: Backend> Space for B {
-    fn find(&self, addr: &Addr) -> Result<Option<Id>, SpaceError> {
+    fn find(&self, addr: &Addr) -> Result<Option<RowId>, SpaceError> {
         self.read(|rows| Ok(rows.find(&addr.key())?.map(|row| row.id)))
     }
 
@@ -23,23 +20,23 @@ impl<B: Backend> Space for B {
         self.read(|rows| addrs.iter().map(|addr| Ok(rows.find(&addr.key())?.is_some())).collect())
     }
 
-    fn get_id(&self, id: Id) -> Result<IbGib, SpaceError> {
+    fn get_id(&self, id: RowId) -> Result<IbGib, SpaceError> {
         self.read(|rows| Ok(verified(rows, id)?.1))
     }
 
-    fn text(&self, id: Id) -> Result<Box<str>, SpaceError> {
+    fn text(&self, id: RowId) -> Result<Box<str>, SpaceError> {
         self.read(|rows| Ok(verified(rows, id)?.0.text))
     }
 
-    fn text_to_send(&self, id: Id) -> Result<Box<str>, SpaceError> {
+    fn text_to_send(&self, id: RowId) -> Result<Box<str>, SpaceError> {
         self.read(|rows| Ok(hashed(rows, id)?.text))
     }
 
-    fn addr(&self, id: Id) -> Result<Addr, SpaceError> {
+    fn addr(&self, id: RowId) -> Result<Addr, SpaceError> {
         self.read(|rows| addr_of(rows, id))
     }
 
-    fn node(&self, id: Id) -> Result<Node, SpaceError> {
+    fn node(&self, id: RowId) -> Result<Node, SpaceError> {
         self.read(|rows| {
             let (Verified { row, addr, text }, _) = verified(rows, id)?;
             let damaged = |error| rows.damaged(format!("{addr}: {error}"));
@@ -49,33 +46,33 @@ impl<B: Backend> Space for B {
         })
     }
 
-    fn row(&self, id: Id) -> Result<Row, SpaceError> {
+    fn row(&self, id: RowId) -> Result<Row, SpaceError> {
         self.read(|rows| row_of(rows, id))
     }
 
-    fn deps(&self, id: Id) -> Result<Vec<Id>, SpaceError> {
+    fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError> {
         self.read(|rows| rows.deps(id)?.ok_or(SpaceError::NoSuchId(id)))
     }
 
-    fn tip(&self, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+    fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {
         self.read(|rows| tip_of(rows, tjp))
     }
 
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<Timeline>, SpaceError> {
         self.read(|rows| {
-            let after = after.unwrap_or(BEFORE_ALL);
+            let after = after.unwrap_or(RowId::BEFORE_ALL);
             let found = rows.timelines(kind, after, limit)?;
             check_ascends(rows, after, found.iter().map(|timeline| timeline.tjp_id))?;
             found.into_iter().map(|timeline| to_timeline(rows, timeline)).collect()
         })
     }
 
-    fn timeline_of(&self, tjp_id: Id) -> Result<Option<Timeline>, SpaceError> {
+    fn timeline_of(&self, tjp_id: RowId) -> Result<Option<Timeline>, SpaceError> {
         self.read(|rows| {
             rows.timeline(tjp_id)?.map(|timeline| to_timeline(rows, timeline)).transpose()
         })
@@ -83,29 +80,29 @@ impl<B: Backend> Space for B {
 
     fn unreferenced_stones(
         &self,
-        after: Option<Id>,
+        after: Option<RowId>,
         limit: usize,
-    ) -> Result<Vec<(Id, Addr)>, SpaceError> {
+    ) -> Result<Vec<(RowId, Addr)>, SpaceError> {
         self.read(|rows| {
-            let after = after.unwrap_or(BEFORE_ALL);
+            let after = after.unwrap_or(RowId::BEFORE_ALL);
             let found = rows.unreferenced(after, limit)?;
             check_ascends(rows, after, found.iter().copied())?;
             found.into_iter().map(|id| Ok((id, addr_of(rows, id)?))).collect()
         })
     }
 
-    fn live_timelines(&self, roots: &[Id]) -> Result<Vec<Id>, SpaceError> {
+    fn live_timelines(&self, roots: &[RowId]) -> Result<Vec<RowId>, SpaceError> {
         self.read(|rows| live_timelines(rows, roots))
     }
 
-    fn frame_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+    fn frame_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError> {
         self.read(|rows| match rows.timeline(tjp_id)? {
             Some(_) => mainline_at(rows, tjp_id, n),
             None => Ok(None),
         })
     }
 
-    fn extends(&self, newer: Id, older: Id) -> Result<bool, SpaceError> {
+    fn extends(&self, newer: RowId, older: RowId) -> Result<bool, SpaceError> {
         self.read(|rows| extends(rows, newer, older))
     }
 
@@ -117,21 +114,21 @@ impl<B: Backend> Space for B {
         self.write(|rows| put::put(rows, batch, opts))
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         self.read(|rows| rows.name(name))
     }
 
-    fn set_name(&self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
-        self.write(|rows| rows.set_name(name, addr))
+    fn set_name(&self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
+        self.write(|rows| rows.set_name(name, tjp))
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<Pending>, SpaceError> {
+    fn pending(&self, identity: &TjpAddr, purpose: Purpose) -> Result<Option<Pending>, SpaceError> {
         self.read(|rows| pending::pending(rows, identity, purpose))
     }
 
     fn keep_pending(
         &self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         made: &Pending,
     ) -> Result<Pending, SpaceError> {
@@ -159,7 +156,7 @@ impl<B: Backend> Space for B {
 
     fn damaged(&self, detail: String) -> SpaceError {
         let damaged = self.read::<()>(|rows| Err(rows.damaged(detail)));
-        damaged.err().unwrap_or(SpaceError::NoSuchId(BEFORE_ALL))
+        damaged.err().unwrap_or(SpaceError::NoSuchId(RowId::BEFORE_ALL))
     }
 }
 
@@ -167,8 +164,8 @@ impl<B: Backend> Space for B {
 /// asks for what comes after its last row would be given the same ones again and again.
 fn check_ascends(
     rows: &dyn Rows,
-    mut after: Id,
-    page: impl Iterator<Item = Id>,
+    mut after: RowId,
+    page: impl Iterator<Item = RowId>,
 ) -> Result<(), SpaceError> {
     for id in page {
         if id <= after {
@@ -179,12 +176,12 @@ fn check_ascends(
     Ok(())
 }
 
-pub(super) fn row_of(rows: &dyn Rows, id: Id) -> Result<Row, SpaceError> {
+pub(super) fn row_of(rows: &dyn Rows, id: RowId) -> Result<Row, SpaceError> {
     rows.row(id)?.ok_or(SpaceError::NoSuchId(id))
 }
 
 /// The newest frame of the timeline that an address names.
-pub(super) fn tip_of(rows: &dyn Rows, tjp: &Addr) -> Result<Option<Tip>, SpaceError> {
+pub(super) fn tip_of(rows: &dyn Rows, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {
     let Some(row) = rows.find(&tjp.key())? else { return Ok(None) };
     let Some(timeline) = rows.timeline(row.id)? else { return Ok(None) };
     tip(rows, timeline).map(Some)
@@ -201,7 +198,7 @@ fn tip(rows: &dyn Rows, timeline: TimelineRow) -> Result<Tip, SpaceError> {
 }
 
 /// The frame on the mainline with the highest count of at most `n`.
-fn mainline_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
+fn mainline_at(rows: &dyn Rows, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError> {
     let Some(id) = rows.mainline_at(tjp_id, n)? else { return Ok(None) };
     match rows.row(id)? {
         Some(row) if row.timeline == Some(tjp_id) && row.n <= n && !row.is_off_mainline => {
@@ -213,14 +210,14 @@ fn mainline_at(rows: &dyn Rows, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceE
 
 fn to_timeline(rows: &dyn Rows, timeline: TimelineRow) -> Result<Timeline, SpaceError> {
     let TimelineRow { tjp_id, kind, .. } = timeline;
-    let tjp = addr_of(rows, tjp_id)?;
+    let tjp = TjpAddr::from(addr_of(rows, tjp_id)?);
     if TimelineKind::of_ib(tjp.ib()) != kind {
         return Err(rows.damaged(format!("the kind of the timeline {tjp}")));
     }
     Ok(Timeline { tjp_id, tjp, tip: tip(rows, timeline)?, kind })
 }
 
-fn live_timelines(rows: &dyn Rows, roots: &[Id]) -> Result<Vec<Id>, SpaceError> {
+fn live_timelines(rows: &dyn Rows, roots: &[RowId]) -> Result<Vec<RowId>, SpaceError> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut to_visit = Vec::new();
@@ -243,7 +240,7 @@ fn live_timelines(rows: &dyn Rows, roots: &[Id]) -> Result<Vec<Id>, SpaceError> 
     Ok(found.into_iter().collect())
 }
 
-fn extends(rows: &dyn Rows, newer: Id, older: Id) -> Result<bool, SpaceError> {
+fn extends(rows: &dyn Rows, newer: RowId, older: RowId) -> Result<bool, SpaceError> {
     let (newer, older) = (row_of(rows, newer)?, row_of(rows, older)?);
     if newer.id == older.id {
         return Ok(true);

@@ -1,23 +1,23 @@
 //! The few operations on rows that the rules of every space stand on.
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::pending::{PendingRow, Purpose};
-use super::{Id, Snapshot, SpaceCount, SpaceError, TimelineKind};
+use super::{RowId, Snapshot, SpaceCount, SpaceError, TimelineKind};
 
 /// What is known of an ibGib without reading its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// Its number.
-    pub id: Id,
+    pub id: RowId,
     /// The row of its timeline's tjp, its own where it is the tjp; none for a stone.
-    pub timeline: Option<Id>,
+    pub timeline: Option<RowId>,
     /// Its count.
     pub n: u64,
     /// The row that it was made from, where that is in the same timeline (or both are stones).
-    pub prev: Option<Id>,
+    pub prev: Option<RowId>,
     /// The row of the orphaned tip that it grafted, where that is in the same timeline.
-    pub orphan: Option<Id>,
+    pub orphan: Option<RowId>,
     /// Whether it is a frame that `past` does not reach from its timeline's tip.
     pub is_off_mainline: bool,
     /// Whether it records a transform.
@@ -40,16 +40,16 @@ pub(super) struct NewRow<'a> {
     pub(super) row: Row,
     pub(super) key: AddrKey,
     /// The rows that it relates to, in order.
-    pub(super) deps: &'a [Id],
+    pub(super) deps: &'a [RowId],
     pub(super) text: &'a str,
 }
 
 /// Where a timeline stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimelineRow {
-    pub(super) tjp_id: Id,
+    pub(super) tjp_id: RowId,
     pub(super) kind: TimelineKind,
-    pub(super) tip_id: Id,
+    pub(super) tip_id: RowId,
     pub(super) tip_n: u64,
 }
 
@@ -57,29 +57,33 @@ pub(super) struct TimelineRow {
 pub(super) trait Rows {
     fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError>;
     /// A row, and what its address is looked up by.
-    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError>;
-    fn row(&self, id: Id) -> Result<Option<Row>, SpaceError> {
+    fn keyed(&self, id: RowId) -> Result<Option<(Row, AddrKey)>, SpaceError>;
+    fn row(&self, id: RowId) -> Result<Option<Row>, SpaceError> {
         Ok(self.keyed(id)?.map(|(row, _)| row))
     }
-    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError>;
+    fn deps(&self, id: RowId) -> Result<Option<Vec<RowId>>, SpaceError>;
     /// What stands in the file. It is hashed in `verified` and nowhere else, so nothing else asks.
-    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError>;
-    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError>;
+    fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError>;
+    fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError>;
     /// Ascending by `tjp_id`, above `after`.
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Id,
+        after: RowId,
         limit: usize,
     ) -> Result<Vec<TimelineRow>, SpaceError>;
     /// Ascending, above `after`.
-    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError>;
+    fn unreferenced(&self, after: RowId, limit: usize) -> Result<Vec<RowId>, SpaceError>;
     /// What a timeline or stone relates to: timelines, and stones that are no leaves.
-    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError>;
+    fn links(&self, owner: RowId) -> Result<Vec<RowId>, SpaceError>;
     /// The frame on the mainline with the highest count of at most `n`.
-    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError>;
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError>;
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError>;
+    fn mainline_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError>;
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError>;
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
     /// Bytes of the whole file that are in use, all domains'; 0 where there is no file.
     fn file_bytes(&self) -> Result<u64, SpaceError> {
@@ -92,22 +96,22 @@ pub(super) trait Rows {
 /// Writing one domain's rows, inside a transaction.
 pub(super) trait RowsMut: Rows {
     /// The number that the next new row gets.
-    fn next_id(&self) -> Result<Id, SpaceError>;
+    fn next_id(&self) -> Result<RowId, SpaceError>;
     fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError>;
     /// Adds a timeline, or replaces where it stands.
     fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError>;
-    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError>;
-    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
-    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError>;
+    fn add_link(&mut self, owner: RowId, target: RowId) -> Result<(), SpaceError>;
+    fn add_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError>;
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError>;
     /// Takes all frames that count above `n` off a timeline's mainline.
-    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError>;
+    fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError>;
     /// Puts a frame on its timeline's mainline.
-    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError>;
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError>;
+    fn set_on_mainline(&mut self, id: RowId) -> Result<(), SpaceError>;
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError>;
     /// Keeps an identity's pending step in the place of the one before.
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError>;

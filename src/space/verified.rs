@@ -5,10 +5,11 @@
 //! too. What is sent is hashed alone: the other side looks for itself what it relates to.
 
 use crate::ibgib::{Addr, IbGib, json, normal};
+use crate::keystone::KEYSTONE;
 
 use super::place::place;
 use super::rows::{Row, Rows, Stored};
-use super::{Id, KEYSTONE_IB, Prepared, SpaceError, TimelineKind};
+use super::{Prepared, RowId, SpaceError, TimelineKind};
 
 /// Up to how many of a row's relations are compared with its text: a frame may list its whole past,
 /// and to look at all of it with each frame would take for ever.
@@ -29,7 +30,7 @@ impl Verified {
 }
 
 /// A row, of which the text is hashed. Errors with [`SpaceError::Damaged`].
-pub(super) fn hashed(rows: &dyn Rows, id: Id) -> Result<Verified, SpaceError> {
+pub(super) fn hashed(rows: &dyn Rows, id: RowId) -> Result<Verified, SpaceError> {
     let stored = stored(rows, id)?;
     let Some(read) = normal::read(&stored.text) else {
         return read_whole(rows, stored).map(|(verified, ..)| verified);
@@ -43,7 +44,7 @@ pub(super) fn hashed(rows: &dyn Rows, id: Id) -> Result<Verified, SpaceError> {
     let agrees = read.n.is_none_or(|n| n == row.n)
         && read.is_tjp == (row.timeline == Some(row.id))
         && read.is_stone == row.timeline.is_none()
-        && row.is_keystone == (read.ib == KEYSTONE_IB);
+        && row.is_keystone == (read.ib == KEYSTONE);
     if !agrees {
         return Err(damaged(rows, &stored, DISAGREES));
     }
@@ -52,7 +53,7 @@ pub(super) fn hashed(rows: &dyn Rows, id: Id) -> Result<Verified, SpaceError> {
 
 /// A row and the ibGib that it holds, of which everything is looked at but how its timeline stands.
 /// Errors with [`SpaceError::Damaged`].
-pub(super) fn verified(rows: &dyn Rows, id: Id) -> Result<(Verified, IbGib), SpaceError> {
+pub(super) fn verified(rows: &dyn Rows, id: RowId) -> Result<(Verified, IbGib), SpaceError> {
     let (verified, ibgib, prepared) = read_whole(rows, stored(rows, id)?)?;
     check_relations(rows, &verified, &prepared)?;
     Ok((verified, ibgib))
@@ -60,14 +61,14 @@ pub(super) fn verified(rows: &dyn Rows, id: Id) -> Result<(Verified, IbGib), Spa
 
 /// A row and what a put needs of it, of which the text is hashed and nothing else is looked at.
 /// Errors with [`SpaceError::Damaged`].
-pub(super) fn whole(rows: &dyn Rows, id: Id) -> Result<(Verified, Prepared), SpaceError> {
+pub(super) fn whole(rows: &dyn Rows, id: RowId) -> Result<(Verified, Prepared), SpaceError> {
     let (verified, _, prepared) = read_whole(rows, stored(rows, id)?)?;
     Ok((verified, prepared))
 }
 
 /// The address of a row: the one that it is stored under, whether or not its text still hashes to it.
 /// Errors with [`SpaceError::Damaged`] where nothing tells it.
-pub(super) fn addr_of(rows: &dyn Rows, id: Id) -> Result<Addr, SpaceError> {
+pub(super) fn addr_of(rows: &dyn Rows, id: RowId) -> Result<Addr, SpaceError> {
     let stored = stored(rows, id)?;
     // The key is a hash of the address, so that a wrong one is told without hashing all of the text.
     match claimed_addr(&stored.text).filter(|addr| addr.key() == stored.key) {
@@ -82,7 +83,7 @@ fn misplaced(addr: &Addr) -> String {
     format!("it is stored under another address than {addr}, which it says it has")
 }
 
-fn stored(rows: &dyn Rows, id: Id) -> Result<Stored, SpaceError> {
+fn stored(rows: &dyn Rows, id: RowId) -> Result<Stored, SpaceError> {
     rows.stored(id)?.ok_or(SpaceError::NoSuchId(id))
 }
 

@@ -2,10 +2,11 @@
 //! section 6). Field names stand here and nowhere else.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::SyncError;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::json::JsonError;
+use crate::ibgib::{Addr, IbGib, IbGibError, TjpAddr};
 
 /// How many timelines or stones one message states at most.
 pub const PAGE: usize = 1000;
@@ -52,7 +53,7 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip's address.
     pub tip: Addr,
     /// The tip's `n`.
@@ -72,7 +73,7 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip that the receiver stated.
     pub tip: Addr,
     /// The `n` of a frame that the sender has too.
@@ -117,7 +118,7 @@ pub enum Relation {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answer {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// How the receiver stands.
     pub relation: Relation,
     /// The receiver's tip, unless the timeline is unknown.
@@ -148,7 +149,7 @@ pub struct Ack {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The receiver's tip, as it stated it.
     pub tip: Addr,
     /// The newest frame of the receiver's line that the sender has; none where it has none.
@@ -187,7 +188,7 @@ pub struct Delta {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The tjp's address.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// The tip before; none where the timeline is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Addr>,
@@ -238,15 +239,14 @@ impl Body {
     }
 
     /// The message's fields, as the message ibGib's data holds them under `body`.
-    pub fn to_value(&self) -> Value {
+    pub fn to_value(&self) -> Result<Value, SyncError> {
         let value = match self {
             Body::Init(body) => serde_json::to_value(body),
             Body::Ack(body) => serde_json::to_value(body),
             Body::Delta(body) => serde_json::to_value(body),
             Body::Commit(body) => serde_json::to_value(body),
         };
-        // Only maps with keys that are no text fail to become JSON; the bodies have none.
-        value.unwrap_or(Value::Object(Map::new()))
+        value.map_err(|error| SyncError::IbGib(IbGibError::Json(JsonError::Syntax(error))))
     }
 
     /// Reads the message of a frame at `stage`; refuses one that does not have that stage's form.

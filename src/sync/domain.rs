@@ -7,9 +7,9 @@ use super::error::SyncError;
 pub use super::identity::{IdentityFrames, StoredFrames};
 use super::quota::Quota;
 use super::session::join;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_SYNC, Violation};
-use crate::space::{Bound, Id, Prepared, PutOpts, Space, SpaceError, Tip};
+use crate::space::{Bound, Prepared, PutOpts, RowId, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -19,18 +19,18 @@ pub const MAX_EVOLUTION: usize = 256;
 pub const MAX_HASHES: u64 = keystone::MAX_HASHES_PER_STEP;
 
 /// Checks a domain keystone's genesis. Returns its address.
-pub fn check_genesis(genesis: &IbGib) -> Result<Addr, SyncError> {
+pub fn check_genesis(genesis: &IbGib) -> Result<TjpAddr, SyncError> {
     let addr = genesis.validate()?;
     let violations = keystone::validate_genesis(genesis);
     if !violations.is_empty() {
         return Err(SyncError::Auth(join(&violations)));
     }
-    Ok(addr)
+    Ok(addr.into())
 }
 
 /// Takes a domain keystone's genesis, within `quota`. Returns its address; one that is known already
 /// is fine.
-pub fn register(space: &dyn Space, genesis: &IbGib, quota: &Quota) -> Result<Addr, SyncError> {
+pub fn register(space: &dyn Space, genesis: &IbGib, quota: &Quota) -> Result<TjpAddr, SyncError> {
     let addr = check_genesis(genesis)?;
     if space.find(&addr)?.is_none() {
         let genesis = Prepared::new(genesis)?.with_valid_step();
@@ -45,7 +45,7 @@ pub fn register(space: &dyn Space, genesis: &IbGib, quota: &Quota) -> Result<Add
 /// Errors as [`Evolution::check`] does.
 pub fn evolve(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     frames: &[IbGib],
     session: &IbGib,
     quota: &Quota,
@@ -55,7 +55,7 @@ pub fn evolve(
 
 /// Takes the frame that revokes I, after any that are lacking here. Errors as [`evolve`] does, but
 /// for a bound: it is always taken.
-pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), SyncError> {
+pub fn revoke(space: &dyn Space, domain: &TjpAddr, frames: &[IbGib]) -> Result<(), SyncError> {
     if frames.len() > MAX_EVOLUTION {
         return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
     }
@@ -67,12 +67,12 @@ pub fn revoke(space: &dyn Space, domain: &Addr, frames: &[IbGib]) -> Result<(), 
 
 /// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
 /// but its own frames (docs/protocol.md, section 5).
-pub fn expect_live(space: &dyn Space, domain: &Addr) -> Result<(), SyncError> {
+pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<(), SyncError> {
     live_tip(space, domain).map(drop)
 }
 
 /// I's newest frame where I is not revoked.
-fn live_tip(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
+fn live_tip(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
     let tip = tip_of(space, domain)?;
     match keystone::is_revoked(&space.get_id(tip.id)?) {
         true => Err(SpaceError::Revoked(domain.clone()).into()),
@@ -80,18 +80,18 @@ fn live_tip(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
     }
 }
 
-fn tip_of(space: &dyn Space, domain: &Addr) -> Result<Tip, SyncError> {
+fn tip_of(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
     let absent = || SyncError::Auth(format!("the identity {domain} is not registered here"));
     space.tip(domain)?.ok_or_else(absent)
 }
 
 /// Watches that I is not revoked, by its tip: a frame is read only where that moved.
 #[derive(Debug, Default)]
-pub struct RevocationCheck(Option<Id>);
+pub struct RevocationCheck(Option<RowId>);
 
 impl RevocationCheck {
     /// Errors where I is revoked, or not here.
-    pub fn check(&mut self, space: &dyn Space, domain: &Addr) -> Result<(), SyncError> {
+    pub fn check(&mut self, space: &dyn Space, domain: &TjpAddr) -> Result<(), SyncError> {
         if self.0.is_none() || self.0 != Some(tip_of(space, domain)?.id) {
             self.0 = Some(live_tip(space, domain)?.id);
         }
@@ -102,7 +102,7 @@ impl RevocationCheck {
 /// I's new frames and a session that the last of them claims, checked and not stored yet.
 #[derive(Debug)]
 pub struct Evolution {
-    session: Addr,
+    session: TjpAddr,
     is_new: bool,
     batch: Vec<Prepared>,
 }
@@ -116,7 +116,7 @@ impl Evolution {
     /// a put does where no room is left in `quota`.
     pub fn check(
         space: &dyn Space,
-        domain: &Addr,
+        domain: &TjpAddr,
         frames: &[IbGib],
         session: &IbGib,
         quota: &Quota,
@@ -130,7 +130,7 @@ impl Evolution {
             return Err(SyncError::Auth(join(&violations)));
         }
         expect_session_of(session, domain)?;
-        let addr = prepared.addr.clone();
+        let addr = TjpAddr::from(prepared.addr.clone());
         check_claim(frames, &addr)?;
         expect_live(space, domain)?;
         let is_new = space.find(&addr)?.is_none();
@@ -143,7 +143,7 @@ impl Evolution {
     }
 
     /// The tjp address of the session.
-    pub fn session(&self) -> &Addr {
+    pub fn session(&self) -> &TjpAddr {
         &self.session
     }
 
@@ -162,7 +162,7 @@ impl Evolution {
 /// The frames that the space lacks, validated; the first must go on from I's newest one here.
 fn new_frames(
     space: &dyn Space,
-    domain: &Addr,
+    domain: &TjpAddr,
     frames: &[IbGib],
 ) -> Result<Vec<Prepared>, SyncError> {
     let tip = tip_of(space, domain)?;
@@ -226,7 +226,7 @@ fn extend(space: &dyn Space, new: Vec<Prepared>, bound: Bound) -> Result<(), Syn
 
 /// The saga that a session of an identity was made for, by what its genesis says. Errors where it
 /// is another identity's, or of no saga.
-pub fn expect_session_of<'a>(genesis: &'a IbGib, domain: &Addr) -> Result<&'a str, SyncError> {
+pub fn expect_session_of<'a>(genesis: &'a IbGib, domain: &TjpAddr) -> Result<&'a str, SyncError> {
     let details = genesis.datum("frameDetails");
     let names = details.and_then(|d| d.get("domainIdentity")).and_then(Value::as_str);
     if names != Some(domain.as_str()) {
@@ -238,7 +238,7 @@ pub fn expect_session_of<'a>(genesis: &'a IbGib, domain: &Addr) -> Result<&'a st
     }
 }
 
-fn check_claim(frames: &[IbGib], session: &Addr) -> Result<(), SyncError> {
+fn check_claim(frames: &[IbGib], session: &TjpAddr) -> Result<(), SyncError> {
     let proof = frames.last().and_then(|frame| keystone::proof_of(frame).ok().flatten());
     let claim = proof.map(|proof| proof.claim);
     match claim {
@@ -273,16 +273,8 @@ pub(super) fn invalid(addr: &Addr, violations: &[Violation]) -> SyncError {
     SpaceError::KeystoneInvalid { addr: addr.clone(), violations }.into()
 }
 
-/// Puts ibGibs in one transaction.
-pub fn put(space: &dyn Space, ibgibs: &[&IbGib]) -> Result<(), SyncError> {
-    let prepared: Vec<Prepared> =
-        ibgibs.iter().map(|ibgib| Prepared::new(ibgib)).collect::<Result<_, _>>()?;
-    space.put(&mut prepared.into_iter().map(Ok), &PutOpts::default())?;
-    Ok(())
-}
-
 /// The session's frame that the space has as its tip, where it is still unconnected.
-pub fn unconnected(space: &dyn Space, session: &Addr) -> Result<IbGib, SyncError> {
+pub fn unconnected(space: &dyn Space, session: &TjpAddr) -> Result<IbGib, SyncError> {
     let tip = space
         .tip(session)?
         .ok_or_else(|| SyncError::Auth("the session is not established here".into()))?;

@@ -1,20 +1,19 @@
 //! What can go wrong in a saga, and what the other side is told of it.
 
 use super::capabilities::Incompatible;
-use super::msg::{Refusal, RefusalCode};
-use crate::ibgib::{AddrError, IbGibError, RandomError};
+use super::merge::MergeError;
+use super::msg::{MAX_REFUSAL_TEXT, Refusal, RefusalCode};
+use crate::ibgib::{AddrError, IbGibError, RandomError, TjpAddr};
 use crate::keystone::KeystoneError;
 use crate::space::SpaceError;
 
-/// What can be done where a bound for good is reached.
-const AT_A_BOUND: &str = "nothing of this was stored. `sync --pull-only` works while the reserve \
-    for signing on lasts, revoking always; whoever runs the server can raise";
 /// What a refusal says where the disk of the one who refuses is full.
-pub const DISK_FULL: &str =
+const DISK_FULL: &str =
     "the server's disk is full; nothing is lost, and the same again works once it has room";
 
 /// Why a session or a saga ended before its commit.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SyncError {
     /// The other side broke the protocol.
     #[error("the other side broke the protocol: {0}")]
@@ -31,6 +30,9 @@ pub enum SyncError {
     /// The proof, the identity or the session was not accepted here.
     #[error("not authenticated: {0}")]
     Auth(String),
+    /// The other side does not have the identity.
+    #[error("not authenticated: the identity {0} is not registered there")]
+    NotRegistered(TjpAddr),
     /// A tip moved while the saga ran.
     #[error("another sync changed this in the meantime: {0}")]
     Conflict(String),
@@ -48,6 +50,14 @@ pub enum SyncError {
         /// How many bytes.
         bytes: u64,
         /// How many bytes are taken.
+        most: u64,
+    },
+    /// One saga brought more than it may ever stage.
+    #[error(
+        "over a limit: one saga may stage {most} bytes here; sync in parts, by giving addresses"
+    )]
+    OwnStaged {
+        /// How many bytes it may stage.
         most: u64,
     },
     /// Other sagas have staged as much as may be staged at once.
@@ -70,7 +80,7 @@ pub enum SyncError {
     IbGib(#[from] IbGibError),
     /// A merge failed.
     #[error("the merge failed: {0}")]
-    Merge(String),
+    Merge(#[source] Box<MergeError>),
     /// The system gave no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -99,9 +109,13 @@ impl SyncError {
         let code = match self {
             SyncError::Protocol(_) => RefusalCode::Protocol,
             SyncError::Version(_) | SyncError::Feature(_) => RefusalCode::Version,
-            SyncError::Auth(_) | SyncError::Keystone(_) => RefusalCode::Auth,
+            SyncError::Auth(_) | SyncError::NotRegistered(_) | SyncError::Keystone(_) => {
+                RefusalCode::Auth
+            }
             SyncError::Conflict(_) => RefusalCode::Conflict,
-            SyncError::Limit(_) | SyncError::TooMuch { .. } => RefusalCode::Limit,
+            SyncError::Limit(_) | SyncError::TooMuch { .. } | SyncError::OwnStaged { .. } => {
+                RefusalCode::Limit
+            }
             SyncError::Staged { .. } => RefusalCode::Staged,
             SyncError::Refused(refusal) => refusal.code,
             SyncError::IbGib(error) if error.is_limit() => RefusalCode::Limit,
@@ -114,9 +128,8 @@ impl SyncError {
             // What broke here is nobody else's business; the log has it.
             RefusalCode::Internal => "the server failed; its log says why".to_owned(),
             RefusalCode::Busy => "the server is busy; try again in a moment".to_owned(),
-            RefusalCode::Quota => format!("{self}; {} `serve --quota`", AT_A_BOUND),
-            RefusalCode::File => format!("{self}; {} `serve --max-file-bytes`", AT_A_BOUND),
-            _ => self.to_string(),
+            // It may name what came, which may be megabytes: they are not sent back.
+            _ => self.to_string().chars().take(MAX_REFUSAL_TEXT).collect(),
         };
         Refusal { code, message }
     }

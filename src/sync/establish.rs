@@ -6,8 +6,8 @@ use serde_json::json;
 use super::domain::saga_of_session;
 use super::error::SyncError;
 use super::session::Signer;
-use crate::ibgib::addr::lower_hex;
-use crate::ibgib::{Addr, Environment, IbGib};
+use crate::ibgib::{Environment, IbGib};
+use crate::ibgib::{TjpAddr, random_hex};
 use crate::keystone::{self, Claim, KeystoneError, MasterSecret, Signing, VERB_SYNC, presets};
 
 /// How many sessions are thrown away at most until I's binding pool has what one's address needs.
@@ -46,7 +46,7 @@ impl Established {
 ///
 /// `identity` is I's newest frame and `domain` its tjp. Errors where the secret is not I's.
 pub fn establish(
-    domain: &Addr,
+    domain: &TjpAddr,
     identity: &IbGib,
     secret: &MasterSecret,
     env: &dyn Environment,
@@ -83,7 +83,5 @@ pub fn establish(
 
 /// 32 lowercase hex characters that nobody else has.
 pub fn random_id(env: &dyn Environment) -> Result<String, SyncError> {
-    let mut bytes = [0u8; 16];
-    env.fill(&mut bytes)?;
-    Ok(lower_hex(&bytes))
+    Ok(random_hex(env, 16)?)
 }

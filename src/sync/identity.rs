@@ -2,14 +2,14 @@
 
 use super::domain::{check_next, invalid};
 use super::error::SyncError;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{self, Replay, SeenIds};
-use crate::space::{Id, Space, SpaceError};
+use crate::space::{RowId, Space, SpaceError};
 
 /// Where in a space I's frames are read.
 #[derive(Debug)]
 struct Reading {
-    tjp_id: Id,
+    tjp_id: RowId,
     next_n: u64,
 }
 
@@ -18,7 +18,7 @@ impl Reading {
     /// frames; none where I is not here.
     fn after(
         space: &dyn Space,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
     ) -> Result<Option<(Reading, Option<IbGib>)>, SyncError> {
         let Some(tjp_id) = space.find(domain)? else { return Ok(None) };
@@ -62,7 +62,7 @@ where
     /// I's frames after `after`, or all where that is none of them; none where I is not here.
     pub fn after(
         space: &dyn Space,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         ids: S,
     ) -> Result<Option<IdentityFrames<S>>, SyncError> {
@@ -99,7 +99,7 @@ impl StoredFrames {
     /// I's frames after `after`, or all where that is none of them; none where I is not here.
     pub fn after(
         space: &dyn Space,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
     ) -> Result<Option<StoredFrames>, SyncError> {
         let begun = Reading::after(space, domain, after)?;
@@ -131,13 +131,17 @@ mod tests {
     use crate::sync::establish;
 
     /// A space that holds I's genesis and a step with a change, which no put looked at.
-    fn holding(change: impl FnOnce(&mut IbGib)) -> (tempfile::TempDir, SqliteSpace, Addr) {
+    fn holding(change: impl FnOnce(&mut IbGib)) -> (tempfile::TempDir, SqliteSpace, TjpAddr) {
         let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
+        let space = SqliteSpace::create_if_missing(
+            &dir.path().join("space.db"),
+            crate::space::Domain::Client,
+        )
+        .unwrap();
         let secret = MasterSecret::from_raw("a".to_owned().into()).unwrap();
         let pools = presets::identity_pools(&System::new()).unwrap();
         let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();
-        let domain = genesis.addr().unwrap();
+        let domain = TjpAddr::from(genesis.addr().unwrap());
         let mut step = establish(&domain, &genesis, &secret, &System::new()).unwrap().identity;
         change(&mut step);
         step.gib = step.computed_gib().unwrap();
@@ -173,7 +177,7 @@ mod tests {
     fn a_frame_that_does_not_go_on_from_the_one_before_is_not_given_out() {
         let (_dir, space, domain) =
             holding(|step| *step.data.as_mut().unwrap().pointer_mut("/uuid").unwrap() = "u".into());
-        for after in [None, Some(&domain)] {
+        for after in [None, Some(&*domain)] {
             let mut stored = StoredFrames::after(&space, &domain, after).unwrap().unwrap();
             if after.is_none() {
                 assert!(stored.next(&space).unwrap().is_some());

@@ -19,7 +19,7 @@ pub mod sender;
 pub mod session;
 
 pub use capabilities::{Capabilities, Feature, Features};
-pub use error::{DISK_FULL, SyncError};
+pub use error::SyncError;
 pub use establish::{Established, establish};
 pub use machine::{Machine, run_pair};
 pub use quota::Quota;

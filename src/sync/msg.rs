@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use arrayvec::ArrayString;
 
 use super::capabilities::Features;
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 
 /// The version of the session protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
+
+/// How many characters of a refusal's text are said, and shown.
+pub const MAX_REFUSAL_TEXT: usize = 2000;
 
 /// How many addresses one [`Msg::Offer`] may hold.
 pub const MAX_OFFER: usize = 4096;
@@ -167,9 +170,9 @@ pub enum Msg {
         /// [`PROTOCOL`].
         protocol: u32,
         /// The tjp address of the domain keystone I.
-        domain: Addr,
+        domain: TjpAddr,
         /// The tjp address of the session keystone S.
-        session: Addr,
+        session: TjpAddr,
         /// What the session uses beyond the protocol: of what the receiver named, what the sender
         /// speaks too.
         features: Features,
@@ -235,6 +238,27 @@ impl Msg {
             Msg::Offer { .. } => "offer",
             Msg::Need { .. } => "need",
             Msg::Payload { .. } => "payload",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<RefusalCode> {
+        serde_json::from_str(json).ok()
+    }
+
+    #[test]
+    fn a_code_is_a_text_and_a_known_one_is_no_other() {
+        assert_eq!(read("\"content\""), Some(RefusalCode::Content));
+        assert_eq!(read("\"not_found\""), Some(RefusalCode::NotFound));
+        for other in ["\"not-found\"", "\"contents\"", "\"other\""] {
+            assert!(matches!(read(other), Some(RefusalCode::Other(_))), "{other}");
+        }
+        for none in ["{\"other\":\"x\"}", "[\"auth\"]", "0", "null", "\"\u{9b}\""] {
+            assert_eq!(read(none), None, "{none}");
         }
     }
 }

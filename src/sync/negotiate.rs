@@ -3,8 +3,8 @@
 
 use super::body::{Answer, Probe, Relation, SAMPLES, Sample, Stated};
 use super::error::SyncError;
-use crate::ibgib::Addr;
-use crate::space::{Id, Space, TimelineKind, Tip};
+use crate::ibgib::{Addr, TjpAddr};
+use crate::space::{RowId, Space, TimelineKind, Tip};
 
 /// How many frames one probe is answered with.
 const PROBE_SAMPLES: u64 = 16;
@@ -29,7 +29,7 @@ pub fn answer(space: &dyn Space, stated: &Stated) -> Result<Answer, SyncError> {
 }
 
 /// Frames of the mainline at distances 0, 1, 3, 7, 15, … from the tip, down to its first.
-fn samples(space: &dyn Space, tjp_id: Id, tip_n: u64) -> Result<Vec<Sample>, SyncError> {
+fn samples(space: &dyn Space, tjp_id: RowId, tip_n: u64) -> Result<Vec<Sample>, SyncError> {
     let mut samples = Vec::new();
     let mut distance: u64 = 0;
     loop {
@@ -46,7 +46,7 @@ fn samples(space: &dyn Space, tjp_id: Id, tip_n: u64) -> Result<Vec<Sample>, Syn
 
 fn push_sample(
     space: &dyn Space,
-    tjp_id: Id,
+    tjp_id: RowId,
     place: u64,
     samples: &mut Vec<Sample>,
 ) -> Result<(), SyncError> {
@@ -87,7 +87,7 @@ pub fn answer_probe(space: &dyn Space, probe: &Probe) -> Result<Answer, SyncErro
 }
 
 /// The tjp's row and the tip of a timeline that may be synced; none where it is not here.
-pub fn data_timeline(space: &dyn Space, tjp: &Addr) -> Result<Option<(Id, Tip)>, SyncError> {
+pub fn data_timeline(space: &dyn Space, tjp: &TjpAddr) -> Result<Option<(RowId, Tip)>, SyncError> {
     let Some(tjp_id) = space.find(tjp)? else { return Ok(None) };
     match space.timeline_of(tjp_id)? {
         None => Ok(None),
@@ -142,7 +142,7 @@ pub struct SplitSearch {
 /// What to do after the receiver's first answer about a timeline of which `mine` is the tip.
 pub fn decide(
     space: &dyn Space,
-    tjp_id: Id,
+    tjp_id: RowId,
     mine: &Tip,
     answer: &Answer,
 ) -> Result<Decision, SyncError> {
@@ -174,7 +174,7 @@ pub fn decide(
 /// What to do after the answer to a probe.
 pub fn decide_after_probe(
     space: &dyn Space,
-    tjp_id: Id,
+    tjp_id: RowId,
     mine: &Tip,
     mut open: SplitSearch,
     answer: &Answer,
@@ -203,7 +203,7 @@ fn first_known(space: &dyn Space, samples: &[Sample]) -> Result<Option<usize>, S
 
 fn narrow(
     space: &dyn Space,
-    tjp_id: Id,
+    tjp_id: RowId,
     mine: &Tip,
     open: SplitSearch,
 ) -> Result<Decision, SyncError> {
@@ -223,7 +223,7 @@ fn narrow(
 
 /// The newest frame at or before `addr` that is on the own tip's line: `addr` itself may be on a
 /// branch that was grafted away here.
-fn on_own_mainline(space: &dyn Space, tjp_id: Id, addr: &Addr) -> Result<Addr, SyncError> {
+fn on_own_mainline(space: &dyn Space, tjp_id: RowId, addr: &Addr) -> Result<Addr, SyncError> {
     let mut at = space.find(addr)?;
     while let Some(id) = at {
         let node = space.node(id)?;

@@ -3,25 +3,25 @@
 
 use super::error::SyncError;
 use super::msg::Context;
-use crate::ibgib::{Addr, Environment, IbGib};
+use crate::ibgib::{Environment, IbGib, TjpAddr};
 use crate::keystone::{self, Claim, MasterSecret, Signing, VERB_CONNECT, VERB_SYNC};
 
 /// S as its owner holds it.
 #[derive(Debug)]
 pub struct Signer {
     secret: MasterSecret,
-    tjp: Addr,
+    tjp: TjpAddr,
     tip: IbGib,
 }
 
 impl Signer {
     /// A signer at S's genesis.
     pub fn new(secret: MasterSecret, genesis: IbGib) -> Result<Signer, SyncError> {
-        Ok(Signer { secret, tjp: genesis.addr()?, tip: genesis })
+        Ok(Signer { secret, tjp: genesis.addr()?.into(), tip: genesis })
     }
 
     /// The tjp address of S.
-    pub fn tjp(&self) -> &Addr {
+    pub fn tjp(&self) -> &TjpAddr {
         &self.tjp
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::side::{Served, Side};
 use super::sides::{Compared, claims_differ, compare, latest_differs, replay};
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, TjpAddr};
 use crate::peer::{PeerError, ReceiverLink};
 use crate::space::{Space, SpaceError, chain};
 use crate::sync::SyncError;
@@ -37,7 +37,7 @@ pub enum CheckError {
     Peer(#[from] PeerError),
     /// A timeline that has a name in the space is not in it.
     #[error("the timeline {0} is not here")]
-    NoTimeline(Addr),
+    NoTimeline(TjpAddr),
 }
 
 impl From<SyncError> for CheckError {
@@ -56,13 +56,13 @@ impl From<SpaceError> for CheckError {
 #[derive(Debug, Clone, Copy)]
 pub struct Timelines<'a> {
     /// The identity I.
-    pub domain: &'a Addr,
+    pub domain: &'a TjpAddr,
     /// The timeline X.
-    pub x: &'a Addr,
+    pub x: &'a TjpAddr,
     /// The last session S.
-    pub session: &'a Addr,
+    pub session: &'a TjpAddr,
     /// The saga that S signed the turns of.
-    pub saga: &'a Addr,
+    pub saga: &'a TjpAddr,
 }
 
 /// Holds a space against what a receiver serves to whoever has `token`: the latest addresses and the
@@ -97,7 +97,7 @@ struct LatestOf {
 
 impl<L: ReceiverLink> Sides<'_, L> {
     /// X: the latest address, the number of nodes, every ibGib.
-    fn data(&self, x: &Addr) -> Result<Vec<Checked>, CheckError> {
+    fn data(&self, x: &TjpAddr) -> Result<Vec<Checked>, CheckError> {
         let latest = self.latest(x)?;
         let compared = self.graph(&latest)?;
         let counts = (compared.here != compared.there)
@@ -110,7 +110,7 @@ impl<L: ReceiverLink> Sides<'_, L> {
     }
 
     /// S: as many frames as turns, all valid, the same on both sides.
-    fn session(&self, session: &Addr, saga: &Addr) -> Result<Vec<Checked>, CheckError> {
+    fn session(&self, session: &TjpAddr, saga: &TjpAddr) -> Result<Vec<Checked>, CheckError> {
         let latest = self.latest(session)?;
         let mut problems = replay(self.space, session)?;
         let turns = self.outgoing_turns(saga)?;
@@ -128,14 +128,14 @@ impl<L: ReceiverLink> Sides<'_, L> {
     }
 
     /// I: the frame that claims S is on both sides, and I is valid from genesis on both.
-    fn identity(&self, domain: &Addr, session: &Addr) -> Result<Checked, CheckError> {
+    fn identity(&self, domain: &TjpAddr, session: &TjpAddr) -> Result<Checked, CheckError> {
         let mut problems = replay(self.space, domain)?;
         problems.extend(claims_differ(domain, &self.far, &[(session, Some(self.space))])?);
         let what = "I: the frame that claims S is on both sides, and I replays";
         Ok(Checked::new(what, problems))
     }
 
-    fn latest(&self, tjp: &Addr) -> Result<LatestOf, CheckError> {
+    fn latest(&self, tjp: &TjpAddr) -> Result<LatestOf, CheckError> {
         let tip = self.space.tip(tjp)?;
         let here = tip.ok_or_else(|| CheckError::NoTimeline(tjp.clone()))?.addr;
         let there = self.far.latest(tjp)?;
@@ -148,7 +148,7 @@ impl<L: ReceiverLink> Sides<'_, L> {
         Ok(compare(self.space, &latest.here, &self.far, latest.there.as_ref(), true)?)
     }
 
-    fn outgoing_turns(&self, saga: &Addr) -> Result<u64, CheckError> {
+    fn outgoing_turns(&self, saga: &TjpAddr) -> Result<u64, CheckError> {
         let Some(tip) = self.space.tip(saga)? else { return Ok(0) };
         let mut turns = 0;
         for id in chain(self.space, tip.id, |_| false)? {

@@ -10,7 +10,7 @@ use super::sides::{
     claims_differ, closed_graph, compare, latest_differs, message_of, none_of, replay,
 };
 use super::world::World;
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, TjpAddr};
 use crate::peer::ReceiverLink;
 use crate::space::{Space, SqliteSpace, compare_graphs};
 use crate::sync::sender::NAME_SAGA;
@@ -103,7 +103,7 @@ impl<L: ReceiverLink> World<'_, L> {
             let what = format!("I: replays here, from genesis ({})", device.label);
             self.checks.holds(what, "valid", valid);
         }
-        let sessions: Vec<(&Addr, Option<&dyn Space>)> = self
+        let sessions: Vec<(&TjpAddr, Option<&dyn Space>)> = self
             .runs
             .iter()
             .map(|run| {
@@ -143,12 +143,12 @@ impl<L: ReceiverLink> World<'_, L> {
         self.checks.holds("auth_ok hands out a token for reading", "a token", has_token);
         let Some(token) = token else { return Ok(()) };
         let (session, domain) = (run.session.clone(), self.place.domain().clone());
-        let all = [("S", &session), ("I", &domain)];
+        let all = [("S", &*session), ("I", &*domain)];
         let far = Served { link: self.link, domain: &domain, token: &token };
         for (name, root) in roots.iter().chain(&all) {
-            let here = latest(&last.space, root)?;
-            if last.space.tip(root)?.is_some() {
-                let tip = far.latest(root)?;
+            let (here, tjp) = (latest(&last.space, root)?, TjpAddr::from((*root).clone()));
+            if last.space.tip(&tjp)?.is_some() {
+                let tip = far.latest(&tjp)?;
                 let what = format!("{name}: the latest address that the server tells");
                 self.checks.equal(what, shown(here.as_ref()), shown(tip));
             }
@@ -168,7 +168,7 @@ impl<L: ReceiverLink> World<'_, L> {
 
 /// The latest frame of a timeline, or the stone itself; none where it is not in the space.
 pub(super) fn latest(space: &dyn Space, root: &Addr) -> Result<Option<Addr>, VerifyError> {
-    match space.tip(root)? {
+    match space.tip(&TjpAddr::from(root.clone()))? {
         Some(tip) => Ok(Some(tip.addr)),
         None => Ok(space.find(root)?.map(|_| root.clone())),
     }
@@ -195,7 +195,7 @@ fn compared(a: &dyn Space, tip_a: &Addr, b: &dyn Space, tip_b: &Addr) -> Result<
 }
 
 /// Whether both sides hold one timeline with the same latest frame and the same closed graph.
-fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &Addr) -> Result<(), String> {
+fn graphs_equal(here: &dyn Space, there: &dyn Space, tjp: &TjpAddr) -> Result<(), String> {
     let tip = |space: &dyn Space| {
         let tip = space.tip(tjp).map_err(message_of)?;
         tip.map(|tip| tip.addr).ok_or_else(|| format!("{tjp} is missing"))
@@ -219,11 +219,11 @@ mod tests {
 
     /// What fails after a sync of one timeline and `spoil`.
     fn failed_after(
-        spoil: impl FnOnce(&mut World<'_, InProcess>, &Device, &Addr),
+        spoil: impl FnOnce(&mut World<'_, InProcess>, &Device, &TjpAddr),
     ) -> Vec<Assertion> {
         let dir = tempfile::tempdir().unwrap();
         let place = RowFolder::make(&dir.path().join("row")).unwrap();
-        let domain = place.domain().as_str();
+        let domain = place.domain();
         let dest = SqliteSpace::create_if_missing(&place.receiver_path(), domain).unwrap();
         let link = InProcess::new(dest, place.dir().to_owned());
         let mut checks = Checks::default();
@@ -270,7 +270,12 @@ mod tests {
             let made = world.establish_on_genesis().unwrap();
             device.space.put_all(std::slice::from_ref(&made.session)).unwrap();
             let session = made.session.addr().unwrap();
-            world.runs.push(SessionRecord { label: device.label, session, n: 0, token: None });
+            world.runs.push(SessionRecord {
+                label: device.label,
+                session: session.into(),
+                n: 0,
+                token: None,
+            });
         });
         let whats = whats(&failed);
         for part in ["S: n there", "S: replays there", "S: latest frame", "(I1)"] {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::VerifyError;
 use crate::ibgib::transform::{Kind, Opts, timeline, transform};
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{Addr, IbGib, System, TjpAddr};
 use crate::peer::Identity;
 use crate::space::{Space, SpaceExt, SqliteSpace};
 use crate::sync::SenderOpts;
@@ -27,12 +27,12 @@ impl Device {
     }
 
     /// A new timeline with this data, an object: two frames and their dna. Returns its tjp.
-    pub(super) fn new_timeline(&self, ib: &str, data: Value) -> Result<Addr, VerifyError> {
+    pub(super) fn new_timeline(&self, ib: &str, data: Value) -> Result<TjpAddr, VerifyError> {
         let Value::Object(data) = data else { return Err(VerifyError::Absent("data".into())) };
         let made = timeline(ib, Some(data), Map::new(), &System::new())?;
         let tjp = made.last().and_then(IbGib::tjp_addr);
         self.space.put_all(&made)?;
-        Ok(Addr::parse(&tjp.ok_or_else(|| VerifyError::Absent("the tjp".into()))?)?)
+        Ok(TjpAddr::parse(&tjp.ok_or_else(|| VerifyError::Absent("the tjp".into()))?)?)
     }
 
     /// A stone that relates to others.
@@ -48,12 +48,17 @@ impl Device {
     }
 
     /// One more frame with this patch: a frame and its dna. Returns the frame's address.
-    pub(super) fn edit(&self, tjp: &Addr, patch: Value) -> Result<Addr, VerifyError> {
+    pub(super) fn edit(&self, tjp: &TjpAddr, patch: Value) -> Result<Addr, VerifyError> {
         self.change(tjp, Kind::Mut8, &Opts::next_frame().set("dataToAddOrPatch", patch).build())
     }
 
     /// One more frame that relates to `other`.
-    pub(super) fn relate(&self, tjp: &Addr, name: &str, other: &Addr) -> Result<Addr, VerifyError> {
+    pub(super) fn relate(
+        &self,
+        tjp: &TjpAddr,
+        name: &str,
+        other: &Addr,
+    ) -> Result<Addr, VerifyError> {
         let add = json!({ name: [other] });
         self.change(tjp, Kind::Rel8, &Opts::next_frame().set("rel8nsToAddByAddr", add).build())
     }
@@ -61,7 +66,7 @@ impl Device {
     /// One more frame by any transform.
     pub(super) fn change(
         &self,
-        tjp: &Addr,
+        tjp: &TjpAddr,
         kind: Kind,
         opts: &Map<String, Value>,
     ) -> Result<Addr, VerifyError> {
@@ -74,7 +79,7 @@ impl Device {
     /// Many more frames, stored at once. Returns their addresses, oldest first.
     pub(super) fn edit_often(
         &self,
-        tjp: &Addr,
+        tjp: &TjpAddr,
         patches: impl Iterator<Item = Value>,
     ) -> Result<Vec<Addr>, VerifyError> {
         let mut tip = self.tip(tjp)?;
@@ -91,18 +96,18 @@ impl Device {
     }
 
     /// The newest frame of a timeline.
-    pub(super) fn tip(&self, tjp: &Addr) -> Result<IbGib, VerifyError> {
+    pub(super) fn tip(&self, tjp: &TjpAddr) -> Result<IbGib, VerifyError> {
         let tip = self.space.tip(tjp)?;
         Ok(self.space.get_id(tip.ok_or_else(|| VerifyError::Absent(tjp.to_string()))?.id)?)
     }
 
     /// Its address.
-    pub(super) fn tip_addr(&self, tjp: &Addr) -> Result<Addr, VerifyError> {
+    pub(super) fn tip_addr(&self, tjp: &TjpAddr) -> Result<Addr, VerifyError> {
         Ok(self.tip(tjp)?.addr()?)
     }
 
-    /// Names an address for `sync-gib --home … graph NAME`.
-    pub(super) fn name(&self, name: &str, addr: &Addr) -> Result<(), VerifyError> {
-        Ok(self.space.set_name(name, addr)?)
+    /// Names a timeline for `sync-gib --home … graph NAME`.
+    pub(super) fn name(&self, name: &str, tjp: &TjpAddr) -> Result<(), VerifyError> {
+        Ok(self.space.set_name(name, tjp)?)
     }
 }

@@ -10,6 +10,7 @@ use crate::sync::SyncError;
 
 /// Why a row could not run to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// The sync failed, or the receiver refused it.
     #[error(transparent)]

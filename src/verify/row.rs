@@ -87,7 +87,7 @@ pub fn run_row(phase: Phase, transport: Transport, setting: &Setting<'_>) -> Out
 
 fn in_process(phase: Phase, setting: &Setting<'_>, checks: &mut Checks) -> Result<(), VerifyError> {
     let place = RowFolder::make(setting.dir)?;
-    let dest = SqliteSpace::create_if_missing(&place.receiver_path(), place.domain().as_str())?;
+    let dest = SqliteSpace::create_if_missing(&place.receiver_path(), place.domain())?;
     let link = InProcess::new(dest, place.dir().join(SENDER));
     phase.play(&mut World::new(&place, &link, checks, false))
 }

@@ -1,6 +1,6 @@
 //! A side of a sync as it is read: a space, or what a receiver serves.
 
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::Replay;
 use crate::peer::{PeerError, ReceiverLink, identity};
 use crate::space::{SeenOnDisk, Space, graph_ids};
@@ -16,7 +16,7 @@ pub(super) trait Side {
     fn name(&self) -> &'static str;
 
     /// The latest address of a timeline; none where the side does not have it.
-    fn latest(&self, tjp: &Addr) -> Result<Option<Addr>, PeerError>;
+    fn latest(&self, tjp: &TjpAddr) -> Result<Option<Addr>, PeerError>;
 
     /// Gives `each` the texts of a graph, dependencies first. `live` adds the graph of the latest
     /// frame of each timeline that is met. Returns whether the side has `root`.
@@ -29,7 +29,11 @@ pub(super) trait Side {
 
     /// Gives `each` a keystone's frames from the genesis on, each validated. Returns whether the side
     /// has it; errors at the first frame that breaks a rule.
-    fn keystone(&self, tjp: &Addr, each: &mut dyn FnMut(&Addr, &IbGib)) -> Result<bool, PeerError>;
+    fn keystone(
+        &self,
+        tjp: &TjpAddr,
+        each: &mut dyn FnMut(&Addr, &IbGib),
+    ) -> Result<bool, PeerError>;
 }
 
 /// A space that can be opened here.
@@ -40,7 +44,7 @@ impl Side for Held<'_> {
         "the receiver"
     }
 
-    fn latest(&self, tjp: &Addr) -> Result<Option<Addr>, PeerError> {
+    fn latest(&self, tjp: &TjpAddr) -> Result<Option<Addr>, PeerError> {
         Ok(self.0.tip(tjp).map_err(SyncError::from)?.map(|tip| tip.addr))
     }
 
@@ -57,7 +61,11 @@ impl Side for Held<'_> {
         Ok(true)
     }
 
-    fn keystone(&self, tjp: &Addr, each: &mut dyn FnMut(&Addr, &IbGib)) -> Result<bool, PeerError> {
+    fn keystone(
+        &self,
+        tjp: &TjpAddr,
+        each: &mut dyn FnMut(&Addr, &IbGib),
+    ) -> Result<bool, PeerError> {
         let ids = SeenOnDisk::new().map_err(SyncError::from)?;
         let Some(mut frames) = IdentityFrames::after(self.0, tjp, None, ids)? else {
             return Ok(false);
@@ -77,7 +85,7 @@ impl Side for Held<'_> {
 /// What a receiver gives to whoever holds a token.
 pub(super) struct Served<'s, L> {
     pub link: &'s L,
-    pub domain: &'s Addr,
+    pub domain: &'s TjpAddr,
     pub token: &'s str,
 }
 
@@ -86,7 +94,7 @@ impl<L: ReceiverLink> Side for Served<'_, L> {
         "the server"
     }
 
-    fn latest(&self, tjp: &Addr) -> Result<Option<Addr>, PeerError> {
+    fn latest(&self, tjp: &TjpAddr) -> Result<Option<Addr>, PeerError> {
         Ok(self.link.latest(self.domain, tjp, self.token)?.map(|latest| latest.tip))
     }
 
@@ -99,7 +107,11 @@ impl<L: ReceiverLink> Side for Served<'_, L> {
         self.link.graph(self.domain, root, live, self.token, each)
     }
 
-    fn keystone(&self, tjp: &Addr, each: &mut dyn FnMut(&Addr, &IbGib)) -> Result<bool, PeerError> {
+    fn keystone(
+        &self,
+        tjp: &TjpAddr,
+        each: &mut dyn FnMut(&Addr, &IbGib),
+    ) -> Result<bool, PeerError> {
         let mut replay = Replay::new(SeenOnDisk::new().map_err(SyncError::from)?);
         identity::follow(self.link, tjp, &mut replay, &mut |addr, frame| {
             each(addr, frame);

@@ -6,10 +6,10 @@ use std::fmt::Display;
 
 use super::checks::listed;
 use super::side::{Held, Side};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{self, VERB_SYNC};
 use crate::peer::PeerError;
-use crate::space::{Id, Space, SpaceError, SpaceExt, graph_ids};
+use crate::space::{RowId, Space, SpaceError, SpaceExt, graph_ids};
 use crate::sync::SyncError;
 
 /// How many differences an assertion lists.
@@ -17,7 +17,7 @@ const LISTED: usize = 10;
 
 /// What is wrong where a timeline's latest addresses should be the same.
 pub(super) fn latest_differs(
-    tjp: &Addr,
+    tjp: &TjpAddr,
     here: &Addr,
     there: Option<&Addr>,
     far: &dyn Side,
@@ -84,7 +84,7 @@ fn differs(
     space: &dyn Space,
     text: &str,
     far: &str,
-    seen: &mut HashSet<Id>,
+    seen: &mut HashSet<RowId>,
 ) -> Result<Option<String>, SpaceError> {
     let theirs = match IbGib::from_json(text).and_then(|ibgib| Ok((ibgib.validate()?, ibgib))) {
         Ok((addr, ibgib)) => (addr, ibgib.to_json()),
@@ -99,7 +99,7 @@ fn differs(
 }
 
 /// What is wrong with the first of a keystone's frames in this space that is wrong.
-pub(super) fn replay(space: &dyn Space, tjp: &Addr) -> Result<Vec<String>, PeerError> {
+pub(super) fn replay(space: &dyn Space, tjp: &TjpAddr) -> Result<Vec<String>, PeerError> {
     let mut has = true;
     let read = Held(space).keystone(tjp, &mut |_, _| {}).map(|found| has = found);
     let rules = rules_broken(read)?;
@@ -110,9 +110,9 @@ pub(super) fn replay(space: &dyn Space, tjp: &Addr) -> Result<Vec<String>, PeerE
 /// on the far side and in the space beside it (none: a space that is not looked at); and what is
 /// wrong with the identity's frames on the far side.
 pub(super) fn claims_differ(
-    domain: &Addr,
+    domain: &TjpAddr,
     far: &dyn Side,
-    sessions: &[(&Addr, Option<&dyn Space>)],
+    sessions: &[(&TjpAddr, Option<&dyn Space>)],
 ) -> Result<Vec<String>, PeerError> {
     let mut claims = HashMap::new();
     let read = far.keystone(domain, &mut |addr, frame| {
@@ -135,7 +135,7 @@ pub(super) fn claims_differ(
     Ok(problems)
 }
 
-fn has_claim(frame: &IbGib, session: &Addr) -> bool {
+fn has_claim(frame: &IbGib, session: &TjpAddr) -> bool {
     let proof = keystone::proof_of(frame).ok().flatten();
     proof.is_some_and(|proof| {
         proof.claim.verb == VERB_SYNC && proof.claim.target == session.as_str()
@@ -195,7 +195,7 @@ fn read(text: &str) -> Result<(Addr, Vec<Addr>), String> {
 }
 
 /// The frames of a timeline, oldest first, from its tip down through `past`.
-pub(super) fn frames(space: &dyn Space, tjp: &Addr) -> Result<Vec<IbGib>, String> {
+pub(super) fn frames(space: &dyn Space, tjp: &TjpAddr) -> Result<Vec<IbGib>, String> {
     let tip = space.tip(tjp).map_err(message_of)?.ok_or_else(|| format!("{tjp} is missing"))?;
     let mut next = Some(tip.addr);
     let mut frames = Vec::new();
@@ -277,7 +277,7 @@ mod tests {
             fn name(&self) -> &'static str {
                 "it"
             }
-            fn latest(&self, _: &Addr) -> Result<Option<Addr>, PeerError> {
+            fn latest(&self, _: &TjpAddr) -> Result<Option<Addr>, PeerError> {
                 Ok(None)
             }
             fn graph(
@@ -290,7 +290,7 @@ mod tests {
             }
             fn keystone(
                 &self,
-                _: &Addr,
+                _: &TjpAddr,
                 _: &mut dyn FnMut(&Addr, &IbGib),
             ) -> Result<bool, PeerError> {
                 Ok(true)
@@ -305,13 +305,14 @@ mod tests {
         let found = compare(&space, &root, &changed, Some(&root), false).unwrap();
         assert!(found.problems[0].starts_with("it sent what is not valid"), "{:?}", found.problems);
         assert_eq!((found.here, found.there, found.problems.len()), (2, 1, 3));
-        let claims = claims_differ(&root, &alone, &[(&root, Some(&space))]).unwrap();
+        let tjp = TjpAddr::from(root.clone());
+        let claims = claims_differ(&tjp, &alone, &[(&tjp, Some(&space))]).unwrap();
         assert_eq!(claims, [format!("no frame on it claims {root}")]);
     }
 
     #[test]
     fn what_is_no_keystone_does_not_replay() {
         let (space, root) = space(&[1]);
-        assert_eq!(replay(&space, &root).unwrap(), [format!("{root} is not here")]);
+        assert_eq!(replay(&space, &root.clone().into()).unwrap(), [format!("{root} is not here")]);
     }
 }

@@ -11,10 +11,10 @@ use super::checks::Checks;
 use super::device::Device;
 use super::error::VerifyError;
 use super::sides::{none_of, replay};
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{Addr, IbGib, System, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret, Replay, StepsOnly, presets};
 use crate::peer::{Identity, NoObserver, ReceiverLink, client, identity};
-use crate::space::{CLIENT_DOMAIN, SpaceExt, SqliteSpace};
+use crate::space::{Domain, SpaceExt, SqliteSpace};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Token;
 use crate::sync::{Summary, SyncError};
@@ -29,7 +29,7 @@ pub struct RowFolder {
     dir: PathBuf,
     secret: MasterSecret,
     genesis: IbGib,
-    domain: Addr,
+    domain: TjpAddr,
 }
 
 impl RowFolder {
@@ -44,14 +44,14 @@ impl RowFolder {
         let pools = presets::identity_pools(&System::new())?;
         let details = json!({ "kdf": KdfParams::Raw.to_value() });
         let genesis = keystone::genesis(&secret, &pools, Some(details), &System::new())?;
-        let domain = genesis.addr()?;
+        let domain = genesis.addr()?.into();
         let place = RowFolder { dir: dir.to_owned(), secret, genesis, domain };
         place.device_dir(SENDER)?;
         Ok(place)
     }
 
     /// The tjp address of the identity.
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.domain
     }
 
@@ -83,7 +83,7 @@ impl RowFolder {
 
     fn device(&self, label: &'static str, frames: &[IbGib]) -> Result<Device, VerifyError> {
         let dir = self.device_dir(label)?;
-        let space = SqliteSpace::create_if_missing(&dir.join("space.db"), CLIENT_DOMAIN)?;
+        let space = SqliteSpace::create_if_missing(&dir.join("space.db"), Domain::Client)?;
         space.put_all(frames)?;
         let device = Device { label, dir, space, identity: self.identity() };
         device.name("I", &self.domain)?;
@@ -106,7 +106,7 @@ pub(super) struct SessionRecord {
     /// The device that opened it.
     pub label: &'static str,
     /// The tjp address of S.
-    pub session: Addr,
+    pub session: TjpAddr,
     /// What S must count: 0 as made, 1 connected, one more for each outgoing turn.
     pub n: u64,
     /// What the receiver handed out.
@@ -173,7 +173,7 @@ impl<'w, L: ReceiverLink> World<'w, L> {
 
     /// The receiver's space, opened anew from its file.
     pub(super) fn receiver(&self) -> Result<SqliteSpace, VerifyError> {
-        Ok(SqliteSpace::open(&self.place.receiver_path(), self.place.domain().as_str())?)
+        Ok(SqliteSpace::open(&self.place.receiver_path(), self.place.domain())?)
     }
 
     /// The secret of the session of a saga.

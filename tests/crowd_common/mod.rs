@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sync_gib::ibgib::{Addr, IbGib, System, json::stringify};
+use sync_gib::ibgib::{IbGib, System, TjpAddr, json::stringify};
 use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::sync::msg::{Msg, PROTOCOL};
@@ -154,7 +154,7 @@ pub async fn open(addr: SocketAddr, source: Ipv4Addr) -> Result<Ws, tungstenite:
 pub struct Someone {
     pub secret: MasterSecret,
     pub genesis: IbGib,
-    pub domain: Addr,
+    pub domain: TjpAddr,
 }
 
 impl Someone {
@@ -162,7 +162,7 @@ impl Someone {
         let secret = MasterSecret::from_raw(secret.to_owned().into()).unwrap();
         let pools = presets::identity_pools(&System::new()).unwrap();
         let genesis = keystone::genesis(&secret, &pools, None, &System::new()).unwrap();
-        Someone { secret, domain: genesis.addr().unwrap(), genesis }
+        Someone { secret, domain: genesis.addr().unwrap().into(), genesis }
     }
 
     /// Registers, and establishes a session.
@@ -189,10 +189,18 @@ impl Someone {
 }
 
 /// Proves an established session; what the server says to it.
-pub async fn prove(ws: &mut Ws, domain: &Addr, made: &mut Established) -> Msg {
+pub async fn prove(ws: &mut Ws, domain: &TjpAddr, made: &mut Established) -> Msg {
     let (domain, session) = (domain.clone(), made.session.addr().unwrap());
-    say(ws, &Msg::Hello { protocol: PROTOCOL, domain, session, features: Default::default() })
-        .await;
+    say(
+        ws,
+        &Msg::Hello {
+            protocol: PROTOCOL,
+            domain,
+            session: session.into(),
+            features: Default::default(),
+        },
+    )
+    .await;
     let challenge = hear(ws).await;
     let Msg::AuthChallenge { challenge_uuid, demanded_ids } = challenge else {
         return challenge;

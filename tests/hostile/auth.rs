@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, Claim, Signing, VERB_CONNECT, VERB_SYNC};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
 use sync_gib::sync::{AdmitAll, Machine, Receiver, ReceiverOpts, SyncError};
@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::hostile_common::*;
 
-fn nobody() -> Addr {
-    Addr::parse(&format!("keystone^{HASH}")).unwrap()
+fn nobody() -> TjpAddr {
+    TjpAddr::parse(&format!("keystone^{HASH}")).unwrap()
 }
 
 /// A frame on S's genesis that claims what it likes.
@@ -43,7 +43,7 @@ fn strangers_are_refused() {
     let host = Host::new();
     let (ann, bob) = (Person::new(&host, "a"), Person::new(&host, "b"));
     let anns = ann.session(&host).session;
-    let hello = |protocol, domain: &Addr, session: &Addr| {
+    let hello = |protocol, domain: &TjpAddr, session: &TjpAddr| {
         let mut raw = Raw::open(&host);
         let (domain, session) = (domain.clone(), session.clone());
         raw.send(&Msg::Hello { protocol, domain, session, features: Default::default() });
@@ -161,7 +161,7 @@ fn nothing_but_hello_comes_first() {
     for msg in [
         Msg::AuthProof { keystone: genesis.clone() },
         Msg::Payload { ibgibs: texts },
-        Msg::Offer { seq: 0, addrs: vec![nobody()] },
+        Msg::Offer { seq: 0, addrs: vec![nobody().into()] },
         Msg::Need { seq: 0, lacks: vec![true] },
         Msg::AuthOk { token: None },
         Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec![] },

@@ -1,7 +1,7 @@
 //! What a session asks about timelines that are there.
 
 use serde_json::json;
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::sync::body::{Body, Delta, Init, Probe, Relation, Stated, Want};
 use sync_gib::sync::msg::RefusalCode;
 
@@ -25,8 +25,8 @@ fn addr(ibgib: &IbGib) -> Addr {
     ibgib.addr().unwrap()
 }
 
-fn tjp(ibgibs: &[IbGib]) -> Addr {
-    addr(ibgibs.iter().find(|ibgib| ibgib.is_tjp()).unwrap())
+fn tjp(ibgibs: &[IbGib]) -> TjpAddr {
+    addr(ibgibs.iter().find(|ibgib| ibgib.is_tjp()).unwrap()).into()
 }
 
 fn tip(ibgibs: &[IbGib]) -> Addr {
@@ -52,7 +52,7 @@ fn a_timeline_is_stated_once() {
 fn what_is_not_here_is_stated_once_as_well() {
     let (host, person, x, _) = with_data();
     let nowhere = |ib: &str| Addr::parse(&format!("{ib}^{HASH}")).unwrap();
-    let stated = Stated { tjp: nowhere("t"), tip: nowhere("t"), n: 0 };
+    let stated = Stated { tjp: nowhere("t").into(), tip: nowhere("t"), n: 0 };
     // A stone that is here, and one that is not.
     let (here, stone) = (addr(x.iter().find(|ibgib| ibgib.is_stone()).unwrap()), nowhere("s"));
     let timelines = |timelines: &[&Stated]| Init {
@@ -101,7 +101,7 @@ fn a_timeline_is_wanted_once_and_as_itself() {
     for wants in [
         twice,
         vec![want(tip(&y), None)],
-        vec![want(person.domain().clone(), None)],
+        vec![want(person.domain().clone().into(), None)],
         vec![want(tip(&x), Some(tip(&y)))],
     ] {
         let delta = Body::Delta(Delta { wants, ..Delta::default() });
@@ -131,7 +131,7 @@ fn numbers_at_their_ends_do_no_harm() {
 #[test]
 fn a_tip_that_moved_since_is_a_conflict() {
     let (host, person, x, _) = with_data();
-    let probes = vec![Probe { tjp: tjp(&x), tip: tjp(&x), above: 0, below: 9 }];
+    let probes = vec![Probe { tjp: tjp(&x), tip: tjp(&x).into(), above: 0, below: 9 }];
     let asked = Body::Init(Init { probes, more: true, ..init() });
     person.connected(&host).refused(&asked, RefusalCode::Conflict);
 }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::{Addr, IbGib, System, json::stringify};
+use sync_gib::ibgib::{Addr, IbGib, System, TjpAddr, json::stringify};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, VERB_SYNC, presets};
 use sync_gib::peer::wire::{self, EvolutionBody};
 use sync_gib::server::Registration;
@@ -53,7 +53,7 @@ pub fn parts(answer: &str) -> (u16, String) {
     (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), body.to_owned())
 }
 
-fn read(host: &Host, domain: &Addr, query: &str, token: Option<&str>) -> (u16, String) {
+fn read(host: &Host, domain: &TjpAddr, query: &str, token: Option<&str>) -> (u16, String) {
     let path = wire::domain_path(wire::PATH_IBGIBS, domain);
     ask(host, "GET", &format!("{path}?{}", query.replace('^', "%5E")), token, "")
 }

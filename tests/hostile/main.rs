@@ -5,7 +5,10 @@
 mod auth;
 mod costly;
 mod deliveries;
+mod echoes;
+mod endless;
 mod frames;
+mod holding;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod http;

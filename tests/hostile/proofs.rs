@@ -11,7 +11,7 @@ use sync_gib::keystone;
 use sync_gib::peer::{
     Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, wire,
 };
-use sync_gib::space::{Purpose, Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Purpose, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::{SenderOpts, SyncError};
 
 use crate::hostile_common::fake::{self, Heard, SILENCE, Then, answering};
@@ -138,7 +138,7 @@ fn a_step_whose_answer_was_lost_is_connected_by_the_next_run() {
     sync_with(&person, &host.server.url()).unwrap();
     let space = host.space(person.domain());
     assert_eq!(space.tip(person.domain()).unwrap().unwrap().n, 1);
-    assert!(space.tip(&session.addr().unwrap()).unwrap().unwrap().n > 0, "S was connected");
+    assert!(space.tip(&session.addr().unwrap().into()).unwrap().unwrap().n > 0, "S was connected");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn two_processes_that_take_up_one_step_both_sync() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let path = person.space.path();
-                    let space = sync_gib::space::SqliteSpace::open(path, "").unwrap();
+                    let space = sync_gib::space::SqliteSpace::open(path, Domain::Client).unwrap();
                     let opts = SenderOpts::new(person.dir.path().to_owned());
                     again.wait();
                     client::sync(&space, &host.link(), &person.identity, &opts, &mut NoObserver)
@@ -308,7 +308,7 @@ fn forked(host: &Host) -> Person {
     let person = Person::new(host, "a");
     let other = Person::with(person.genesis.clone(), "a");
     let dir = tempfile::tempdir().unwrap();
-    let dest = SqliteSpace::create_if_missing(&dir.path().join("d.db"), "").unwrap();
+    let dest = SqliteSpace::create_if_missing(&dir.path().join("d.db"), Domain::Client).unwrap();
     let link = InProcess::new(dest, dir.path().to_owned());
     link.register(&person.genesis).unwrap();
     client::open_session(&person.space, &link, &person.identity).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use sync_gib::ibgib::{Addr, IbGib, json::stringify};
+use sync_gib::ibgib::{IbGib, TjpAddr, json::stringify};
 use sync_gib::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceExt};
@@ -40,11 +40,11 @@ fn pull(host: &Host, person: &Person) -> Result<Synced, PeerError> {
 }
 
 /// A timeline of about so many bytes in a space; returns its tjp's address.
-fn add_timeline(person: &Person, bytes: usize) -> Addr {
+fn add_timeline(person: &Person, bytes: usize) -> TjpAddr {
     let made = timeline("x", json!({ "text": "a".repeat(bytes / 2) }));
     person.space.put_all(&made).unwrap();
     let tjp = tip_of(&made).tjp_addr().unwrap();
-    Addr::parse(&tjp).unwrap()
+    TjpAddr::parse(&tjp).unwrap()
 }
 
 fn stone(bytes: usize, of: &str) -> IbGib {
@@ -247,7 +247,7 @@ fn so_many_identities_are_new_from_one_address_in_a_day() {
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("127.0.0.1") && message.contains("--max-new-identities"), "{message}");
     assert_eq!(register(&host, &known).0, 200);
-    let addr = late.addr().unwrap();
+    let addr = TjpAddr::from(late.addr().unwrap());
     assert!(host.space(&addr).find(&addr).unwrap().is_none());
 
     // A restart gives no new ones.

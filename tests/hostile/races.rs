@@ -4,9 +4,9 @@ use std::process::Command;
 use std::sync::Barrier;
 
 use serde_json::json;
-use sync_gib::ibgib::Addr;
+use sync_gib::ibgib::TjpAddr;
 use sync_gib::peer::{Identity, NoObserver, ReceiverLink, client};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::SenderOpts;
 
 use crate::hostile_common::*;
@@ -18,7 +18,7 @@ fn sync<L: ReceiverLink>(space: &SqliteSpace, link: &L, identity: &Identity) {
     client::sync(space, link, identity, &SenderOpts::new(dir), &mut NoObserver).unwrap();
 }
 
-fn edit_tip(space: &SqliteSpace, tjp: &Addr, key: &str, value: usize) {
+fn edit_tip(space: &SqliteSpace, tjp: &TjpAddr, key: &str, value: usize) {
     let tip = space.get_id(space.tip(tjp).unwrap().unwrap().id).unwrap();
     space.put_all(&edit(&tip, json!({ key: value }))).unwrap();
 }
@@ -29,7 +29,7 @@ fn two_devices_that_edit_and_sync_at_once_converge() {
     let one = Person::new(&host, "a");
     let two = Person::with(one.genesis.clone(), "a");
     let made = timeline("x", json!({}));
-    let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
+    let tjp = TjpAddr::from(made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap());
     one.space.put_all(&made).unwrap();
     sync(&one.space, &host.link(), &one.identity);
     sync(&two.space, &host.link(), &two.identity);
@@ -67,14 +67,14 @@ const CHILD: &str = "SYNC_GIB_TEST_RACE";
 fn a_process_of_the_race() {
     let Ok(given) = std::env::var(CHILD) else { return };
     let [path, url, domain, tjp, key] = given.split('\n').collect::<Vec<_>>()[..] else { panic!() };
-    let space = SqliteSpace::open(path.as_ref(), "").unwrap();
-    let identity = Identity { domain: Addr::parse(domain).unwrap(), secret: secret_of("a") };
+    let space = SqliteSpace::open(path.as_ref(), Domain::Client).unwrap();
+    let identity = Identity { domain: TjpAddr::parse(domain).unwrap(), secret: secret_of("a") };
     let runtime = runtime();
     let endpoint = sync_gib::peer::Endpoint::new(url, None, false).unwrap();
     let link = sync_gib::peer::Remote::new(&runtime, endpoint, Default::default()).unwrap();
     for round in 1..=3 {
         // Another process may edit between reading the tip and putting: then once more.
-        let tjp = Addr::parse(tjp).unwrap();
+        let tjp = TjpAddr::parse(tjp).unwrap();
         eventually("an edit", || {
             let tip = space.get_id(space.tip(&tjp).unwrap().unwrap().id).unwrap();
             space.put_all(&edit(&tip, json!({ key: round }))).is_ok()
@@ -88,7 +88,7 @@ fn two_processes_on_one_space_converge() {
     let host = Host::new();
     let person = Person::new(&host, "a");
     let made = timeline("x", json!({}));
-    let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
+    let tjp = TjpAddr::from(made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap());
     person.space.put_all(&made).unwrap();
     let children = ["one", "two"].map(|key| {
         let path = person.space.path().display();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{Addr, IbGib, System};
+use sync_gib::ibgib::{Addr, IbGib, System, TjpAddr};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{
@@ -140,7 +140,7 @@ fn turns_come_in_their_order() {
     }
     // After the turn with the payload's digest only the commit is left.
     let want = Want {
-        tjp: Addr::parse(&tip_of(&x).tjp_addr().unwrap()).unwrap(),
+        tjp: TjpAddr::parse(&tip_of(&x).tjp_addr().unwrap()).unwrap(),
         tip: addr(tip_of(&x)),
         common: None,
     };
@@ -239,7 +239,7 @@ fn a_pull_moves_no_timeline_that_nothing_wanted_reaches() {
     let victim = Victim::new();
     let y = timeline("y", json!({}));
     victim.person.space.put_all(&y).unwrap();
-    let tjp = Addr::parse(&tip_of(&y).tjp_addr().unwrap()).unwrap();
+    let tjp = TjpAddr::parse(&tip_of(&y).tjp_addr().unwrap()).unwrap();
     let tip = Sample { addr: addr(tip_of(&y)), n: 0 };
     let (tip, samples) = (Some(tip), Vec::new());
     let ahead = edit(tip_of(&victim.x), json!({ "b": 1 }));

@@ -4,6 +4,7 @@ use serde_json::json;
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone;
 use sync_gib::peer::{PeerError, ReceiverLink, client, wire};
+use sync_gib::server::Ledger;
 use sync_gib::space::{Space, SpaceExt};
 use sync_gib::sync::body::{Body, Commit};
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
@@ -74,7 +75,7 @@ fn a_revocation_ends_sessions_tokens_and_sockets() {
     assert!(statuses(&host, &person, &tjp, &token).iter().all(|s| [401, 403].contains(s)));
     let held = host.held(person.domain());
     refused(post(&host, &person, &prepared), RefusalCode::Auth);
-    for made in [prepared.session.addr().unwrap(), challenged.session.clone()] {
+    for made in [prepared.session.addr().unwrap().into(), challenged.session.clone()] {
         let mut raw = Raw::open(&host);
         let domain = person.domain().clone();
         raw.send(&Msg::Hello {
@@ -148,10 +149,10 @@ fn a_known_evolution_brings_no_session_back() {
     let person = Person::new(&host, "a");
     let made = establish(&host, &person);
     // What has expired is cleared away like this.
-    host.space(person.domain()).ledger().purge_sessions(i64::MAX as u64).unwrap();
+    Ledger::of(&host.space(person.domain())).purge_sessions(i64::MAX as u64).unwrap();
     post(&host, &person, &made).unwrap();
     let mut session = person.session(&host);
-    session.session = made.session.addr().unwrap();
+    session.session = made.session.addr().unwrap().into();
     session.signer =
         Established::resume(made.identity, made.session, &person.identity.secret).unwrap().signer;
     let (uuid, ids) = session.raw.hello(&session.domain, &session.session);

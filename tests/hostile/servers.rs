@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sync_gib::ibgib::{Addr, IbGib, Moment};
+use sync_gib::ibgib::{Addr, IbGib, Moment, TjpAddr};
 use sync_gib::peer::{
     Endpoint, InProcess, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, wire,
 };
@@ -32,7 +32,7 @@ impl Victim {
         let person = Person::unregistered("a");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dest.db");
-        let dest = SqliteSpace::create_if_missing(&path, person.domain().as_str()).unwrap();
+        let dest = SqliteSpace::create_if_missing(&path, person.domain()).unwrap();
         let link = InProcess::new(dest, dir.path().to_owned());
         link.register(&person.genesis).unwrap();
         let mut x = timeline("x", json!({}));
@@ -42,8 +42,8 @@ impl Victim {
         Victim { person, link, x, _dir: dir }
     }
 
-    fn tjp(&self) -> Addr {
-        self.x.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap()
+    fn tjp(&self) -> TjpAddr {
+        self.x.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap().into()
     }
 
     fn tip(&self) -> Addr {
@@ -60,7 +60,7 @@ impl Victim {
     pub fn sync(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Msg>) -> PeerError {
         let made = client::open_session(&self.person.space, &self.link, &self.person.identity);
         let made = made.unwrap();
-        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
+        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap().into());
         let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
         self.talk(made, |text| fake.hear(text, &mut says))
     }
@@ -69,7 +69,7 @@ impl Victim {
     pub fn sync_texts(&self, mut says: impl FnMut(&mut Fake, Msg) -> Vec<Message>) -> PeerError {
         let made = client::open_session(&self.person.space, &self.link, &self.person.identity);
         let made = made.unwrap();
-        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap());
+        let saga = Saga::new(made.saga_id.clone(), made.session.addr().unwrap().into());
         let mut fake = Fake { session: made.session.clone(), saga, turns: 0 };
         self.talk(made, |text| {
             let msg = wire::read(text).unwrap();
@@ -188,7 +188,7 @@ fn responses_of_another_saga_or_place() {
     let victim = Victim::new();
     victim.protocol(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) => {
-            fake.saga = Saga::new("other".into(), nowhere("keystone"));
+            fake.saga = Saga::new("other".into(), nowhere("keystone").into());
             fake.respond(&Body::Ack(victim.unknown()))
         }
         msg => fake.auth(&msg),
@@ -227,7 +227,7 @@ fn answers_that_do_not_answer() {
     lacking.lacks = vec![nowhere("s")];
     for bad in [
         ack(vec![]),
-        ack(vec![about(nowhere("y"))]),
+        ack(vec![about(nowhere("y").into())]),
         ack(vec![about(victim.tjp()), about(victim.tjp())]),
         ack(vec![Answer { relation: Relation::Ahead, ..about(victim.tjp()) }]),
         victim.open(n(9), vec![]),
@@ -268,7 +268,11 @@ fn offers_without_end() {
             let mut ack = if first { victim.unknown() } else { ack(vec![]) };
             let tip = nowhere("y");
             ack.offers = (0..100)
-                .map(|i| Stated { tjp: nowhere(&format!("y{pages}-{i}")), tip: tip.clone(), n: 0 })
+                .map(|i| Stated {
+                    tjp: nowhere(&format!("y{pages}-{i}")).into(),
+                    tip: tip.clone(),
+                    n: 0,
+                })
                 .collect();
             ack.more = true;
             pages += 1;

@@ -124,7 +124,7 @@ fn a_turns_ibgibs_are_what_they_say() {
 #[test]
 fn keystones_and_sagas_are_not_synced_as_data() {
     connected(|session, person| {
-        let (tjp, tip) = (person.domain().clone(), person.domain().clone());
+        let (tjp, tip) = (person.domain().clone(), person.domain().clone().into());
         let timelines = vec![Stated { tjp, tip, n: 0 }];
         session.send_turn(&Body::Init(Init { timelines, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
@@ -205,13 +205,13 @@ fn the_addresses_that_a_saga_offers_are_counted() {
 #[test]
 fn questions_about_what_is_not_here_are_refused() {
     connected(|session, _| {
-        let probes = vec![Probe { tjp: addr("x"), tip: addr("x"), above: 0, below: 9 }];
+        let probes = vec![Probe { tjp: addr("x").into(), tip: addr("x"), above: 0, below: 9 }];
         session.send_turn(&Body::Init(Init { probes, ..init() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
         session.state(&[]);
-        let wants = vec![Want { tjp: addr("x"), tip: addr("x"), common: None }];
+        let wants = vec![Want { tjp: addr("x").into(), tip: addr("x"), common: None }];
         session.send_turn(&Body::Delta(Delta { wants, ..Delta::default() }));
         session.raw.sync_error(RefusalCode::Protocol);
     });
@@ -268,7 +268,7 @@ fn a_commit_is_of_what_came() {
         let Commit { payload, .. } = session.push(&made);
         session.answer();
         let tjp = made.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
-        let moves = vec![Move { tjp, from: None, to: addr("x") }];
+        let moves = vec![Move { tjp: tjp.into(), from: None, to: addr("x") }];
         session.send_turn(&Body::Commit(Commit { payload, moves }));
         session.raw.sync_error(RefusalCode::Content);
     });

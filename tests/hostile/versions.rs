@@ -278,7 +278,7 @@ fn both_sides_in_one_process_use_features_too() {
     let person = Person::unregistered("a");
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("dest.db");
-    let dest = SqliteSpace::create_if_missing(&dest, person.domain().as_str()).unwrap();
+    let dest = SqliteSpace::create_if_missing(&dest, person.domain()).unwrap();
     let link = InProcess::new(dest, dir.path().to_owned()).with_features(features(&["a"]));
     link.register(&person.genesis).unwrap();
     assert_eq!(link.common().unwrap().features, features(&["a"]));
@@ -388,4 +388,40 @@ fn an_upgrade_that_is_refused_tells_why() {
         let error = open(status, "", body);
         assert!(matches!(error, PeerError::Unreachable { .. }), "{error:?}");
     }
+}
+
+#[test]
+fn headers_out_of_all_bounds_are_refused_or_passed_over_and_nothing_else() {
+    let host = Host::new();
+    let json = "content-type: application/json\r\n";
+    let line = |value: &str| format!("sync-gib-features: {value}\r\n");
+    let most: Vec<String> = (0..64).map(|n| format!("f{n}")).collect();
+    let refused = [
+        line("a\u{e9}"),
+        line(&"a,".repeat(1025)),
+        line(&",".repeat(2049)),
+        line("a").repeat(65),
+        line("a") + &line("B"),
+        line(&most.join(",")) + &line("one-more"),
+        "sync-gib-protocols: \r\n".to_owned(),
+        "sync-gib-protocols: 1\r\nsync-gib-protocols: 4294967296\r\n".to_owned(),
+        "sync-gib-protocols: 00000001\r\n".to_owned(),
+        "sync-gib-protocols: \u{661}\r\n".to_owned(),
+    ];
+    for naming in refused {
+        let answer = asked(&host, "POST", wire::PATH_KEYSTONES, &format!("{naming}{json}"), "{}");
+        let (status, body) = parts(&answer);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["error"]["code"]), (400, &json!("protocol")), "{naming}");
+        assert!(answer.len() < 1000, "{answer}");
+        // What a server says of itself it says to anybody.
+        let health = asked(&host, "GET", wire::PATH_HEALTH, &naming, "");
+        assert_eq!(parts(&health).0, 200, "{naming}");
+    }
+    let too_long = line(&"a".repeat(70 << 10));
+    let answer = asked(&host, "GET", wire::PATH_HEALTH, &too_long, "");
+    assert!(answer.is_empty() || parts(&answer).0 == 431, "{answer}");
+    let many = "x-y: z\r\n".repeat(500);
+    let answer = asked(&host, "GET", wire::PATH_HEALTH, &many, "");
+    assert!(answer.is_empty() || parts(&answer).0 == 431, "{answer}");
 }

@@ -1,7 +1,11 @@
 //! A server, and clients that speak the protocol by hand, so that they can break it.
 #![allow(dead_code)]
 
+#[path = "../device/mod.rs"]
+mod device;
 pub mod fake;
+
+pub use device::secret_of;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,11 +14,11 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use sync_gib::ibgib::{Addr, IbGib, Moment, System};
+use sync_gib::ibgib::{Addr, IbGib, Moment, System, TjpAddr};
 use sync_gib::keystone::{self, MasterSecret, presets};
-use sync_gib::peer::{Endpoint, Identity, ReceiverLink, Remote, Timeouts, client, wire};
+use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts, client, wire};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{Space, SpaceCount, SpaceExt, SqliteSpace, TimelineKind, Tip};
+use sync_gib::space::{Space, SpaceCount, SqliteSpace, TimelineKind, Tip};
 use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, PayloadDigest, Scope, Stated};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
@@ -77,8 +81,8 @@ impl Host {
     }
 
     /// What the server holds for a domain.
-    pub fn space(&self, domain: &Addr) -> SqliteSpace {
-        SqliteSpace::open(&self.path(), domain.as_str()).unwrap()
+    pub fn space(&self, domain: &TjpAddr) -> SqliteSpace {
+        SqliteSpace::open(&self.path(), domain).unwrap()
     }
 
     /// Waits until the server has no socket open.
@@ -86,7 +90,7 @@ impl Host {
         eventually("closing every socket of the server", || self.server.open_sockets() == 0);
     }
 
-    pub fn held(&self, domain: &Addr) -> Held {
+    pub fn held(&self, domain: &TjpAddr) -> Held {
         held(&self.space(domain))
     }
 }
@@ -95,7 +99,7 @@ impl Host {
 #[derive(Debug, PartialEq)]
 pub struct Held {
     pub count: SpaceCount,
-    pub tips: Vec<(Addr, Tip)>,
+    pub tips: Vec<(TjpAddr, Tip)>,
 }
 
 pub fn held(space: &dyn Space) -> Held {
@@ -202,7 +206,7 @@ impl<'h> Raw<'h> {
         refusal
     }
 
-    pub fn hello(&mut self, domain: &Addr, session: &Addr) -> (String, Vec<String>) {
+    pub fn hello(&mut self, domain: &TjpAddr, session: &TjpAddr) -> (String, Vec<String>) {
         let (domain, session) = (domain.clone(), session.clone());
         self.send(&Msg::Hello {
             protocol: PROTOCOL,
@@ -219,17 +223,8 @@ impl<'h> Raw<'h> {
     }
 }
 
-pub fn secret_of(text: &str) -> MasterSecret {
-    MasterSecret::from_raw(text.to_owned().into()).unwrap()
-}
-
 /// Someone with an identity and a space, who may do anything with both.
-pub struct Person {
-    pub dir: tempfile::TempDir,
-    pub space: SqliteSpace,
-    pub identity: Identity,
-    pub genesis: IbGib,
-}
+pub use device::Device as Person;
 
 impl Person {
     /// A person whose identity the host knows.
@@ -252,21 +247,17 @@ impl Person {
     }
 
     pub fn with(genesis: IbGib, secret: &str) -> Person {
-        let dir = tempfile::tempdir().unwrap();
-        let space = SqliteSpace::create_if_missing(&dir.path().join("space.db"), "").unwrap();
-        space.put_all(std::slice::from_ref(&genesis)).unwrap();
-        let identity = Identity { domain: genesis.addr().unwrap(), secret: secret_of(secret) };
-        Person { dir, space, identity, genesis }
+        Person::of(genesis, secret_of(secret))
     }
 
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.identity.domain
     }
 
     /// An established session, not connected.
     pub fn session<'h>(&self, host: &'h Host) -> Session<'h> {
         let made = client::open_session(&self.space, &host.link(), &self.identity).unwrap();
-        let session = made.session.addr().unwrap();
+        let session = TjpAddr::from(made.session.addr().unwrap());
         Session {
             raw: Raw::open(host),
             host,
@@ -292,12 +283,12 @@ impl Person {
 pub struct Session<'h> {
     pub raw: Raw<'h>,
     pub host: &'h Host,
-    pub domain: Addr,
+    pub domain: TjpAddr,
     pub secret: MasterSecret,
     pub saga: Saga,
     pub genesis: IbGib,
     pub signer: Signer,
-    pub session: Addr,
+    pub session: TjpAddr,
     pub token: Option<Token>,
 }
 
@@ -387,10 +378,10 @@ impl Session<'_> {
 }
 
 /// The newest frame of each of data's timelines among these.
-pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(Addr, &IbGib)> {
-    let mut tips: Vec<(Addr, &IbGib)> = Vec::new();
+pub fn tips_of(ibgibs: &[IbGib]) -> Vec<(TjpAddr, &IbGib)> {
+    let mut tips: Vec<(TjpAddr, &IbGib)> = Vec::new();
     for frame in ibgibs.iter().filter(|ibgib| !ibgib.is_stone() && ibgib.ib != "keystone") {
-        let tjp = Addr::parse(&frame.tjp_addr().unwrap()).unwrap();
+        let tjp = TjpAddr::parse(&frame.tjp_addr().unwrap()).unwrap();
         match tips.iter_mut().find(|(of, _)| *of == tjp) {
             Some((_, tip)) if tip.n() < frame.n() => *tip = frame,
             Some(_) => {}

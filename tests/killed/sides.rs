@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::json;
-use sync_gib::ibgib::{Addr, IbGib};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
 use sync_gib::peer::channel::MessageDirection;
 use sync_gib::peer::{Endpoint, Identity, Observer, PeerError, Remote, Timeouts, client};
 use sync_gib::server::{Server, ServerOpts};
-use sync_gib::space::{Space, SpaceExt, SqliteSpace, dependency_graph};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace, dependency_graph};
 use sync_gib::sync::SenderOpts;
 use sync_gib::sync::msg::Msg;
 
@@ -43,7 +43,7 @@ impl<F: FnMut(&'static str)> Observer for Told<F> {
 fn sync(
     space: &SqliteSpace,
     url: &str,
-    domain: &Addr,
+    domain: &TjpAddr,
     each: impl FnMut(&'static str),
 ) -> Result<(), PeerError> {
     let runtime = runtime();
@@ -69,13 +69,13 @@ fn a_side() {
             }
         }
         ["client", path, url, domain] => {
-            let space = SqliteSpace::open(path.as_ref(), "").unwrap();
+            let space = SqliteSpace::open(path.as_ref(), Domain::Client).unwrap();
             let each = |name| {
                 say(&format!("message {name}"));
                 // The one who counts may be slower than the messages.
                 std::thread::sleep(std::time::Duration::from_millis(5));
             };
-            sync(&space, url, &Addr::parse(domain).unwrap(), each).unwrap();
+            sync(&space, url, &TjpAddr::parse(domain).unwrap(), each).unwrap();
         }
         _ => panic!("no such role"),
     }
@@ -118,7 +118,7 @@ impl Drop for Side {
 struct World {
     dir: tempfile::TempDir,
     person: Person,
-    tjp: Addr,
+    tjp: TjpAddr,
     old: Addr,
     new: Addr,
 }
@@ -129,7 +129,7 @@ impl World {
         let person = Person::unregistered("a");
         let dir = tempfile::tempdir().unwrap();
         let (some, rest) = frames.split_at(frames.len() / 10);
-        let domain = person.domain().as_str();
+        let domain = person.domain();
         let server = SqliteSpace::create_if_missing(&dir.path().join("s.db"), domain).unwrap();
         server.put_all(std::slice::from_ref(&person.genesis)).unwrap();
         server.put_all(some).unwrap();
@@ -138,11 +138,11 @@ impl World {
         ahead.put_all(rest).unwrap();
         let tjp = frames.iter().find(|ibgib| ibgib.is_tjp()).unwrap().addr().unwrap();
         let (old, new) = (tip_of(some).addr().unwrap(), tip_of(frames).addr().unwrap());
-        World { dir, person, tjp, old, new }
+        World { dir, person, tjp: tjp.into(), old, new }
     }
 
     fn server(&self) -> SqliteSpace {
-        let domain = self.person.domain().as_str();
+        let domain = self.person.domain();
         SqliteSpace::open(&self.dir.path().join("s.db"), domain).unwrap()
     }
 
@@ -165,7 +165,7 @@ impl World {
     fn rerun(&self) {
         let (before, client) = (self.server(), self.person.space.path());
         self.whole(&before);
-        let client = SqliteSpace::open(client, "").unwrap();
+        let client = SqliteSpace::open(client, Domain::Client).unwrap();
         self.whole(&client);
         let (side, url) = Side::server(&self.dir);
         sync(&client, &url, self.person.domain(), |_| {}).unwrap();

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use sync_gib::ibgib::Addr;
-use sync_gib::space::{Space, SpaceError, SqliteSpace, TimelineKind, dependency_graph};
+use sync_gib::ibgib::{Addr, TjpAddr};
+use sync_gib::space::{Domain, Space, SpaceError, SqliteSpace, TimelineKind, dependency_graph};
 
 use super::relay::{Event, Relay};
 use super::{Serve, World};
@@ -40,8 +40,8 @@ impl Kind {
 pub struct Template {
     world: World,
     kind: Kind,
-    domain: Addr,
-    tjp: Addr,
+    domain: TjpAddr,
+    tjp: TjpAddr,
     /// The client's and the server's tip before.
     before: [Option<Addr>; 2],
     /// The tip of both, after.
@@ -65,7 +65,7 @@ fn copy_file(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
 }
 
-fn tip_at(path: &Path, domain: &str, tjp: &Addr) -> Option<Addr> {
+fn tip_at(path: &Path, domain: impl Into<Domain>, tjp: &TjpAddr) -> Option<Addr> {
     let space = SqliteSpace::open(path, domain).ok()?;
     space.tip(tjp).unwrap().map(|tip| tip.addr)
 }
@@ -79,7 +79,7 @@ fn edit(world: &World, home: &str, what: &str, size: usize) {
 }
 
 /// Writes a timeline of another home to [`IMPORT`]; returns the addresses of its tjp and its tip.
-fn import(world: &World) -> [Addr; 2] {
+fn import(world: &World) -> (TjpAddr, Addr) {
     let made = world.json("c", &["new", "--ib", "big"]);
     let mut tip = made["addr"].as_str().unwrap().to_owned();
     for at in 0..20 {
@@ -88,7 +88,8 @@ fn import(world: &World) -> [Addr; 2] {
     }
     let all = world.ok("c", &["graph", &tip, "--live", "--format", "ndjson"]);
     fs::write(world.path(IMPORT), all).unwrap();
-    [made["tjp"].as_str().unwrap(), &tip].map(|addr| Addr::parse(addr).unwrap())
+    let tjp = TjpAddr::parse(made["tjp"].as_str().unwrap()).unwrap();
+    (tjp, Addr::parse(&tip).unwrap())
 }
 
 impl Template {
@@ -116,12 +117,12 @@ impl Template {
         }
         assert_eq!(serve.signal("-TERM"), Some(0));
         let x = |space: &SqliteSpace| space.name("X").unwrap().unwrap();
-        let x = x(&SqliteSpace::open(&world.path("a/space.db"), "").unwrap());
-        let [tjp, after] = match kind {
+        let x = x(&SqliteSpace::open(&world.path("a/space.db"), Domain::Client).unwrap());
+        let (tjp, after) = match kind {
             Kind::Put => import(&world),
-            _ => [x.clone(), x],
+            _ => (x.clone(), x.into()),
         };
-        let domain = Addr::parse(identity).unwrap();
+        let domain = TjpAddr::parse(identity).unwrap();
         let more = more.iter().map(|arg| (*arg).to_owned()).collect();
         let (before, stages) = ([None, None], AtomicUsize::new(0));
         let mut template = Template { world, kind, domain, tjp, before, after, more, stages };
@@ -215,7 +216,7 @@ impl Stage<'_> {
     }
 
     /// The tjp address of the identity.
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.template.domain
     }
 
@@ -248,7 +249,7 @@ impl Stage<'_> {
     /// The tips of the client and of the server.
     pub fn tips(&self) -> [Option<Addr>; 2] {
         let Template { domain, tjp, .. } = self.template;
-        [tip_at(&self.client_file(), "", tjp), tip_at(&self.server_file(), domain.as_str(), tjp)]
+        [tip_at(&self.client_file(), Domain::Client, tjp), tip_at(&self.server_file(), domain, tjp)]
     }
 
     /// That what was told as done is so.
@@ -257,9 +258,9 @@ impl Stage<'_> {
         let tips = self.tips();
         match kind {
             Kind::Setup | Kind::Join => {
-                let home = SqliteSpace::open(&self.client_file(), "").unwrap();
+                let home = SqliteSpace::open(&self.client_file(), Domain::Client).unwrap();
                 let identity = home.name("I").unwrap().expect("an identity");
-                let there = tip_at(&self.server_file(), identity.as_str(), &identity);
+                let there = tip_at(&self.server_file(), &identity, &identity);
                 assert!(there.is_some(), "{place}: it is not registered");
             }
             Kind::Put => assert_eq!(tips[0].as_ref(), Some(after), "{place}"),
@@ -269,8 +270,8 @@ impl Stage<'_> {
 
     /// That each side is whole, and old or new.
     pub fn old_or_new(&self, place: &str) {
-        whole(&self.client_file(), "");
-        whole(&self.server_file(), self.template.domain.as_str());
+        whole(&self.client_file(), Domain::Client);
+        whole(&self.server_file(), &self.template.domain);
         for (tip, before) in self.tips().iter().zip(&self.template.before) {
             let is_new = tip.as_ref() == Some(&self.template.after);
             assert!(is_new || tip == before, "{place}: {tip:?}");
@@ -294,7 +295,7 @@ impl Stage<'_> {
 }
 
 /// That a space's file holds together, and that all its graphs are closed.
-pub fn whole(path: &Path, domain: &str) {
+pub fn whole(path: &Path, domain: impl Into<Domain>) {
     let space = match SqliteSpace::open(path, domain) {
         Err(SpaceError::NoFile(_)) => return,
         space => space.unwrap(),

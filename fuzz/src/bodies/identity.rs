@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use sync_gib::ibgib::{Addr, IbGib, json as js};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr, json as js};
 use sync_gib::keystone;
 use sync_gib::peer::link::EachFrame;
 use sync_gib::peer::wire::Latest;
 use sync_gib::peer::{Observer, PeerError, ReceiverLink, identity};
-use sync_gib::space::{MemorySpace, Space, SpaceExt};
+use sync_gib::space::{MemorySpace, RowId, Space, SpaceExt};
 use sync_gib::sync::{Capabilities, Sender};
 
 use super::super::edit::{edit, rehash};
@@ -19,7 +19,7 @@ use super::super::input::Input;
 /// each step as its signer made it.
 pub(super) fn read(input: &mut Input<'_>) {
     let Keystones { identity: frames, .. } = Keystones::get();
-    let domain = frames[0].addr().unwrap();
+    let domain = TjpAddr::from(frames[0].addr().unwrap());
     let space = MemorySpace::new();
     space.put_all(&frames[..input.below(3)]).unwrap();
     let pages = Pages::new(input);
@@ -27,7 +27,7 @@ pub(super) fn read(input: &mut Input<'_>) {
     let held = usize::try_from(space.count().unwrap().ibgibs).unwrap();
     assert_eq!(space.tip(&domain).unwrap().is_some(), held > 0);
     for (at, id) in (1..).take(held).enumerate() {
-        let frame = space.get_id(id).unwrap();
+        let frame = space.get_id(RowId::from(id)).unwrap();
         let proof = keystone::proof_of(&frame).expect("it was validated");
         let signed = keystone::proof_of(&frames[at.min(frames.len() - 1)]).unwrap();
         let values = |proof: Option<keystone::Proof>| -> Vec<String> {
@@ -75,7 +75,7 @@ impl ReceiverLink for Pages {
 
     fn identity(
         &self,
-        _domain: &Addr,
+        _domain: &TjpAddr,
         _after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -91,11 +91,11 @@ impl ReceiverLink for Pages {
         unasked()
     }
 
-    fn evolve(&self, _: &Addr, _frames: &[&IbGib], _session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(&self, _: &TjpAddr, _frames: &[&IbGib], _session: &IbGib) -> Result<(), PeerError> {
         unasked()
     }
 
-    fn revoke(&self, _domain: &Addr, _frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, _domain: &TjpAddr, _frames: &[&IbGib]) -> Result<(), PeerError> {
         unasked()
     }
 
@@ -103,13 +103,13 @@ impl ReceiverLink for Pages {
         unasked()
     }
 
-    fn latest(&self, _: &Addr, _tjp: &Addr, _: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(&self, _: &TjpAddr, _tjp: &TjpAddr, _: &str) -> Result<Option<Latest>, PeerError> {
         unasked()
     }
 
     fn graph(
         &self,
-        _domain: &Addr,
+        _domain: &TjpAddr,
         _addr: &Addr,
         _live: bool,
         _token: &str,

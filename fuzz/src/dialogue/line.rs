@@ -56,7 +56,7 @@ impl<'i, 'd> Line<'i, 'd> {
     pub(super) fn new(input: &'i mut Input<'d>) -> Line<'i, 'd> {
         let keystones = Keystones::get();
         let session = keystones.session[0].addr().unwrap();
-        let saga = || Saga::new(keystones.saga_id.clone(), session.clone());
+        let saga = || Saga::new(keystones.saga_id.clone(), session.clone().into());
         Line {
             input,
             sagas: [saga(), saga()],
@@ -198,7 +198,7 @@ impl<'i, 'd> Line<'i, 'd> {
     }
 
     fn changed_body(&mut self, body: Body) -> Body {
-        let mut value = body.to_value();
+        let Ok(mut value) = body.to_value() else { return body };
         edit(&mut value, self.input);
         read_body(body.stage(), value).unwrap_or(body)
     }
@@ -295,7 +295,7 @@ impl<'i, 'd> Line<'i, 'd> {
             1 => Body::Delta(Delta { payload: came.clone(), ..Delta::default() }),
             2 => Body::Delta(Delta {
                 payload: came.clone(),
-                wants: vec![Want { tjp: x, tip, common: None }],
+                wants: vec![Want { tjp: x.into(), tip, common: None }],
                 want_stones: vec![addr(&data.stones[self.input.below(2)])],
             }),
             3 => {
@@ -306,7 +306,7 @@ impl<'i, 'd> Line<'i, 'd> {
                 let from = Some(tips[self.input.below(3)].clone());
                 let moves = match self.input.below(3) {
                     0 => Vec::new(),
-                    _ => vec![Move { tjp: x, from, to: there }],
+                    _ => vec![Move { tjp: x.into(), from, to: there }],
                 };
                 Body::Commit(Commit { payload, moves })
             }
@@ -336,7 +336,12 @@ impl<'i, 'd> Line<'i, 'd> {
         let refusal = Refusal { code: RefusalCode::Conflict, message: "a refusal".to_owned() };
         let seq = u32::from(input.byte());
         match input.below(8) {
-            0 => Msg::Hello { protocol: PROTOCOL, domain, session, features: Default::default() },
+            0 => Msg::Hello {
+                protocol: PROTOCOL,
+                domain,
+                session: session.into(),
+                features: Default::default(),
+            },
             1 => Msg::AuthProof { keystone: keystones.session[1].clone() },
             2 => {
                 let pool = sync_gib::keystone::pool_ids(&keystones.session[0], "connect");

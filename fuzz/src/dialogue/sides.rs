@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use sync_gib::ibgib::{Addr, IbGib};
-use sync_gib::space::{Id, MemorySpace, Prepared, PutOpts, Space, Timeline, TimelineKind};
+use sync_gib::ibgib::{Addr, IbGib, TjpAddr};
+use sync_gib::space::{MemorySpace, Prepared, PutOpts, RowId, Space, Timeline, TimelineKind};
 use sync_gib::sync::session::Signer;
 use sync_gib::sync::{
     Direction, Receiver, ReceiverOpts, Sender, SenderOpts, SessionAuthority, SyncError,
@@ -65,7 +65,7 @@ impl Sides {
     pub(super) fn check_receiver(&self, committed: bool) {
         if !committed {
             let more = self.there.count() - self.there.before;
-            let session = Keystones::get().session[0].addr().unwrap();
+            let session = TjpAddr::from(Keystones::get().session[0].addr().unwrap());
             let connected = self.there.space.tip(&session).unwrap().unwrap().n;
             assert_eq!(more, connected, "a receiver that committed nothing stored something");
             assert_eq!(self.there.data, self.there.data_now());
@@ -93,7 +93,7 @@ impl Sides {
         }
         let moves = !self.opts.dry_run && !self.opts.connect_only;
         if moves && self.opts.direction == Direction::Both && self.opts.roots.is_empty() {
-            let tips = |side: &Side| -> Vec<(Addr, Addr)> {
+            let tips = |side: &Side| -> Vec<(TjpAddr, Addr)> {
                 let tips = side.data_now().into_iter();
                 let mut tips: Vec<_> = tips.map(|data| (data.tjp, data.tip.addr)).collect();
                 tips.sort();
@@ -153,7 +153,7 @@ impl Side {
     fn check(&self) {
         let count = self.count();
         for id in self.before + 1..=count {
-            let id = Id::try_from(id).unwrap();
+            let id = RowId::from(id.cast_signed());
             let addr = self.space.get_id(id).unwrap().validate().expect("its gib is right");
             assert_eq!(self.space.find(&addr).unwrap(), Some(id));
             for rel8d in self.space.node(id).unwrap().rel8ds {

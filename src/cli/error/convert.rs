@@ -5,12 +5,24 @@ use crate::cli::output::printable;
 use crate::ibgib::transform::TransformError;
 use crate::ibgib::{AddrError, IbGibError};
 use crate::keystone::{KdfError, KeystoneError};
-use crate::peer::PeerError;
+use crate::peer::{ConnectFault, PeerError, TlsError, TlsFile};
 use crate::server::ServerError;
 use crate::space::SpaceError;
 use crate::sync::SyncError;
 use crate::sync::msg::RefusalCode;
 use crate::verify::CheckError;
+
+/// How many characters of an error are shown: it may name what another side sent, which may be
+/// megabytes.
+const MOST_SHOWN: usize = 4000;
+
+/// An error's text, fit to be shown.
+fn shown(error: &str) -> String {
+    match error.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => printable(&error[..end]) + "…",
+        None => printable(error),
+    }
+}
 
 impl From<IbGibError> for CliError {
     fn from(error: IbGibError) -> CliError {
@@ -32,9 +44,19 @@ impl From<TransformError> for CliError {
 
 impl From<PeerError> for CliError {
     fn from(error: PeerError) -> CliError {
-        let message = printable(&error.to_string());
+        let message = match error.connect_fault() {
+            Some(ConnectFault::UnknownAuthority) => {
+                format!("{error} (give the authority that signed it with --ca-cert)")
+            }
+            _ => error.to_string(),
+        };
+        let message = shown(&message);
         match error {
-            PeerError::Url(_) | PeerError::Tls(_) => CliError::usage(message),
+            PeerError::Tls(error) => error.into(),
+            PeerError::Plaintext(_) => {
+                CliError::usage(format!("{message}, or --allow-plaintext on a network you trust"))
+            }
+            PeerError::Url(_) => CliError::usage(message),
             PeerError::Unreachable { .. } => CliError::new(ErrorCode::Unreachable, message)
                 .hint("is the server running? try again"),
             PeerError::Stopped { .. } | PeerError::Late { .. } => {
@@ -65,9 +87,21 @@ impl From<PeerError> for CliError {
     }
 }
 
+impl From<TlsError> for CliError {
+    fn from(error: TlsError) -> CliError {
+        let option = match &error {
+            TlsError::File { which: TlsFile::Authorities, .. } => "--ca-cert ",
+            TlsError::File { which: TlsFile::Certificate, .. } => "--tls-cert ",
+            TlsError::File { which: TlsFile::Key, .. } => "--tls-key ",
+            _ => "",
+        };
+        CliError::usage(printable(&format!("{option}{error}")))
+    }
+}
+
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> CliError {
-        let message = printable(&error.to_string());
+        let message = shown(&error.to_string());
         let detail = match &error {
             SyncError::Refused(refusal) => match &refusal.code {
                 RefusalCode::Other(code) => Some(("refusal", code.as_str().to_owned())),
@@ -101,12 +135,13 @@ impl From<SyncError> for CliError {
                 | RefusalCode::Identities
                 | RefusalCode::Other(_) => ErrorCode::Refused,
             },
-            SyncError::Auth(_) => ErrorCode::IdentityRefused,
+            SyncError::Auth(_) | SyncError::NotRegistered(_) => ErrorCode::IdentityRefused,
             SyncError::Conflict(_) => ErrorCode::Conflict,
             SyncError::Version(_) | SyncError::Feature(_) => ErrorCode::Version,
             SyncError::Protocol(_)
             | SyncError::Content(_)
             | SyncError::Limit(_)
+            | SyncError::OwnStaged { .. }
             | SyncError::IbGib(_)
             | SyncError::Merge(_) => ErrorCode::Refused,
             SyncError::Staged { .. } => ErrorCode::Unreachable,
@@ -133,7 +168,7 @@ impl From<ServerError> for CliError {
             ServerError::Space(error @ SpaceError::Damaged { .. }) => CliError::from(error)
                 .hint("`sync-gib serve --check` lists what is damaged; restore it from a copy"),
             ServerError::Space(error) => error.into(),
-            ServerError::Tls(_) => CliError::usage(message),
+            ServerError::Tls(error) => error.into(),
             ServerError::Listen { .. } => CliError::new(ErrorCode::Io, message)
                 .hint("another process may listen there; give another --listen"),
             ServerError::Failed(_) => CliError::new(ErrorCode::Io, message),
@@ -189,7 +224,7 @@ impl From<SpaceError> for CliError {
             | SpaceError::Revoked(_) => ErrorCode::IdentityRefused,
             SpaceError::IbGib(_) => ErrorCode::BadInput,
         };
-        let failure = CliError::new(code, printable(&error.to_string()));
+        let failure = CliError::new(code, shown(&error.to_string()));
         match (&error, code) {
             (SpaceError::Damaged { .. }, _) => failure.hint(
                 "`sync-gib check --local` lists what is damaged, and `sync-gib repair` fetches it \

@@ -18,7 +18,7 @@ use super::error::CliError;
 use super::output::Output;
 use super::secret::SecretArgs;
 use super::target::{Target, resolve};
-use crate::space::{Id, Space, SpaceError, graph_ids};
+use crate::space::{RowId, Space, SpaceError, graph_ids};
 
 /// Show the dependency graph of an ibGib.
 ///
@@ -110,6 +110,6 @@ pub fn print(
 }
 
 /// The rows of the graph, dependencies first: a row's number is above those it relates to.
-fn rows(space: &dyn Space, root: &Target, live: bool) -> Result<Vec<Id>, SpaceError> {
+fn rows(space: &dyn Space, root: &Target, live: bool) -> Result<Vec<RowId>, SpaceError> {
     graph_ids(space, &[root.id], live)
 }

@@ -9,7 +9,7 @@ use crate::cli::output::printable;
 use crate::cli::target::{Target, resolve};
 use crate::ibgib::Addr;
 use crate::peer::{PeerError, ReceiverLink};
-use crate::space::{Prepared, PutOpts, Space, SqliteSpace, Stage};
+use crate::space::{Domain, Prepared, PutOpts, Space, SqliteSpace, Stage};
 use crate::sync::SyncError;
 
 pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Result<(), CliError> {
@@ -38,7 +38,7 @@ pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Resul
         let message = format!("the server does not have {}", printable(root.as_str()));
         return Err(CliError::new(ErrorCode::NotFound, message));
     }
-    let fetched = SqliteSpace::create_if_missing(&dir.path().join("graph.db"), "")?;
+    let fetched = SqliteSpace::create_if_missing(&dir.path().join("graph.db"), Domain::Client)?;
     fetched.put(&mut stage.iter(), &PutOpts::default())?;
     let lied = || {
         CliError::new(ErrorCode::Refused, "the server sent a graph other than the one asked for")

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::output::printable;
 use crate::ibgib::{Addr, Rel8ns};
-use crate::space::{Id, Row, Space, SpaceError};
+use crate::space::{Row, RowId, Space, SpaceError};
 
 /// How many characters of a gib stand for it.
 const SHORT: usize = 8;
@@ -19,7 +19,7 @@ pub struct Shape {
     /// Its place.
     pub row: Row,
     /// What it relates to, by relation, in order; primitives left out.
-    pub rel8ns: Vec<(String, Vec<Id>)>,
+    pub rel8ns: Vec<(String, Vec<RowId>)>,
 }
 
 /// An ibGib's JSON, of which only the relations are kept.
@@ -30,10 +30,10 @@ struct Relations {
 
 impl Shape {
     /// Reads the shape of a row.
-    pub fn read(space: &dyn Space, id: Id) -> Result<Shape, SpaceError> {
+    pub fn read(space: &dyn Space, id: RowId) -> Result<Shape, SpaceError> {
         let node = space.node(id)?;
         // Both list what the ibGib relates to, each once, in order, primitives left out.
-        let ids: HashMap<&str, Id> =
+        let ids: HashMap<&str, RowId> =
             node.rel8ds.iter().map(Addr::as_str).zip(space.deps(id)?).collect();
         let text = space.text(id)?;
         let read: Result<Relations, _> = serde_json::from_str(&text);
@@ -42,7 +42,7 @@ impl Shape {
             let rel8ds = rel8ds.as_array().into_iter().flatten().filter_map(Value::as_str);
             (name, rel8ds.filter_map(|addr| ids.get(addr).copied()).collect())
         });
-        let rel8ns = rel8ns.filter(|(_, ids): &(_, Vec<Id>)| !ids.is_empty()).collect();
+        let rel8ns = rel8ns.filter(|(_, ids): &(_, Vec<RowId>)| !ids.is_empty()).collect();
         Ok(Shape { rel8ns, addr: node.addr, row: space.row(id)? })
     }
 
@@ -64,7 +64,7 @@ impl Shape {
 
     /// The edges of a drawing among `rows`, which ascend: the relation and the place in `rows`
     /// that it leads to.
-    pub fn edges<'a>(&'a self, rows: &'a [Id]) -> impl Iterator<Item = (&'a str, usize)> {
+    pub fn edges<'a>(&'a self, rows: &'a [RowId]) -> impl Iterator<Item = (&'a str, usize)> {
         self.rel8ns.iter().flat_map(|(name, ids)| {
             ids.iter().filter_map(|id| Some((name.as_str(), rows.binary_search(id).ok()?)))
         })

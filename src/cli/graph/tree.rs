@@ -11,7 +11,7 @@ use super::shape::Shape;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, printable};
 use crate::cli::target::Target;
-use crate::space::{Id, Space, SpaceError};
+use crate::space::{RowId, Space, SpaceError};
 
 /// How many levels are indented; what lies deeper stands at this one.
 const MAX_INDENT: usize = 48;
@@ -38,18 +38,18 @@ pub fn print(
 }
 
 /// A line to come: under which relation, and which row.
-type Entry = (String, Id);
+type Entry = (String, RowId);
 
 /// A walk down the graph that gives one line at a time and never calls itself.
 struct Walk<'a> {
     space: &'a dyn Space,
     live: bool,
-    seen: HashSet<Id>,
+    seen: HashSet<RowId>,
     /// The entries that are left on each level, the next one last.
     levels: Vec<Vec<Entry>>,
     /// Timelines met, and their tips that are still to come.
-    timelines: HashSet<Id>,
-    tips: Vec<Id>,
+    timelines: HashSet<RowId>,
+    tips: Vec<RowId>,
 }
 
 /// One line.
@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
         Walk { space, live, seen, levels: Vec::new(), timelines, tips: Vec::new() }
     }
 
-    fn begin(&mut self, relation: String, id: Id) {
+    fn begin(&mut self, relation: String, id: RowId) {
         self.levels = vec![vec![(relation, id)]];
     }
 
@@ -111,7 +111,7 @@ impl<'a> Walk<'a> {
 /// What stands inside a frame: its relations, but for those that the list under it shows. The
 /// next one last.
 fn below(shape: &Shape) -> Vec<Entry> {
-    let listed = |name: &str, id: Id| match name {
+    let listed = |name: &str, id: RowId| match name {
         "past" => shape.row.prev.is_some(),
         "tjp" => shape.row.timeline == Some(id),
         _ => false,

@@ -10,7 +10,7 @@ use crate::cli::error::{CliError, ErrorCode};
 use crate::cli::output::{Output, printable};
 use crate::cli::target::{for_each_timeline, resolve};
 use crate::ibgib::{Addr, IbGib};
-use crate::space::{Id, Space, Timeline, TimelineKind};
+use crate::space::{RowId, Space, Timeline, TimelineKind};
 use crate::sync::merge::{Overwritten, Side, overwritten_unseen};
 
 /// List values that gave way in a merge and were not set again since.
@@ -55,7 +55,7 @@ pub fn run(args: &ConflictsArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 
 /// A field that gave way.
 struct Conflict {
-    id: Id,
+    id: RowId,
     merge: Addr,
     n: Option<u64>,
     lost: Overwritten,
@@ -87,7 +87,7 @@ fn of_timeline(space: &dyn Space, timeline: &Timeline, out: &mut Output) -> Resu
 }
 
 /// The frames of the line, from the tip down.
-fn line(space: &dyn Space, tip: Id) -> Result<Vec<Id>, CliError> {
+fn line(space: &dyn Space, tip: RowId) -> Result<Vec<RowId>, CliError> {
     let mut line = Vec::new();
     let mut at = Some(tip);
     while let Some(id) = at {
@@ -98,8 +98,12 @@ fn line(space: &dyn Space, tip: Id) -> Result<Vec<Id>, CliError> {
 }
 
 /// Every merge that the tip stands on, newest first, with its place on the line.
-fn merges(space: &dyn Space, tip: Id, line: &[Id]) -> Result<Vec<(Option<usize>, Id)>, CliError> {
-    let places: std::collections::HashMap<Id, usize> =
+fn merges(
+    space: &dyn Space,
+    tip: RowId,
+    line: &[RowId],
+) -> Result<Vec<(Option<usize>, RowId)>, CliError> {
+    let places: std::collections::HashMap<RowId, usize> =
         line.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let (mut merges, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![tip]);
     while let Some(id) = open.pop() {
@@ -120,7 +124,7 @@ fn merges(space: &dyn Space, tip: Id, line: &[Id]) -> Result<Vec<(Option<usize>,
 /// whose field still is what the merge made of it.
 fn drop_those_set_again(
     space: &dyn Space,
-    line: &[Id],
+    line: &[RowId],
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), CliError> {
     let Some(tip) = line.first() else { return Ok(()) };
@@ -155,13 +159,13 @@ fn drop_those_set_again(
 /// The merge that replayed the frames that are walked, from the tip down.
 #[derive(Default)]
 struct Replaying {
-    base: Option<Id>,
-    orphan: Option<Id>,
+    base: Option<RowId>,
+    orphan: Option<RowId>,
 }
 
 impl Replaying {
     /// The tip of the branch that a frame was replayed from; none where it was made where it stands.
-    fn orphan(&mut self, space: &dyn Space, id: Id) -> Result<Option<Id>, CliError> {
+    fn orphan(&mut self, space: &dyn Space, id: RowId) -> Result<Option<RowId>, CliError> {
         if self.base == Some(id) {
             *self = Replaying::default();
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::error::CliError;
 use crate::ibgib::{Addr, IbGib, json as js};
-use crate::space::{Id, Space, SpaceError, SpaceExt};
+use crate::space::{RowId, Space, SpaceError, SpaceExt};
 use crate::sync::merge::{Frames, GRAFT_BASE, Side};
 
 /// How many bytes of a value a line shows.
@@ -47,7 +47,7 @@ impl From<crate::sync::merge::MergeError> for CliError {
 }
 
 /// Whether a frame ends a merge: it brought the relation that the frames after it carry on.
-pub(super) fn is_merge(space: &dyn Space, id: Id) -> Result<bool, SpaceError> {
+pub(super) fn is_merge(space: &dyn Space, id: RowId) -> Result<bool, SpaceError> {
     let row = space.row(id)?;
     Ok(match (row.orphan, row.prev) {
         (Some(orphan), Some(prev)) => space.row(prev)?.orphan != Some(orphan),
@@ -56,7 +56,7 @@ pub(super) fn is_merge(space: &dyn Space, id: Id) -> Result<bool, SpaceError> {
 }
 
 /// The tip that a merge was made on, as its graft frame names it; none where it is not here.
-pub(super) fn base_of(space: &dyn Space, merge: &IbGib) -> Result<Option<Id>, SpaceError> {
+pub(super) fn base_of(space: &dyn Space, merge: &IbGib) -> Result<Option<RowId>, SpaceError> {
     let base = merge.rel8d(GRAFT_BASE).next_back().and_then(|base| Addr::parse(base).ok());
     Ok(base.map(|base| space.find(&base)).transpose()?.flatten())
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::ibgib::turns;
+
 /// JSON with what a terminal would not show as JSON's own escapes: it still says the same.
 pub(super) fn json(text: &str) -> Cow<'_, str> {
     escaped(text, |c, out| {
@@ -39,12 +41,6 @@ fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
 /// Whether a terminal does something at a character, or shows nothing for it.
 fn is_hidden(c: char) -> bool {
     c.is_control() || turns(c) || is_ignorable(c) || breaks(c)
-}
-
-/// Characters that turn the direction of the text around them (Unicode's `Bidi_Control`).
-pub(super) fn turns(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Characters that are shown as nothing (Unicode's `Default_Ignorable_Code_Point`): of no width,

@@ -15,11 +15,11 @@ use super::secret::SecretArgs;
 use super::target;
 use super::trace::ProgressObserver;
 use crate::ibgib::Addr;
-use crate::peer::{Synced, client};
+use crate::peer::{PeerError, Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
 use crate::sync::payload::Limits;
-use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
+use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts, SyncError};
 
 /// Bring the local space and the server to the same state.
 ///
@@ -88,7 +88,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let mut observer = ProgressObserver::new(progress, args.trace.as_deref())?;
     let synced = client::sync(&space, &link, &identity, &opts, &mut observer);
     observer.finish()?;
-    let synced = synced.map_err(|error| explain(connection.explain(error), &space))?;
+    let synced = synced.map_err(|error| explain(&connection, error))?;
     connection::keep_token(&home, &connection, &identity.domain, synced.token.as_ref());
     name_x(&space, &synced)?;
     match args.dry_run {
@@ -125,9 +125,10 @@ fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
 }
 
 /// Says what to do where the server does not know the identity.
-fn explain(error: CliError, space: &SqliteSpace) -> CliError {
-    let registered = error.message.contains("not registered") && space.name("X").is_ok();
-    match registered {
+fn explain(connection: &Connection, error: PeerError) -> CliError {
+    let is_unknown = matches!(error, PeerError::Sync(SyncError::NotRegistered(_)));
+    let error = connection.explain(error);
+    match is_unknown {
         true => error.hint("run `sync-gib setup` to register it"),
         false => error,
     }

@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::merge::{InSpace, is_merge, shown_side};
 use crate::cli::output::printable;
 use crate::ibgib::{Addr, Moment};
-use crate::space::{Id, Space};
+use crate::space::{RowId, Space};
 use crate::sync::merge::{Overwritten, overwritten_unseen};
 use crate::sync::sender::{TipChange, TipChangeKind};
 
@@ -48,7 +48,12 @@ pub(super) fn overwritten(
 
 /// What `to` stands on and `from` does not, at most so much of it, newest first: what stands on a
 /// row has a higher number.
-fn since(space: &dyn Space, from: Option<Id>, to: Id, most: usize) -> Result<Vec<Id>, CliError> {
+fn since(
+    space: &dyn Space,
+    from: Option<RowId>,
+    to: RowId,
+    most: usize,
+) -> Result<Vec<RowId>, CliError> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let mut open = std::collections::BinaryHeap::from([to]);
     while let Some(id) = open.pop()

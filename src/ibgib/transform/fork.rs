@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::opts::Read;
 use super::{TransformError, Transformed, dna};
-use crate::ibgib::addr::{IB, lower_hex};
 use crate::ibgib::environment::Environment;
 use crate::ibgib::json;
 use crate::ibgib::model::{IbGib, Rel8ns};
+use crate::ibgib::{addr::IB, random_hex};
 
 pub(super) fn fork(
     src: &IbGib,
@@ -80,9 +80,7 @@ fn forked_data(
 
 /// 64 hex characters that nobody else has.
 fn uuid(env: &dyn Environment) -> Result<String, TransformError> {
-    let mut bytes = [0u8; 32];
-    env.fill(&mut bytes)?;
-    Ok(lower_hex(&bytes))
+    Ok(random_hex(env, 32)?)
 }
 
 /// What makes the fork unique, and so a tjp.

@@ -29,6 +29,7 @@ pub const RESERVED_REL8NS: [&str; 4] = ["past", "ancestor", "dna", "tjp"];
 
 /// Why a transform was not made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransformError {
     /// An option is missing, contradictory or of the wrong type.
     #[error("{0}")]

@@ -7,6 +7,7 @@ use crate::keystone::policy::Unmet;
 /// One broken rule (docs/protocol.md, section 4). Where a rule is broken in several places, the
 /// first is named.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Violation {
     /// The ib is another.
     #[error("the frame's ib is not \"keystone\"")]

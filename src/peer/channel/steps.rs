@@ -35,7 +35,7 @@ impl Channel {
     }
 
     /// Drives a state machine, which `received` is for, as far as it goes without waiting for the
-    /// other side, and without reading a message of `large` bytes.
+    /// other side, and without reading a message of which [`wire::weight`] is `large`.
     pub(crate) fn drive<M: Machine>(
         &mut self,
         machine: &mut M,
@@ -62,7 +62,9 @@ impl Channel {
                 return Ok(DriveStop::Idle);
             }
             received = match self.inc.try_recv() {
-                Ok(Ok(text)) if text.len() >= large => return Ok(DriveStop::Large(text)),
+                Ok(Ok(text)) if wire::weight(text.as_str()) >= large => {
+                    return Ok(DriveStop::Large(text));
+                }
                 Ok(text) => Some(self.read(Some(text))?),
                 Err(TryRecvError::Empty) => return Ok(DriveStop::Idle),
                 Err(TryRecvError::Disconnected) => return Err(self.closed()),

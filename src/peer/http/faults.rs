@@ -1,10 +1,10 @@
-//! What goes wrong on the way to a server, and what a person can do about it.
+//! What goes wrong on the way to a server.
 
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use crate::peer::PeerError;
+use crate::peer::{PeerError, fault};
 
 /// How long a server is believed to want to be left alone, in seconds: a day.
 const MAX_RETRY_AFTER: u64 = 24 * 3600;
@@ -15,15 +15,11 @@ pub(super) fn late(url: &str, what: &str, time: Duration) -> PeerError {
     PeerError::Late { url: url.to_owned(), reason }
 }
 
-pub(super) fn failed(url: &str, error: &reqwest::Error) -> PeerError {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    let (url, reason) = (url.to_owned(), explained(reason.to_string()));
+pub(super) fn failed(url: &str, error: reqwest::Error) -> PeerError {
+    let (url, reason) = (url.to_owned(), fault::explained(fault::innermost(&error), &error));
     match error.is_connect() || error.is_timeout() || error.is_builder() {
-        true => PeerError::Unreachable { url, reason },
-        false => PeerError::Stopped { url, reason },
+        true => PeerError::Unreachable { url, reason, source: Some(error.into()) },
+        false => PeerError::Stopped { url, reason, source: Some(error.into()) },
     }
 }
 
@@ -31,19 +27,4 @@ pub(super) fn failed(url: &str, error: &reqwest::Error) -> PeerError {
 pub(in crate::peer) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
-}
-
-/// The reason that a library gives, with what a person can do about it.
-pub(in crate::peer) fn explained(reason: String) -> String {
-    let hints = [
-        ("UnknownIssuer", "give the authority that signed it with --ca-cert"),
-        ("NotValidForName", "the certificate is for another host"),
-        ("InvalidContentType", "it does not speak TLS: is its URL http?"),
-        ("invalid HTTP", "it does not speak plain HTTP: is its URL https?"),
-        ("HTTP format error", "it does not speak plain HTTP: is its URL https?"),
-    ];
-    match hints.iter().find(|(sign, _)| reason.contains(sign)) {
-        Some((_, hint)) => format!("{reason} ({hint})"),
-        None => reason,
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use reqwest::Response;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::io::StreamReader;
 
 use super::faults::{failed, late};
@@ -19,10 +19,13 @@ pub(super) struct Lines {
     pub(super) url: String,
     /// How long each line may take.
     pub(super) line_time: Duration,
+    /// How long all of them may take.
+    pub(super) whole_time: Duration,
 }
 
 /// Calls `each` with every line of a body, of at most `most` bytes, until it breaks. The body is
-/// never held whole. Each line must come whole in time.
+/// never held whole. Each line must come whole in time, and so must the last one: what does not end is
+/// read no longer than a session lasts.
 ///
 /// Not tokio-util's `LinesCodec`, which takes what a body breaks off in for a line.
 pub(super) async fn read_lines(
@@ -30,14 +33,19 @@ pub(super) async fn read_lines(
     most: usize,
     mut each: impl FnMut(&str) -> Result<ControlFlow<()>, PeerError>,
 ) -> Result<(), PeerError> {
-    let Lines { response, url, line_time } = lines;
+    let Lines { response, url, line_time, whole_time } = lines;
+    let began = Instant::now();
     let unexpected =
         |what: &str| PeerError::UnexpectedResponse { url: url.clone(), what: what.to_owned() };
-    let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason };
-    let failed = |error| io::Error::other(failed(&url, &error));
+    let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason, source: None };
+    let failed = |error| io::Error::other(failed(&url, error));
     let mut body = StreamReader::new(response.bytes_stream().map_err(failed));
     let mut held: Vec<u8> = Vec::new();
     loop {
+        // Asked for each line: one that is there already is read without waiting.
+        if began.elapsed() > whole_time {
+            return Err(late(&url, "the answer", whole_time));
+        }
         held.clear();
         let mut line = (&mut body).take(most as u64 + 1);
         let read = timeout(line_time, line.read_until(b'\n', &mut held)).await;
@@ -83,7 +91,8 @@ mod tests {
             let client = reqwest::Client::builder()
                 .tls_backend_preconfigured(super::super::empty_tls().unwrap());
             let response = client.build().unwrap().get(&url).send().await.unwrap();
-            let lines = Lines { response, url: url.clone(), line_time: Duration::from_secs(30) };
+            let time = Duration::from_secs(30);
+            let lines = Lines { response, url: url.clone(), line_time: time, whole_time: time };
             let each = |line: &str| {
                 held.push(line.to_owned());
                 Ok(ControlFlow::Continue(()))

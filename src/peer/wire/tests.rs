@@ -14,7 +14,7 @@ fn round(msg: &Msg) -> String {
 fn hello(names: &[&str]) -> Msg {
     let addr = Addr::parse(&format!("keystone^{HASH}")).unwrap();
     let features = names.iter().map(|name| Feature::new(name).unwrap()).collect();
-    Msg::Hello { protocol: 1, domain: addr.clone(), session: addr, features }
+    Msg::Hello { protocol: 1, domain: addr.clone().into(), session: addr.into(), features }
 }
 
 #[test]
@@ -171,4 +171,40 @@ fn a_refusal_is_fit_for_a_terminal() {
     let text = r#"{"type":"sync_error","code":"content","message":"a\u001b[31mb\n\u202ec"}"#;
     let Msg::SyncError(refusal) = read(text).unwrap() else { panic!("no refusal") };
     assert_eq!(refusal.message, "a [31mb  c");
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn many_small_values_weigh_more_than_their_bytes_but_for_ibgibs_that_are_read_one_by_one() {
+    let dense = "{\"\":0},".repeat(10_000);
+    let data = format!("{{\"ib\":\"a\",\"data\":[{dense}0]}}");
+    let many = vec!["{\"ib\":\"a\"}".into(); 1000];
+    for (text, is_more) in [
+        (format!("{{\"type\":\"offer\",\"addrs\":[{dense}0]}}"), true),
+        (write_payload(&[data.clone().into()]), true),
+        (write_payload(&[data.clone().into()]).replace(":[{", ": [{"), true),
+        (write_payload(&many), false),
+        (format!("{{\"type\":\"hello\",\"x\":\"{}\"}}", "a".repeat(1000)), false),
+    ] {
+        let weight = weight(&text);
+        assert_eq!(weight > text.len(), is_more, "{weight} of {}", text.len());
+    }
+}
+
+#[test]
+fn a_message_holds_so_many_values() {
+    let zeros = |count: usize| "0,".repeat(count);
+    let hello = |x: &str| format!("{{\"type\":\"hello\",\"x\":{x}}}");
+    for text in [
+        hello(&format!("[{}0]", zeros(1 << 18))),
+        hello(&format!("\"\\\"\",\"y\":[{}0]", zeros(1 << 18))),
+    ] {
+        assert!(matches!(read(&text), Err(SyncError::Limit(_))), "{:?}", read(&text));
+    }
+    // In a string they are none.
+    for text in
+        [hello(&format!("\"\\\"{}\"", zeros(1 << 18))), hello(&format!("[{}0]", zeros(1 << 17)))]
+    {
+        assert!(matches!(read(&text), Err(SyncError::Protocol(_))), "{:?}", read(&text));
+    }
 }

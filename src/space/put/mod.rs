@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hashlink::LruCache;
 
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
 
 use super::bound::Room;
@@ -18,7 +18,7 @@ use super::place::place;
 use super::read::{row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
 use super::verified::{addr_of, verified};
-use super::{Id, Prepared, PutOpts, PutReport, Reach, SpaceCount, SpaceError};
+use super::{Prepared, PutOpts, PutReport, Reach, RowId, SpaceCount, SpaceError};
 use deferred::Deferred;
 use reach_check::ReachCheck;
 use relation_index::RelationIndex;
@@ -68,7 +68,11 @@ pub(super) fn put(
     Ok(report)
 }
 
-fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result<(), SpaceError> {
+fn expect_tip(
+    rows: &dyn RowsMut,
+    tjp: &TjpAddr,
+    expected: Option<&Addr>,
+) -> Result<(), SpaceError> {
     let found = tip_of(rows, tjp)?.map(|tip| tip.addr);
     if found.as_ref() == expected {
         return Ok(());
@@ -76,7 +80,7 @@ fn expect_tip(rows: &dyn RowsMut, tjp: &Addr, expected: Option<&Addr>) -> Result
     Err(SpaceError::TipMoved { tjp: tjp.clone(), expected: expected.cloned(), found })
 }
 
-fn expect_live(rows: &dyn RowsMut, identity: &Addr) -> Result<(), SpaceError> {
+fn expect_live(rows: &dyn RowsMut, identity: &TjpAddr) -> Result<(), SpaceError> {
     let Some(tip) = tip_of(rows, identity)? else { return Ok(()) };
     match keystone::is_revoked(&verified(rows, tip.id)?.1) {
         true => Err(SpaceError::Revoked(identity.clone())),
@@ -95,10 +99,10 @@ enum PlaceOutcome {
 /// A put under way.
 struct Put<'a> {
     rows: &'a mut dyn RowsMut,
-    next_id: Id,
+    next_id: RowId,
     recent: LruCache<AddrKey, Row>,
     deferred: Deferred,
-    heads: BTreeMap<Id, TimelineHeads>,
+    heads: BTreeMap<RowId, TimelineHeads>,
     relation_index: RelationIndex,
     reach_check: Option<ReachCheck<'a>>,
     room: Room,
@@ -148,9 +152,9 @@ impl<'a> Put<'a> {
         if !item.is_valid_step && (item.is_keystone() || self.is_keystone_timeline(&row)) {
             self.check_keystone(item, &row)?;
         }
-        let ids: Vec<Id> = deps.iter().map(|dep| dep.id).collect();
+        let ids: Vec<RowId> = deps.iter().map(|dep| dep.id).collect();
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
-        self.next_id += 1;
+        self.next_id = self.next_id.next();
         self.recent.insert(item.key, row);
         self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
         if let Some(check) = &mut self.reach_check {
@@ -168,12 +172,12 @@ impl<'a> Put<'a> {
         let mut row = match place(item, self.next_id, rel8d) {
             Ok(row) => row,
             Err(tjp) => {
-                let tjp = addr_of(self.rows, tjp.id)?;
+                let tjp = addr_of(self.rows, tjp.id)?.into();
                 return Err(SpaceError::NotATjp { addr: item.addr.clone(), tjp });
             }
         };
         if let Some(tjp_id) = row.timeline {
-            let of = |id: Option<Id>| deps.iter().find(|dep| Some(dep.id) == id);
+            let of = |id: Option<RowId>| deps.iter().find(|dep| Some(dep.id) == id);
             self.check_growth(item, tjp_id, of(row.prev), of(row.orphan), row.n)?;
             row.is_off_mainline = !self.advance(item, tjp_id, &row)?;
         }
@@ -183,14 +187,14 @@ impl<'a> Put<'a> {
     fn check_growth(
         &self,
         item: &Prepared,
-        tjp_id: Id,
+        tjp_id: RowId,
         prev: Option<&Row>,
         orphan: Option<&Row>,
         n: u64,
     ) -> Result<(), SpaceError> {
         let addr = || item.addr.clone();
         if prev.is_none() && !item.is_tjp {
-            let tjp = addr_of(self.rows, tjp_id)?;
+            let tjp = addr_of(self.rows, tjp_id)?.into();
             return Err(SpaceError::NoPast { addr: addr(), tjp });
         }
         let mut before = [prev, orphan].into_iter().flatten().map(|before| before.n);
@@ -208,7 +212,7 @@ impl<'a> Put<'a> {
     }
 
     /// Notes a new frame in its timeline; whether it is on the mainline.
-    fn advance(&mut self, item: &Prepared, tjp_id: Id, row: &Row) -> Result<bool, SpaceError> {
+    fn advance(&mut self, item: &Prepared, tjp_id: RowId, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
             self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
             return Ok(true);
@@ -216,7 +220,7 @@ impl<'a> Put<'a> {
         let heads = self.heads_of(tjp_id)?;
         let follows_line = row.prev == Some(heads.line());
         if heads.is_keystone() && !follows_line {
-            let tjp = addr_of(self.rows, tjp_id)?;
+            let tjp = addr_of(self.rows, tjp_id)?.into();
             let prev = addr_of(self.rows, row.prev.unwrap_or(tjp_id))?;
             return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
         }
@@ -224,7 +228,7 @@ impl<'a> Put<'a> {
         Ok(follows_line)
     }
 
-    fn heads_of(&mut self, tjp_id: Id) -> Result<&mut TimelineHeads, SpaceError> {
+    fn heads_of(&mut self, tjp_id: RowId) -> Result<&mut TimelineHeads, SpaceError> {
         use std::collections::btree_map::Entry;
         match self.heads.entry(tjp_id) {
             Entry::Occupied(heads) => Ok(heads.into_mut()),
@@ -281,12 +285,12 @@ impl<'a> Put<'a> {
     }
 
     /// Writes where a timeline stands now; refuses one with two newest frames.
-    fn move_tip(&mut self, tjp_id: Id, heads: &TimelineHeads) -> Result<(), SpaceError> {
+    fn move_tip(&mut self, tjp_id: RowId, heads: &TimelineHeads) -> Result<(), SpaceError> {
         let tip = match heads.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
                 let addr = |id| addr_of(self.rows, id);
-                let (tjp, tip, frame) = (addr(tjp_id)?, addr(tip)?, addr(frame)?);
+                let (tjp, tip, frame) = (addr(tjp_id)?.into(), addr(tip)?, addr(frame)?);
                 return Err(SpaceError::Diverged { tjp, tip, frame });
             }
         };
@@ -295,7 +299,7 @@ impl<'a> Put<'a> {
         {
             let addr = addr_of(self.rows, tip.tip_id)?;
             if !check.may_move_to(&addr.key()) {
-                let tjp = addr_of(self.rows, tjp_id)?;
+                let tjp = addr_of(self.rows, tjp_id)?.into();
                 return Err(SpaceError::UnnamedMove { tjp, tip: addr });
             }
         }
@@ -306,7 +310,7 @@ impl<'a> Put<'a> {
     }
 
     /// Moves a timeline's mainline so that it ends in `tip`, which is off it.
-    fn move_mainline(&mut self, tjp_id: Id, tip: Id) -> Result<(), SpaceError> {
+    fn move_mainline(&mut self, tjp_id: RowId, tip: RowId) -> Result<(), SpaceError> {
         let mut joining = Vec::new();
         let mut row = row_of(self.rows, tip)?;
         while row.is_off_mainline {

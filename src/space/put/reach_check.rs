@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Id, Reach};
+use super::{Reach, RowId};
 use crate::ibgib::AddrKey;
 use crate::space::TipsTo;
 
@@ -13,7 +13,7 @@ use crate::space::TipsTo;
 pub(super) struct ReachCheck<'a> {
     reach: &'a Reach,
     /// New rows that were not asked for and that no newer row relates to.
-    unwanted: BTreeSet<Id>,
+    unwanted: BTreeSet<RowId>,
 }
 
 impl<'a> ReachCheck<'a> {
@@ -22,7 +22,7 @@ impl<'a> ReachCheck<'a> {
     }
 
     /// Notes a row that was stored, and the rows that it relates to.
-    pub(super) fn stored(&mut self, id: Id, key: &AddrKey, deps: &[Id]) {
+    pub(super) fn stored(&mut self, id: RowId, key: &AddrKey, deps: &[RowId]) {
         for dep in deps {
             self.unwanted.remove(dep);
         }
@@ -32,7 +32,7 @@ impl<'a> ReachCheck<'a> {
     }
 
     /// The first row that nothing asked for reaches.
-    pub(super) fn first_unwanted(&self) -> Option<Id> {
+    pub(super) fn first_unwanted(&self) -> Option<RowId> {
         self.unwanted.first().copied()
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use hashlink::LruCache;
 
-use super::{Id, Row, RowsMut, SpaceError};
+use super::{Row, RowId, RowsMut, SpaceError};
 use crate::space::TimelineKind;
 
 /// How many facts that are written already are remembered, so as not to write them again.
@@ -24,7 +24,7 @@ pub(in crate::space) fn is_related(dep: &Row) -> bool {
 
 /// Which timelines or stones are linked where a row relates to another. A stone without relations
 /// leads nowhere, so the index leaves it out.
-pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
+pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(RowId, RowId)> {
     let owner = row.timeline.unwrap_or(row.id);
     let target = dep.timeline.or(Some(dep.id).filter(|_| !dep.is_leaf));
     target.filter(|target| *target != owner).map(|target| (owner, target))
@@ -32,15 +32,15 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(Id, Id)> {
 
 /// What a put notes of relations; the stones stay in memory until its end.
 pub(super) struct RelationIndex {
-    first_new: Id,
-    unreferenced: BTreeSet<Id>,
-    referenced: LruCache<Id, ()>,
-    linked: LruCache<(Id, Id), ()>,
+    first_new: RowId,
+    unreferenced: BTreeSet<RowId>,
+    referenced: LruCache<RowId, ()>,
+    linked: LruCache<(RowId, RowId), ()>,
 }
 
 impl RelationIndex {
     /// For a put whose new rows begin at `first_new`.
-    pub(super) fn new(first_new: Id) -> RelationIndex {
+    pub(super) fn new(first_new: RowId) -> RelationIndex {
         RelationIndex {
             first_new,
             unreferenced: BTreeSet::new(),
@@ -71,7 +71,7 @@ impl RelationIndex {
         Ok(())
     }
 
-    fn relate_to(&mut self, rows: &mut dyn RowsMut, stone: Id) -> Result<(), SpaceError> {
+    fn relate_to(&mut self, rows: &mut dyn RowsMut, stone: RowId) -> Result<(), SpaceError> {
         if self.unreferenced.remove(&stone) || stone >= self.first_new {
             return Ok(());
         }
@@ -81,7 +81,12 @@ impl RelationIndex {
         Ok(())
     }
 
-    fn link(&mut self, rows: &mut dyn RowsMut, owner: Id, target: Id) -> Result<(), SpaceError> {
+    fn link(
+        &mut self,
+        rows: &mut dyn RowsMut,
+        owner: RowId,
+        target: RowId,
+    ) -> Result<(), SpaceError> {
         if self.linked.insert((owner, target), ()).is_none() {
             rows.add_link(owner, target)?;
         }

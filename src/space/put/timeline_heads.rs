@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::rows::TimelineRow;
-use super::super::{Id, TimelineKind};
+use super::super::{RowId, TimelineKind};
 use super::Row;
 
 /// A timeline that a put adds frames to.
@@ -14,23 +14,23 @@ use super::Row;
 /// old tip; two heads are a divergence.
 pub(super) struct TimelineHeads {
     kind: TimelineKind,
-    old_tip: Option<Id>,
+    old_tip: Option<RowId>,
     /// The end of the mainline: the old tip, moved on by each frame that follows it.
-    line: Id,
+    line: RowId,
     /// The counts of the heads.
-    heads: BTreeMap<Id, u64>,
+    heads: BTreeMap<RowId, u64>,
 }
 
 /// The tip that a timeline has after a put.
 pub(super) struct NewTip {
-    pub(super) tip_id: Id,
+    pub(super) tip_id: RowId,
     tip_n: u64,
     kind: TimelineKind,
 }
 
 impl NewTip {
     /// The row of the timeline that begins at `tjp_id`.
-    pub(super) fn of(&self, tjp_id: Id) -> TimelineRow {
+    pub(super) fn of(&self, tjp_id: RowId) -> TimelineRow {
         TimelineRow { tjp_id, kind: self.kind, tip_id: self.tip_id, tip_n: self.tip_n }
     }
 }
@@ -61,7 +61,7 @@ impl TimelineHeads {
         self.kind == TimelineKind::Data
     }
 
-    pub(super) fn line(&self) -> Id {
+    pub(super) fn line(&self) -> RowId {
         self.line
     }
 
@@ -78,8 +78,8 @@ impl TimelineHeads {
 
     /// The new tip; where two heads are left, the newest frames of two branches, that of the
     /// old tip first.
-    pub(super) fn tip(&self) -> Result<NewTip, (Id, Id)> {
-        let mut heads: Vec<(Id, u64)> = self.heads.iter().map(|(id, n)| (*id, *n)).collect();
+    pub(super) fn tip(&self) -> Result<NewTip, (RowId, RowId)> {
+        let mut heads: Vec<(RowId, u64)> = self.heads.iter().map(|(id, n)| (*id, *n)).collect();
         heads.sort_by_key(|(id, n)| (Some(*id) != self.old_tip, *id != self.line, u64::MAX - n));
         match heads[..] {
             [(first, _), (second, _), ..] => Err((first, second)),

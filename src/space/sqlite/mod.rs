@@ -5,20 +5,23 @@ mod deps;
 mod disk;
 mod frozen;
 mod guard;
-mod ledger;
 mod pool;
 mod rebuild;
 mod rows;
 mod schema;
 mod seen;
+#[cfg(any(feature = "server", test))]
+mod side;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use audit::{Audit, Damaged, Finding};
-pub use ledger::{Ledger, SessionRow};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
+#[cfg(feature = "server")]
+pub(crate) use side::SideTables;
 pub use steps::Steps;
 
 use std::path::{Path, PathBuf};
@@ -30,7 +33,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::exclusive::{Exclusive, Locked};
 use super::rows::{Backend, Rows, RowsMut};
-use super::{Snapshot, SpaceError};
+use super::{Domain, Snapshot, SpaceError};
 use rows::SqlRows;
 
 /// After how many pages in its log SQLite writes the log back, unless told otherwise.
@@ -48,7 +51,7 @@ const NO_DOMAIN: i64 = 0;
 /// use one file.
 pub struct SqliteSpace {
     file: Arc<File>,
-    domain: Domain,
+    domain: DomainRow,
 }
 
 /// An open file.
@@ -110,8 +113,8 @@ impl File {
 }
 
 /// Whose rows are read and written; it has a number once it holds something.
-struct Domain {
-    tjp: String,
+struct DomainRow {
+    domain: Domain,
     id: OnceLock<i64>,
 }
 
@@ -119,34 +122,35 @@ impl SqliteSpace {
     /// Opens a file that is there. One that can only be read is opened for that: what writes to it
     /// errors with [`SpaceError::ReadOnly`], or with [`SpaceError::Full`] where its disk has no room.
     ///
-    /// `domain` is the tjp address of the identity that owns the rows, or `""` for a client's
-    /// own file. Errors with [`SpaceError::NoFile`], [`SpaceError::Empty`],
+    /// `domain` is whose rows are read and written. Errors with [`SpaceError::NoFile`], [`SpaceError::Empty`],
     /// [`SpaceError::NotASpace`], [`SpaceError::Newer`], [`SpaceError::Damaged`] or [`SpaceError::Busy`].
-    pub fn open(path: &Path, domain: &str) -> Result<SqliteSpace, SpaceError> {
+    pub fn open(path: &Path, domain: impl Into<Domain>) -> Result<SqliteSpace, SpaceError> {
         SqliteSpace::open_with(path, domain, false)
     }
 
     /// Opens a file, or makes it where it is missing; its folder must be there.
-    pub fn create_if_missing(path: &Path, domain: &str) -> Result<SqliteSpace, SpaceError> {
+    pub fn create_if_missing(
+        path: &Path,
+        domain: impl Into<Domain>,
+    ) -> Result<SqliteSpace, SpaceError> {
         SqliteSpace::open_with(path, domain, true)
     }
 
-    fn open_with(path: &Path, domain: &str, create: bool) -> Result<SqliteSpace, SpaceError> {
+    fn open_with(
+        path: &Path,
+        domain: impl Into<Domain>,
+        create: bool,
+    ) -> Result<SqliteSpace, SpaceError> {
         Ok(SqliteSpace::on(Arc::new(File::open(path, create, None)?), domain))
     }
 
-    fn on(file: Arc<File>, domain: &str) -> SqliteSpace {
-        SqliteSpace { file, domain: Domain::new(domain) }
+    fn on(file: Arc<File>, domain: impl Into<Domain>) -> SqliteSpace {
+        SqliteSpace { file, domain: DomainRow::new(domain.into()) }
     }
 
     /// Another domain of the same file, on the same connection.
-    pub fn with_domain(&self, domain: &str) -> SqliteSpace {
-        SqliteSpace { file: Arc::clone(&self.file), domain: Domain::new(domain) }
-    }
-
-    /// The server's tokens and sessions, which the same file holds, on the same connection.
-    pub fn ledger(&self) -> Ledger {
-        Ledger::new(Arc::clone(&self.file))
+    pub fn with_domain(&self, domain: impl Into<Domain>) -> SqliteSpace {
+        SqliteSpace { file: Arc::clone(&self.file), domain: DomainRow::new(domain.into()) }
     }
 
     /// The file.
@@ -202,9 +206,9 @@ impl std::fmt::Debug for SqliteSpace {
     }
 }
 
-impl Domain {
-    fn new(tjp: &str) -> Domain {
-        Domain { tjp: tjp.to_owned(), id: OnceLock::new() }
+impl DomainRow {
+    fn new(domain: Domain) -> DomainRow {
+        DomainRow { domain, id: OnceLock::new() }
     }
 
     fn find(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
@@ -212,30 +216,30 @@ impl Domain {
             return Ok(Some(*id));
         }
         let mut find = connection.prepare_cached("SELECT id FROM domain WHERE tjp = ?1")?;
-        find.query_row([&self.tjp], |row| row.get(0)).optional()
+        find.query_row([&self.domain], |row| row.get(0)).optional()
     }
 
     fn find_or_add(&self, connection: &Connection) -> rusqlite::Result<i64> {
         if let Some(id) = self.find(connection)? {
             return Ok(id);
         }
-        connection.execute("INSERT INTO domain(tjp) VALUES (?1)", [&self.tjp])?;
+        connection.execute("INSERT INTO domain(tjp) VALUES (?1)", [&self.domain])?;
         Ok(connection.last_insert_rowid())
     }
 
     /// Remembers the number, once it is certain to last.
-    fn store_deps(&self, id: i64) {
+    fn remember(&self, id: i64) {
         self.id.get_or_init(|| id);
     }
 }
 
 /// A count or time as SQLite holds it; none that occurs is too large.
-fn signed<N: TryInto<i64>>(n: N) -> i64 {
+pub(crate) fn signed<N: TryInto<i64>>(n: N) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
 /// A column that holds a count or time.
-fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let held: i64 = row.get(column)?;
     u64::try_from(held).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, held))
 }
@@ -264,7 +268,7 @@ impl Backend for SqliteSpace {
         let connection = self.file.lock()?;
         let found = self.domain.find(&connection).map_err(|error| self.file.fail(error))?;
         if let Some(id) = found {
-            self.domain.store_deps(id);
+            self.domain.remember(id);
         }
         let domain = found.unwrap_or(NO_DOMAIN);
         f(&SqlRows { connection: &connection, domain, path: &self.file.path })
@@ -290,7 +294,7 @@ impl Backend for SqliteSpace {
         });
         self.file.cache(&connection, POOLED_CACHE).map_err(fail)?;
         let result = written?;
-        self.domain.store_deps(domain);
+        self.domain.remember(domain);
         Ok(result)
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, SqliteSpace};
-use crate::space::SpaceError;
 use crate::space::exclusive::Exclusive;
+use crate::space::{Domain, SpaceError};
 
 /// Connections to one file, for a server: one is taken for as long as something reads or writes,
 /// and given back, so that there are never more than there are users at the same time.
@@ -37,7 +37,7 @@ impl Pool {
 
     /// The space of the domain `domain`, on a connection of its own until it is dropped. Errors
     /// as [`SqliteSpace::open`] does.
-    pub fn space(self: &Arc<Pool>, domain: &str) -> Result<Pooled, SpaceError> {
+    pub fn space(self: &Arc<Pool>, domain: impl Into<Domain>) -> Result<Pooled, SpaceError> {
         let waiting = self.idle().pop();
         let file = match waiting {
             Some(file) => file,

@@ -10,7 +10,7 @@ use super::rows::SqlRows;
 use super::{SqliteSpace, guard};
 use crate::ibgib::{AddrKey, normal};
 use crate::space::rows::Rows;
-use crate::space::{Prepared, PutOpts, SpaceError, Stage, put};
+use crate::space::{Prepared, PutOpts, RowId, SpaceError, Stage, put};
 
 /// Up to how many bytes of text a flipped bit is looked for: each bit takes a hash of the whole.
 const MAX_SEARCHED: usize = 8 << 10;
@@ -117,7 +117,7 @@ fn stage_texts(
     let mut read = connection.prepare(read).map_err(failed)?;
     let mut texts = read.query([]).map_err(failed)?;
     while let Some(row) = texts.next().map_err(failed)? {
-        let id: i64 = row.get(0).map_err(failed)?;
+        let id: RowId = row.get(0).map_err(failed)?;
         let text = row.get_ref(1).map_err(failed)?.as_str();
         let text = text.map_err(|error| rows.fail(error.into()))?;
         let damaged = |error| rows.damaged(format!("ibGib number {id}: {error}"));

@@ -5,10 +5,10 @@ use std::path::Path;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
-use crate::ibgib::{Addr, AddrKey};
+use crate::ibgib::{AddrKey, TjpAddr};
 use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use crate::space::{Id, SpaceCount, SpaceError, TimelineKind};
+use crate::space::{RowId, SpaceCount, SpaceError, TimelineKind};
 
 use super::{deps, schema, signed, unsigned};
 
@@ -109,7 +109,7 @@ impl SqlRows<'_> {
 
 impl Rows for SqlRows<'_> {
     fn find(&self, key: &AddrKey) -> Result<Option<Row>, SpaceError> {
-        let found: Option<Id> = self.one(FIND, params![self.domain, key.0], first)?;
+        let found: Option<RowId> = self.one(FIND, params![self.domain, key.0], first)?;
         let Some(id) = found else { return Ok(None) };
         match self.keyed(id)? {
             Some((row, held)) if held == *key => Ok(Some(row)),
@@ -118,60 +118,64 @@ impl Rows for SqlRows<'_> {
         }
     }
 
-    fn keyed(&self, id: Id) -> Result<Option<(Row, AddrKey)>, SpaceError> {
-        self.one(ROW, [self.domain, id], read_keyed)
+    fn keyed(&self, id: RowId) -> Result<Option<(Row, AddrKey)>, SpaceError> {
+        self.one(ROW, (self.domain, id), read_keyed)
     }
 
-    fn deps(&self, id: Id) -> Result<Option<Vec<Id>>, SpaceError> {
+    fn deps(&self, id: RowId) -> Result<Option<Vec<RowId>>, SpaceError> {
         let read = |row: &rusqlite::Row<'_>| Ok(deps::decode(id, row.get_ref(0)?.as_blob()?));
-        match self.one(DEPS, [self.domain, id], read)? {
+        match self.one(DEPS, (self.domain, id), read)? {
             Some(None) => Err(self.damaged(format!("the relations of ibGib number {id}"))),
             found => Ok(found.flatten()),
         }
     }
 
-    fn stored(&self, id: Id) -> Result<Option<Stored>, SpaceError> {
-        self.one(STORED, [self.domain, id], |row| {
+    fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError> {
+        self.one(STORED, (self.domain, id), |row| {
             let (held, key) = read_keyed(row)?;
             Ok(Stored { row: held, key, text: row.get_ref(8)?.as_str()?.into() })
         })
     }
 
-    fn timeline(&self, tjp_id: Id) -> Result<Option<TimelineRow>, SpaceError> {
-        self.one(TIMELINE, [self.domain, tjp_id], read_timeline)
+    fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {
+        self.one(TIMELINE, (self.domain, tjp_id), read_timeline)
     }
 
     fn timelines(
         &self,
         kind: TimelineKind,
-        after: Id,
+        after: RowId,
         limit: usize,
     ) -> Result<Vec<TimelineRow>, SpaceError> {
-        let params = [self.domain, kind_code(kind), after, signed(limit)];
+        let params = (self.domain, kind_code(kind), after, signed(limit));
         self.all(TIMELINES, params, read_timeline)
     }
 
-    fn unreferenced(&self, after: Id, limit: usize) -> Result<Vec<Id>, SpaceError> {
-        self.all(UNREFERENCED, [self.domain, after, signed(limit)], first)
+    fn unreferenced(&self, after: RowId, limit: usize) -> Result<Vec<RowId>, SpaceError> {
+        self.all(UNREFERENCED, (self.domain, after, signed(limit)), first)
     }
 
-    fn links(&self, owner: Id) -> Result<Vec<Id>, SpaceError> {
+    fn links(&self, owner: RowId) -> Result<Vec<RowId>, SpaceError> {
         self.all(LINKS, [owner], first)
     }
 
-    fn mainline_at(&self, tjp_id: Id, n: u64) -> Result<Option<Id>, SpaceError> {
-        self.one(LINE_AT, [tjp_id, signed(n)], first)
+    fn mainline_at(&self, tjp_id: RowId, n: u64) -> Result<Option<RowId>, SpaceError> {
+        self.one(LINE_AT, (tjp_id, signed(n)), first)
     }
 
-    fn name(&self, name: &str) -> Result<Option<Addr>, SpaceError> {
+    fn name(&self, name: &str) -> Result<Option<TjpAddr>, SpaceError> {
         let text: Option<String> = self.one(NAME, params![self.domain, name], first)?;
         let parse = |text: String| {
-            Addr::parse(&text).map_err(|error| self.damaged(format!("the name {name}: {error}")))
+            TjpAddr::parse(&text).map_err(|error| self.damaged(format!("the name {name}: {error}")))
         };
         text.map(parse).transpose()
     }
 
-    fn pending(&self, identity: &Addr, purpose: Purpose) -> Result<Option<PendingRow>, SpaceError> {
+    fn pending(
+        &self,
+        identity: &TjpAddr,
+        purpose: Purpose,
+    ) -> Result<Option<PendingRow>, SpaceError> {
         let key = params![self.domain, identity.as_str(), purpose.name()];
         self.one(PENDING, key, |row| read_pending(row, 0))
     }
@@ -200,8 +204,8 @@ impl Rows for SqlRows<'_> {
 }
 
 impl RowsMut for SqlRows<'_> {
-    fn next_id(&self) -> Result<Id, SpaceError> {
-        Ok(self.one(NEXT_ID, [], first)?.unwrap_or(1))
+    fn next_id(&self) -> Result<RowId, SpaceError> {
+        Ok(self.one(NEXT_ID, [], first)?.unwrap_or(RowId::FIRST))
     }
 
     fn insert(&mut self, new: &NewRow<'_>) -> Result<(), SpaceError> {
@@ -228,36 +232,36 @@ impl RowsMut for SqlRows<'_> {
 
     fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError> {
         let TimelineRow { tjp_id, kind, tip_id, tip_n } = *timeline;
-        self.run(SET_TIMELINE, [tjp_id, self.domain, kind_code(kind), tip_id, signed(tip_n)])
+        self.run(SET_TIMELINE, (tjp_id, self.domain, kind_code(kind), tip_id, signed(tip_n)))
     }
 
-    fn add_link(&mut self, owner: Id, target: Id) -> Result<(), SpaceError> {
+    fn add_link(&mut self, owner: RowId, target: RowId) -> Result<(), SpaceError> {
         self.run(ADD_LINK, [owner, target])
     }
 
-    fn add_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
-        self.run(ADD_UNREFERENCED, [self.domain, stone])
+    fn add_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
+        self.run(ADD_UNREFERENCED, (self.domain, stone))
     }
 
-    fn remove_unreferenced(&mut self, stone: Id) -> Result<(), SpaceError> {
-        self.run(REMOVE_UNREFERENCED, [self.domain, stone])
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
+        self.run(REMOVE_UNREFERENCED, (self.domain, stone))
     }
 
-    fn clear_mainline(&mut self, tjp_id: Id, n: u64) -> Result<(), SpaceError> {
-        self.run(CLEAR_MAINLINE, [tjp_id, signed(n)])
+    fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError> {
+        self.run(CLEAR_MAINLINE, (tjp_id, signed(n)))
     }
 
-    fn set_on_mainline(&mut self, id: Id) -> Result<(), SpaceError> {
-        self.run(SET_ON_MAINLINE, [self.domain, id])
+    fn set_on_mainline(&mut self, id: RowId) -> Result<(), SpaceError> {
+        self.run(SET_ON_MAINLINE, (self.domain, id))
     }
 
-    fn set_name(&mut self, name: &str, addr: &Addr) -> Result<(), SpaceError> {
-        self.run(SET_NAME, params![self.domain, name, addr.as_str()])
+    fn set_name(&mut self, name: &str, tjp: &TjpAddr) -> Result<(), SpaceError> {
+        self.run(SET_NAME, params![self.domain, name, tjp.as_str()])
     }
 
     fn set_pending(
         &mut self,
-        identity: &Addr,
+        identity: &TjpAddr,
         purpose: Purpose,
         row: &PendingRow,
     ) -> Result<(), SpaceError> {
@@ -294,12 +298,12 @@ pub(super) fn read_pending(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::
 
 /// A row and its key. What it comes from has smaller numbers, so that no walk along it goes round.
 fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
-    let id: Id = row.get(0)?;
-    let below = |column: usize, most: Id| {
-        let held: Option<Id> = row.get(column)?;
+    let id: RowId = row.get(0)?;
+    let earlier = |column: usize, is_earlier: fn(&RowId, &RowId) -> bool| {
+        let held: Option<RowId> = row.get(column)?;
         match held {
-            Some(held) if held > most => {
-                Err(rusqlite::Error::IntegralValueOutOfRange(column, held))
+            Some(held) if !is_earlier(&held, &id) => {
+                Err(rusqlite::Error::IntegralValueOutOfRange(column, held.0))
             }
             held => Ok(held),
         }
@@ -307,10 +311,10 @@ fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
     let flags: i64 = row.get(6)?;
     let held = Row {
         id,
-        timeline: below(1, id)?,
+        timeline: earlier(1, RowId::le)?,
         n: unsigned(row, 2)?,
-        prev: below(3, id - 1)?,
-        orphan: below(4, id - 1)?,
+        prev: earlier(3, RowId::lt)?,
+        orphan: earlier(4, RowId::lt)?,
         is_off_mainline: row.get(5)?,
         is_dna: flags & DNA != 0,
         is_leaf: flags & LEAF != 0,

@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::SqliteSpace;
 use super::rebuild::{MAX_STEP_SEARCHED, unflip};
 use super::rows::read_pending;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::space::SpaceError;
 use crate::space::pending::{self, PendingRow, Purpose};
 
@@ -51,7 +51,7 @@ impl SqliteSpace {
             })?;
             let mut done = Steps::default();
             for kept in kept {
-                let known = Addr::parse(&kept.identity).ok().zip(Purpose::named(&kept.purpose));
+                let known = TjpAddr::parse(&kept.identity).ok().zip(Purpose::named(&kept.purpose));
                 let Some((identity, purpose)) = known else {
                     done.left += 1;
                     continue;
@@ -84,7 +84,7 @@ impl SqliteSpace {
 }
 
 /// A step of which each text is given back a flipped bit, where one was.
-fn repaired(kept: &Kept, identity: &Addr, purpose: Purpose) -> Option<PendingRow> {
+fn repaired(kept: &Kept, identity: &TjpAddr, purpose: Purpose) -> Option<PendingRow> {
     let evolved = whole(&kept.evolved)?;
     let session = kept.session.as_deref().map(whole);
     let session = if session.is_some() { Some(session.flatten()?) } else { None };

@@ -3,6 +3,7 @@
 mod durable;
 mod format;
 
+use crate::ibgib::TjpAddr;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
@@ -11,8 +12,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::space::tests::world::{World, addr};
 use crate::space::{Bound, Prepared, PutOpts, Space, SpaceExt, TimelineKind};
+use crate::space::{
+    Domain,
+    tests::world::{World, addr},
+};
 
 fn dir() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -21,7 +25,7 @@ fn dir() -> (TempDir, PathBuf) {
 }
 
 fn error(path: &Path) -> SpaceError {
-    match SqliteSpace::open(path, "") {
+    match SqliteSpace::open(path, Domain::Client) {
         Ok(_) => panic!("it opened"),
         Err(error) => {
             assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
@@ -35,14 +39,14 @@ fn a_file_that_is_reopened_holds_what_it_held() {
     let (_dir, path) = dir();
     let mut world = World::default();
     let x = world.timeline("x");
-    let tjp = addr(world.tip(x));
+    let tjp = TjpAddr::from(addr(world.tip(x)));
     world.edit(x, json!({ "a": 1 }));
-    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     space.put_all(world.all()).unwrap();
     space.set_name("X", &tjp).unwrap();
     let count = space.count().unwrap();
     drop(space);
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     space.check_file().unwrap();
     assert_eq!(space.count().unwrap(), count);
     assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, addr(world.tip(x)));
@@ -58,7 +62,7 @@ fn a_damaged_file_is_told() {
     for i in 0..200 {
         world.edit(x, json!({ "i": i, "text": "a".repeat(500) }));
     }
-    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    SqliteSpace::create_if_missing(&path, Domain::Client).unwrap().put_all(world.all()).unwrap();
     let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     let len = file.metadata().unwrap().len();
     file.seek(SeekFrom::Start(8192)).unwrap();
@@ -67,7 +71,7 @@ fn a_damaged_file_is_told() {
     let damaged = |result: Result<(), SpaceError>| {
         assert!(matches!(result, Err(SpaceError::Damaged { .. })), "{result:?}");
     };
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     damaged(space.check_file());
     damaged(space.get(&addr(world.tip(x))).map(drop));
     damaged(space.put_all(&[world.stone("s")]).map(drop));
@@ -79,7 +83,7 @@ fn a_row_that_was_taken_out_is_missed_by_name() {
     let mut world = World::default();
     let part = world.stone("part");
     let whole = world.stone_on("whole", &[&part]);
-    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     space.put_all(world.all()).unwrap();
     let whole_id = space.find(&addr(&whole)).unwrap().unwrap();
     Connection::open(&path).unwrap().execute("DELETE FROM ibgib WHERE id = 1", []).unwrap();
@@ -99,10 +103,10 @@ fn domains_do_not_see_each_other() {
     let (_dir, path) = dir();
     let mut world = World::default();
     let x = world.timeline("x");
-    let tjp = addr(world.tip(x));
+    let tjp = TjpAddr::from(addr(world.tip(x)));
     let stone = world.stone("s");
-    let one = SqliteSpace::create_if_missing(&path, "one").unwrap();
-    let two = one.with_domain("two");
+    let one = SqliteSpace::create_if_missing(&path, Domain::named("one")).unwrap();
+    let two = one.with_domain(Domain::named("two"));
     one.put_all(world.all()).unwrap();
     one.set_name("X", &tjp).unwrap();
     let ids: Vec<_> = world.all().iter().map(|it| one.find(&addr(it)).unwrap().unwrap()).collect();
@@ -141,7 +145,7 @@ fn connections_that_write_at_once_wait_for_each_other() {
         .map(|writer| {
             let path = path.clone();
             std::thread::spawn(move || {
-                let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+                let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
                 let mut world = World::default();
                 for i in 0..EACH {
                     let stone = world.stone(&format!("{writer} {i}"));
@@ -151,7 +155,7 @@ fn connections_that_write_at_once_wait_for_each_other() {
         })
         .collect();
     writers.into_iter().for_each(|writer| writer.join().unwrap());
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert_eq!(space.count().unwrap().ibgibs, 4 * EACH as u64);
     assert_eq!(space.unreferenced_stones(None, 1_000).unwrap().len(), 4 * EACH);
 }
@@ -162,8 +166,8 @@ fn of_two_that_extend_one_tip_the_second_is_refused() {
     let mut world = World::default();
     let x = world.timeline("x");
     let tjp = world.tip(x).clone();
-    let one = SqliteSpace::create_if_missing(&path, "").unwrap();
-    let two = SqliteSpace::open(&path, "").unwrap();
+    let one = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
+    let two = SqliteSpace::open(&path, Domain::Client).unwrap();
     one.put_all(world.all()).unwrap();
     let stored = world.len();
     world.edit_of(&tjp, json!({ "one": 1 }));
@@ -175,57 +179,9 @@ fn of_two_that_extend_one_tip_the_second_is_refused() {
 }
 
 #[test]
-fn tokens_open_a_domain_until_they_expire() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    ledger.add_token(b"hash", "I", 100).unwrap();
-    ledger.add_token(b"later", "J", 200).unwrap();
-    assert_eq!(ledger.token_domain(b"hash", 99).unwrap().as_deref(), Some("I"));
-    assert_eq!(ledger.token_domain(b"hash", 100).unwrap(), None);
-    assert_eq!(ledger.token_domain(b"none", 0).unwrap(), None);
-    assert_eq!(ledger.purge_tokens(150).unwrap(), 1);
-    assert_eq!(ledger.token_domain(b"hash", 0).unwrap(), None);
-    assert_eq!(ledger.token_domain(b"later", 0).unwrap().as_deref(), Some("J"));
-}
-
-#[test]
-fn a_session_is_connected_once() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    let tjp = addr(&World::default().stone("s"));
-    assert!(!ledger.connect_session(&tjp, 5).unwrap(), "it is unknown");
-    assert!(ledger.add_session(&tjp, "I", 10).unwrap());
-    assert!(!ledger.add_session(&tjp, "J", 11).unwrap());
-    let mut row = SessionRow { domain: "I".into(), created_ms: 10, connected_ms: None };
-    assert_eq!(ledger.session(&tjp).unwrap().as_ref(), Some(&row));
-    assert!(ledger.connect_session(&tjp, 12).unwrap());
-    assert!(!ledger.connect_session(&tjp, 13).unwrap());
-    row.connected_ms = Some(12);
-    assert_eq!(ledger.session(&tjp).unwrap(), Some(row));
-    assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
-    assert_eq!(ledger.purge_sessions(11).unwrap(), 1);
-    assert_eq!(ledger.session(&tjp).unwrap(), None);
-}
-
-#[test]
-fn newcomers_are_counted_by_address_and_forgotten_on_a_later_day() {
-    let (_dir, path) = dir();
-    let ledger = SqliteSpace::create_if_missing(&path, "").unwrap().ledger();
-    for (address, taken) in [("a", true), ("a", true), ("a", false), ("b", true)] {
-        assert_eq!(ledger.add_newcomer(7, address, 2).unwrap(), taken, "{address}");
-    }
-    assert_eq!((ledger.newcomers(7, "a").unwrap(), ledger.newcomers(7, "c").unwrap()), (2, 0));
-    ledger.remove_newcomer(7, "a").unwrap();
-    assert!(ledger.add_newcomer(7, "a", 2).unwrap());
-    assert!(ledger.add_newcomer(8, "a", 2).unwrap());
-    let rows = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
-    assert_eq!(rows("SELECT count(*) FROM newcomer"), Ok(1));
-}
-
-#[test]
 fn a_put_over_a_bound_stores_nothing() {
     let (_dir, path) = dir();
-    let space = SqliteSpace::create_if_missing(&path, "i").unwrap();
+    let space = SqliteSpace::create_if_missing(&path, Domain::named("i")).unwrap();
     let mut world = World::default();
     world.stone("first");
     space.put_all(world.all()).unwrap();
@@ -249,7 +205,7 @@ fn a_put_over_a_bound_stores_nothing() {
     // What is there already is within every bound, and another domain has its own count.
     put(Bound { domain: Some(0), file: Some(0) }).unwrap();
     let bound = Bound { domain: Some(all), file: None };
-    space.with_domain("j").check_bound(&bound, all).unwrap();
+    space.with_domain(Domain::named("j")).check_bound(&bound, all).unwrap();
     assert!(space.check_bound(&bound, 1).is_err());
 }
 
@@ -259,7 +215,7 @@ fn a_put_for_which_there_is_no_room_changes_nothing_and_can_be_done_again() {
     let mut world = World::default();
     let x = world.timeline("x");
     let first = world.all().to_vec();
-    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     space.put_all(&first).unwrap();
     let before = space.count().unwrap();
     world.edit(x, json!({ "text": "a".repeat(1 << 20) }));
@@ -305,11 +261,11 @@ fn pages_of_rows_that_stand_in_no_order_end() {
         world.stone(name);
         let _ = world.timeline(name);
     }
-    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    SqliteSpace::create_if_missing(&path, Domain::Client).unwrap().put_all(world.all()).unwrap();
     for index in ["timeline_kind", "loose_domain"] {
         disorder(&path, index);
     }
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     let stones = space.unreferenced_stones(None, 1_000).unwrap_err();
     assert!(matches!(stones, SpaceError::Damaged { .. }), "{stones}");
     let timelines = space.timelines(TimelineKind::Data, None, 1_000).unwrap_err();

@@ -8,7 +8,7 @@ use super::for_every_space;
 use super::world::{World, addr};
 use crate::ibgib::IbGib;
 use crate::space::{
-    GraphStats, Id, MemorySpace, Node, Space, SpaceError, SpaceExt, chain, compare_graphs,
+    GraphStats, MemorySpace, Node, RowId, Space, SpaceError, SpaceExt, chain, compare_graphs,
     dependency_graph, graph_stats,
 };
 
@@ -21,7 +21,7 @@ for_every_space!(
     chains_go_down_to_where_they_are_told,
 );
 
-fn id_of(space: &dyn Space, ibgib: &IbGib) -> Id {
+fn id_of(space: &dyn Space, ibgib: &IbGib) -> RowId {
     space.find(&addr(ibgib)).unwrap().unwrap()
 }
 
@@ -129,7 +129,7 @@ fn chains_go_down_to_where_they_are_told(space: &dyn Space) {
     let x = world.timeline("x");
     let frames: Vec<IbGib> = (0..5).map(|i| world.edit(x, json!({ "i": i }))).collect();
     space.put_all(world.all()).unwrap();
-    let ids: Vec<Id> = frames.iter().map(|frame| id_of(space, frame)).collect();
+    let ids: Vec<RowId> = frames.iter().map(|frame| id_of(space, frame)).collect();
     let above_2 = chain(space, ids[4], |row| row.n <= 2).unwrap();
     assert_eq!(above_2, ids[2..]);
     assert_eq!(chain(space, ids[3], |row| row.id == ids[0]).unwrap(), ids[1..4]);

@@ -16,7 +16,7 @@ macro_rules! for_every_space {
             $(#[test] fn $name() {
                 let dir = tempfile::tempdir().unwrap();
                 let path = dir.path().join("space.db");
-                let space = crate::space::SqliteSpace::create_if_missing(&path, "").unwrap();
+                let space = crate::space::SqliteSpace::create_if_missing(&path, crate::space::Domain::Client).unwrap();
                 super::$name(&space);
             })*
         }

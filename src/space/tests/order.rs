@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::world::{World, addr};
 use crate::ibgib::IbGib;
-use crate::space::{MemorySpace, Space, SpaceExt, SqliteSpace, TimelineKind};
+use crate::space::{Domain, MemorySpace, Space, SpaceExt, SqliteSpace, TimelineKind};
 
 /// One step of a random history; numbers choose among what is there.
 #[derive(Debug, Clone)]
@@ -118,12 +118,12 @@ proptest! {
         prop_assert_eq!(picture(&memory, &world), expected.clone());
 
         let dir = tempfile::tempdir().unwrap();
-        let sqlite = SqliteSpace::create_if_missing(&dir.path().join("s.db"), "").unwrap();
+        let sqlite = SqliteSpace::create_if_missing(&dir.path().join("s.db"), Domain::Client).unwrap();
         sqlite.put_all(&batch).unwrap();
         prop_assert_eq!(picture(&sqlite, &world), expected.clone());
 
         // What is put in several puts, each closed, stands as what is put in one.
-        let several = sqlite.with_domain("several");
+        let several = sqlite.with_domain(Domain::named("several"));
         let mut put = 0;
         for end in ends.into_iter().step_by(stride) {
             several.put_all(&world.all()[put..end]).unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::for_every_space;
 use super::world::{World, addr, keystone_frames};
-use crate::ibgib::{IbGib, IbGibError, Rel8ns};
+use crate::ibgib::{IbGib, IbGibError, Rel8ns, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceError, SpaceExt};
 
 for_every_space!(
@@ -33,7 +33,7 @@ fn refused(space: &dyn Space, ibgibs: &[IbGib]) -> SpaceError {
     let known = ibgibs.iter().filter_map(|ibgib| ibgib.addr().ok());
     for addr in known {
         if let Some(id) = space.find(&addr).unwrap() {
-            assert!(id as u64 <= before.ibgibs, "{addr} stayed");
+            assert!(id.0.unsigned_abs() <= before.ibgibs, "{addr} stayed");
         }
     }
     error
@@ -76,11 +76,11 @@ fn a_second_tip(space: &dyn Space) {
     let theirs = world.edit_of(&theirs, json!({ "theirs": 2 }));
     match refused(space, world.since(stored)) {
         SpaceError::Diverged { tjp: of, tip, frame } => {
-            assert_eq!([of, tip, frame], [addr(&tjp), addr(&mine), addr(&theirs)]);
+            assert_eq!([of, tip.into(), frame.into()], [addr(&tjp), addr(&mine), addr(&theirs)]);
         }
         other => panic!("{other}"),
     }
-    assert_eq!(space.tip(&addr(&tjp)).unwrap().unwrap().addr, addr(&mine));
+    assert_eq!(space.tip(&addr(&tjp).into()).unwrap().unwrap().addr, addr(&mine));
 }
 
 fn a_branch_beside_the_tip(space: &dyn Space) {
@@ -183,7 +183,7 @@ fn a_tjp_that_is_none(space: &dyn Space) {
     let false_one = frame("x", json!({ "n": 1 }), &[("past", &stone), ("tjp", &stone)]);
     match refused(space, &[stone.clone(), false_one.clone()]) {
         SpaceError::NotATjp { addr: at, tjp } => {
-            assert_eq!([at, tjp], [addr(&false_one), addr(&stone)]);
+            assert_eq!([at, tjp.into()], [addr(&false_one), addr(&stone)]);
         }
         other => panic!("{other}"),
     }
@@ -210,13 +210,16 @@ fn twin(frame: &IbGib) -> IbGib {
 
 fn a_second_successor_of_a_keystone(space: &dyn Space) {
     let frames = keystone_frames();
-    let (genesis, first) = (addr(&frames[0]), addr(&frames[1]));
+    let (genesis, first) = (TjpAddr::from(addr(&frames[0])), addr(&frames[1]));
     space.put_all(&frames[..3]).unwrap();
     assert_eq!(space.tip(&genesis).unwrap().unwrap().addr, addr(&frames[2]));
     let second = twin(&frames[2]);
     match refused(space, &[frames[3].clone(), second.clone()]) {
         SpaceError::KeystoneFork { tjp, prev, frame } => {
-            assert_eq!([tjp, prev, frame], [genesis, first, addr(&second)]);
+            assert_eq!(
+                [tjp, prev.into(), frame.into()],
+                [genesis, first.into(), addr(&second).into()]
+            );
         }
         other => panic!("{other}"),
     }

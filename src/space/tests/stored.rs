@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::for_every_space;
 use super::world::{World, addr};
-use crate::ibgib::IbGib;
 use crate::ibgib::transform::Opts;
+use crate::ibgib::{IbGib, TjpAddr};
 use crate::space::{
-    Id, Prepared, PutOpts, PutReport, Space, SpaceError, SpaceExt, TimelineKind, TipMove,
+    Prepared, PutOpts, PutReport, RowId, Space, SpaceError, SpaceExt, TimelineKind, TipMove,
 };
 
 for_every_space!(
@@ -26,7 +26,7 @@ for_every_space!(
     a_batch_cannot_use_the_space_that_it_is_put_into,
 );
 
-fn id_of(space: &dyn Space, ibgib: &IbGib) -> Id {
+fn id_of(space: &dyn Space, ibgib: &IbGib) -> RowId {
     space.find(&addr(ibgib)).unwrap().unwrap()
 }
 
@@ -54,8 +54,8 @@ fn puts_and_gets(space: &dyn Space) {
     assert_eq!(space.get(&asked[1]).unwrap(), None);
     let count = space.count().unwrap();
     assert_eq!((count.ibgibs, count.timelines, count.bytes), (report.new, 1, bytes));
-    assert!(matches!(space.text(999), Err(SpaceError::NoSuchId(999))));
-    assert!(matches!(space.node(0), Err(SpaceError::NoSuchId(0))));
+    assert!(matches!(space.text(RowId(999)), Err(SpaceError::NoSuchId(RowId(999)))));
+    assert!(matches!(space.node(RowId(0)), Err(SpaceError::NoSuchId(RowId(0)))));
 }
 
 fn putting_again_changes_nothing(space: &dyn Space) {
@@ -67,13 +67,13 @@ fn putting_again_changes_nothing(space: &dyn Space) {
     let again = space.put_all(world.all()).unwrap();
     assert_eq!(again, PutReport { new: 0, known: world.len() as u64, bytes: 0 });
     assert_eq!(space.count().unwrap(), count);
-    assert_eq!(space.tip(&addr(&world.all()[1])).unwrap().unwrap().n, 1);
+    assert_eq!(space.tip(&addr(&world.all()[1]).into()).unwrap().unwrap().n, 1);
 }
 
 fn tips_move(space: &dyn Space) {
     let mut world = World::default();
     let x = world.timeline("x");
-    let tjp = addr(world.tip(x));
+    let tjp = TjpAddr::from(addr(world.tip(x)));
     assert_eq!(space.tip(&tjp).unwrap(), None);
     space.put_all(world.all()).unwrap();
     assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, tjp);
@@ -88,7 +88,7 @@ fn tips_move(space: &dyn Space) {
     let first = id_of(space, &world.all()[1]);
     assert_eq!(space.frame_at(first, 3).unwrap().map(|id| space.row(id).unwrap().n), Some(3));
     assert_eq!(space.frame_at(first, 1_000).unwrap(), Some(id_of(space, world.tip(x))));
-    assert_eq!(space.tip(&addr(world.tip(x))).unwrap(), None, "no tjp");
+    assert_eq!(space.tip(&addr(world.tip(x)).into()).unwrap(), None, "no tjp");
 }
 
 fn frames_without_a_count_are_counted_along_past(space: &dyn Space) {
@@ -103,7 +103,7 @@ fn frames_without_a_count_are_counted_along_past(space: &dyn Space) {
         world.set_tip(x, next);
     }
     space.put_all(world.all()).unwrap();
-    let tip = space.tip(&addr(&tjp)).unwrap().unwrap();
+    let tip = space.tip(&addr(&tjp).into()).unwrap().unwrap();
     assert_eq!((tip.n, tip.addr), (3, addr(world.tip(x))));
     assert_eq!(space.row(id_of(space, &tjp)).unwrap().n, 0);
 }
@@ -144,7 +144,7 @@ fn a_merge_takes_over_the_line(space: &dyn Space) {
     let frame_at = |n| space.frame_at(tjp_id, n).unwrap().map(|id| space.node(id).unwrap().addr);
     assert_eq!(frame_at(2), Some(addr(&right)));
     space.put_all(world.all()).unwrap();
-    assert_eq!(space.tip(&addr(&tjp)).unwrap().unwrap().addr, addr(&merge));
+    assert_eq!(space.tip(&addr(&tjp).into()).unwrap().unwrap().addr, addr(&merge));
     assert_eq!(frame_at(0), Some(addr(&tjp)));
     assert_eq!(frame_at(1), Some(addr(&common)));
     assert_eq!(frame_at(2), Some(addr(&left[0])), "the orphan with the same n is beside the line");
@@ -184,7 +184,7 @@ fn extends_goes_through_past_and_orphans(space: &dyn Space) {
 
 fn names_are_pointers(space: &dyn Space) {
     let mut world = World::default();
-    let (a, b) = (addr(&world.stone("a")), addr(&world.stone("b")));
+    let [a, b, c] = ["a", "b", "c"].map(|name| TjpAddr::from(addr(&world.stone(name))));
     assert_eq!(space.name("X").unwrap(), None);
     space.set_name("X", &a).unwrap();
     assert_eq!(space.name("X").unwrap(), Some(a));
@@ -192,8 +192,8 @@ fn names_are_pointers(space: &dyn Space) {
     let opts = PutOpts { names, ..PutOpts::default() };
     space.put(&mut std::iter::empty(), &opts).unwrap();
     assert_eq!(space.name("X").unwrap(), Some(b.clone()));
-    let mut bad = std::iter::once(Err(SpaceError::NoSuchId(7)));
-    let names = vec![("X".to_owned(), addr(&world.stone("c")))];
+    let mut bad = std::iter::once(Err(SpaceError::NoSuchId(RowId(7))));
+    let names = vec![("X".to_owned(), c)];
     space.put(&mut bad, &PutOpts { names, ..PutOpts::default() }).unwrap_err();
     assert_eq!(space.name("X").unwrap(), Some(b), "a put that fails names nothing");
 }
@@ -250,11 +250,11 @@ fn live_timelines_are_told_from_the_index(space: &dyn Space) {
     world.relate(b, "has", &[&tjps[c]]);
     space.put_all(world.all()).unwrap();
     let live = |roots: &[&IbGib]| {
-        let roots: Vec<Id> = roots.iter().map(|root| id_of(space, root)).collect();
+        let roots: Vec<RowId> = roots.iter().map(|root| id_of(space, root)).collect();
         space.live_timelines(&roots).unwrap()
     };
     let ids = |wanted: &[&IbGib]| {
-        let mut ids: Vec<Id> = wanted.iter().map(|ibgib| id_of(space, ibgib)).collect();
+        let mut ids: Vec<RowId> = wanted.iter().map(|ibgib| id_of(space, ibgib)).collect();
         ids.sort_unstable();
         ids
     };
@@ -262,7 +262,7 @@ fn live_timelines_are_told_from_the_index(space: &dyn Space) {
     assert_eq!(live(&[world.tip(b)]), ids(&[&tjps[b], &tjps[c]]), "any frame stands for its own");
     assert_eq!(live(&[&stone, &tjps[d]]), ids(&[&stone, &tjps[b], &tjps[c], &tjps[d]]));
     assert_eq!(live(&[&leaf]), ids(&[&leaf]));
-    assert_eq!(live(&[]), [] as [Id; 0]);
+    assert_eq!(live(&[]), [] as [RowId; 0]);
 }
 
 fn moves_are_checked(space: &dyn Space) {
@@ -272,7 +272,7 @@ fn moves_are_checked(space: &dyn Space) {
     let first = world.len();
     let next = addr(&world.edit(x, json!({ "a": 1 })));
     let put = |ibgibs: &[IbGib], from: Option<_>, to: &_| {
-        let moves = vec![TipMove { tjp: tjp.clone(), from, to: Clone::clone(to) }];
+        let moves = vec![TipMove { tjp: tjp.clone().into(), from, to: Clone::clone(to) }];
         let mut batch = ibgibs.iter().map(|ibgib| Ok(Prepared::new(ibgib)?));
         space.put(&mut batch, &PutOpts { moves, ..PutOpts::default() })
     };
@@ -283,9 +283,9 @@ fn moves_are_checked(space: &dyn Space) {
     assert!(matches!(moved, SpaceError::TipMoved { expected: None, .. }), "{moved}");
     let moved = put(&[], Some(tjp.clone()), &next).unwrap_err();
     assert!(matches!(moved, SpaceError::TipMoved { .. }), "did not get there: {moved}");
-    assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, tjp);
+    assert_eq!(space.tip(&tjp.clone().into()).unwrap().unwrap().addr, tjp);
     put(world.since(first), Some(tjp.clone()), &next).unwrap();
-    assert_eq!(space.tip(&tjp).unwrap().unwrap().addr, next);
+    assert_eq!(space.tip(&tjp.into()).unwrap().unwrap().addr, next);
 }
 
 fn a_batch_cannot_use_the_space_that_it_is_put_into(space: &dyn Space) {
@@ -295,7 +295,7 @@ fn a_batch_cannot_use_the_space_that_it_is_put_into(space: &dyn Space) {
     let in_use = |used: Result<(), SpaceError>| matches!(used, Err(SpaceError::InUse));
     let mut reads = std::iter::once_with(|| {
         assert!(in_use(space.find(&addr(&one)).map(drop)));
-        assert!(in_use(space.set_name("X", &addr(&one))));
+        assert!(in_use(space.set_name("X", &addr(&one).into())));
         assert!(in_use(space.put_all(std::slice::from_ref(&one)).map(drop)));
         space.get(&addr(&one))?;
         Ok(Prepared::new(&two)?)

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Frames, GRAFT_INFO, GRAFT_ORPHAN, MergeError, graft, need};
 use crate::ibgib::{Addr, IbGib};
+use crate::keystone::KEYSTONE;
 
 /// How many frames of one branch are walked at most.
 pub const MAX_FRAMES: usize = 1_000_000;
@@ -48,7 +49,7 @@ pub fn split(
 ) -> Result<Branches, MergeError> {
     let tip = need(frames, kept, "the merge")?;
     let tjp = tip.tjp_addr().ok_or_else(|| MergeError::NotATimeline(kept.clone()))?;
-    if [base, kept, replayed].iter().any(|addr| addr.ib() == "keystone") {
+    if [base, kept, replayed].iter().any(|addr| addr.ib() == KEYSTONE) {
         return Err(MergeError::Keystone { tjp, kept: kept.clone(), replayed: replayed.clone() });
     }
     let mut ours = Reach::new(frames, &tjp, kept)?;

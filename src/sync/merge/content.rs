@@ -22,6 +22,7 @@ pub struct Content {
 
 /// Why a content was not reached.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContentError {
     /// The data is no object.
     #[error("the data is no object, which no transform sets")]

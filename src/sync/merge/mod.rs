@@ -75,6 +75,7 @@ impl Frames for HashMap<Addr, IbGib> {
 
 /// Why two tips were not merged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MergeError {
     /// One tip stands on the other: there is nothing to merge.
     #[error("{older} and {newer} have not diverged: move the tip to {newer} instead")]

@@ -2,33 +2,33 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::space::Id;
+use crate::space::RowId;
 use crate::sync::error::SyncError;
 
 /// Some frames of a chain, or some stones, and what they need.
 #[derive(Default)]
 pub(super) struct Chunk {
     /// Rows that are sent: lacking for certain, or said to be.
-    rows: Vec<Id>,
-    asked: HashMap<u32, Vec<Id>>,
-    lacking: Vec<Id>,
+    rows: Vec<RowId>,
+    asked: HashMap<u32, Vec<RowId>>,
+    lacking: Vec<RowId>,
     /// Rows of which it is known what they relate to.
-    looked: HashSet<Id>,
+    looked: HashSet<RowId>,
     look: usize,
-    ready: Option<VecDeque<Id>>,
+    ready: Option<VecDeque<RowId>>,
 }
 
 impl Chunk {
-    pub(super) fn add_certain(&mut self, id: Id) {
+    pub(super) fn add_certain(&mut self, id: RowId) {
         self.rows.push(id);
     }
 
     /// Whether what a row relates to is still to be looked at; it counts as looked at then.
-    pub(super) fn look_behind(&mut self, id: Id) -> bool {
+    pub(super) fn look_behind(&mut self, id: RowId) -> bool {
         self.looked.insert(id)
     }
 
-    pub(super) fn ask(&mut self, seq: u32, ids: Vec<Id>) {
+    pub(super) fn ask(&mut self, seq: u32, ids: Vec<RowId>) {
         self.asked.insert(seq, ids);
     }
 
@@ -48,7 +48,7 @@ impl Chunk {
         &mut self,
         seq: u32,
         lacks: &[bool],
-    ) -> Result<Option<Vec<Id>>, SyncError> {
+    ) -> Result<Option<Vec<RowId>>, SyncError> {
         let ids = self.asked.remove(&seq).unwrap_or_default();
         if ids.len() != lacks.len() {
             return Err(SyncError::protocol("an answer of another length than its offer"));
@@ -77,7 +77,7 @@ impl Chunk {
     }
 
     /// The next row to send; none when all are sent, or while answers are open.
-    pub(super) fn next_row(&mut self) -> Option<Id> {
+    pub(super) fn next_row(&mut self) -> Option<RowId> {
         self.ready.as_mut()?.pop_front()
     }
 }

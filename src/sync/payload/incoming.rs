@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::sessions::Sessions;
 use super::{PayloadHasher, SagaHasher, StagedShare};
-use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError};
+use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, TjpAddr};
 use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
 use crate::sync::body::{Move, PAGE, PayloadDigest};
 use crate::sync::error::SyncError;
@@ -44,7 +44,7 @@ pub struct IncomingPayload {
 
 impl IncomingPayload {
     /// Nothing staged yet for `domain`; what will be lies in a file in `dir` that has no name.
-    pub fn new(domain: Addr, dir: &Path, limits: Limits) -> Result<IncomingPayload, SyncError> {
+    pub fn new(domain: TjpAddr, dir: &Path, limits: Limits) -> Result<IncomingPayload, SyncError> {
         let stage = Stage::new(dir)?;
         Ok(IncomingPayload {
             stage,

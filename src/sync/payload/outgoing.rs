@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::PayloadHasher;
 use super::chunk::Chunk;
-use crate::space::{Id, Prepared, Space};
+use crate::space::{Prepared, RowId, Space};
 use crate::sync::body::PayloadDigest;
 use crate::sync::error::SyncError;
 use crate::sync::msg::Msg;
@@ -32,11 +32,11 @@ const LONGEST_LOOK: usize = 2048;
 #[derive(Debug)]
 pub struct Chain {
     /// The rows, oldest first.
-    pub ids: Vec<Id>,
+    pub ids: Vec<RowId>,
     /// The frame before the first of them, which the other side has.
-    pub common: Option<Id>,
+    pub common: Option<RowId>,
     /// The timeline's tjp, which is among them where nothing is common.
-    pub tjp: Id,
+    pub tjp: RowId,
 }
 
 /// A payload being provided.
@@ -45,11 +45,11 @@ pub struct Chain {
 /// rows are of.
 pub struct OutgoingPayload {
     chains: VecDeque<Chain>,
-    stones: VecDeque<Id>,
+    stones: VecDeque<RowId>,
     extra: VecDeque<Prepared>,
     chunks: VecDeque<Chunk>,
     offers: VecDeque<Msg>,
-    met: HashSet<Id>,
+    met: HashSet<RowId>,
     next_seq: u32,
     hasher: PayloadHasher,
 }
@@ -57,7 +57,7 @@ pub struct OutgoingPayload {
 impl OutgoingPayload {
     /// Provides chains, stones with all that they relate to, and last `extra`: ibGibs that are in
     /// no space yet and whose dependencies come before them.
-    pub fn new(chains: Vec<Chain>, stones: Vec<Id>, extra: Vec<Prepared>) -> OutgoingPayload {
+    pub fn new(chains: Vec<Chain>, stones: Vec<RowId>, extra: Vec<Prepared>) -> OutgoingPayload {
         OutgoingPayload {
             chains: chains.into(),
             stones: stones.into(),
@@ -160,13 +160,13 @@ impl OutgoingPayload {
         space: &dyn Space,
         mut chain: Chain,
         chunk: &mut Chunk,
-    ) -> Result<Vec<Id>, SyncError> {
+    ) -> Result<Vec<RowId>, SyncError> {
         let rest = chain.ids.split_off(chain.ids.len().min(CHUNK));
         let mut open = Vec::new();
         for id in std::mem::replace(&mut chain.ids, rest) {
             if self.met.insert(id) {
                 chunk.add_certain(id);
-                let known = |dep: &Id| Some(*dep) == chain.common || *dep == chain.tjp;
+                let known = |dep: &RowId| Some(*dep) == chain.common || *dep == chain.tjp;
                 let deps = space.deps(id)?;
                 open.extend(deps.into_iter().filter(|dep| !known(dep) && self.met.insert(*dep)));
             }
@@ -179,7 +179,7 @@ impl OutgoingPayload {
     }
 
     /// A stone that is wanted is offered like any other, and sent where it is lacking.
-    fn take_stones(&mut self) -> Vec<Id> {
+    fn take_stones(&mut self) -> Vec<RowId> {
         let mut open = Vec::new();
         while open.len() < CHUNK
             && let Some(id) = self.stones.pop_front()
@@ -198,8 +198,8 @@ impl OutgoingPayload {
         &mut self,
         space: &dyn Space,
         chunk: &mut Chunk,
-        lacking: Vec<Id>,
-    ) -> Result<Vec<Id>, SyncError> {
+        lacking: Vec<RowId>,
+    ) -> Result<Vec<RowId>, SyncError> {
         let mut budget = chunk.widen(LONGEST_LOOK);
         let mut ahead = Vec::new();
         let mut queue = VecDeque::from(lacking);
@@ -224,7 +224,7 @@ impl OutgoingPayload {
         &mut self,
         space: &dyn Space,
         chunk: &mut Chunk,
-        open: Vec<Id>,
+        open: Vec<RowId>,
     ) -> Result<(), SyncError> {
         for part in open.chunks(OFFER) {
             let seq = self.next_seq;

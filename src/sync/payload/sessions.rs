@@ -1,6 +1,6 @@
 //! Keystone frames in a payload: those of one's own sessions alone (docs/protocol.md, section 6).
 
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{self, Replay, StepsOnly};
 use crate::space::{Space, SpaceExt, Stage};
 use crate::sync::domain::{MAX_HASHES, check_next, expect_session_of};
@@ -10,14 +10,14 @@ use crate::sync::session::join;
 /// Checks the keystone frames of a saga's payload as they arrive: the transaction that stores them
 /// has no time for it.
 pub(super) struct Sessions {
-    domain: Addr,
+    domain: TjpAddr,
     /// How many hashes it took so far.
     hashes: u64,
 }
 
 impl Sessions {
     /// For the payload of a saga of `domain`.
-    pub(super) fn new(domain: Addr) -> Sessions {
+    pub(super) fn new(domain: TjpAddr) -> Sessions {
         Sessions { domain, hashes: 0 }
     }
 

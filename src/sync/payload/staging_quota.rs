@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::sync::error::SyncError;
 
 /// A bound on everything that is staged at once (docs/protocol.md, section 5, "Quotas").
@@ -20,7 +20,7 @@ pub struct StagingQuota {
 #[derive(Debug, Default)]
 struct Held {
     all: u64,
-    by: HashMap<Addr, Arc<AtomicU64>>,
+    by: HashMap<TjpAddr, Arc<AtomicU64>>,
 }
 
 impl StagingQuota {
@@ -35,7 +35,7 @@ impl StagingQuota {
     }
 
     /// The share of a saga of `identity`, nothing yet.
-    pub fn share(&self, identity: &Addr) -> StagedShare {
+    pub fn share(&self, identity: &TjpAddr) -> StagedShare {
         let of_identity = Arc::clone(self.lock().by.entry(identity.clone()).or_default());
         StagedShare { staging: self.clone(), identity: identity.clone(), of_identity, bytes: 0 }
     }
@@ -49,7 +49,7 @@ impl StagingQuota {
 #[derive(Debug)]
 pub struct StagedShare {
     staging: StagingQuota,
-    identity: Addr,
+    identity: TjpAddr,
     /// What all sagas of the identity have staged; changes under the lock only.
     of_identity: Arc<AtomicU64>,
     bytes: u64,
@@ -57,15 +57,11 @@ pub struct StagedShare {
 
 impl StagedShare {
     /// Takes more. Errors with [`SyncError::Staged`] where others hold what it needs, and with
-    /// [`SyncError::Limit`] where the saga would never get as much.
+    /// [`SyncError::OwnStaged`] where the saga would never get as much.
     pub fn take(&mut self, bytes: u64) -> Result<(), SyncError> {
         let most = self.staging.most;
         if self.bytes.saturating_add(bytes) > most / 2 {
-            return Err(SyncError::Limit(format!(
-                "one saga may stage {} bytes here; sync in parts, by giving addresses, or have \
-                 `serve --max-staged-bytes` raised",
-                most / 2
-            )));
+            return Err(SyncError::OwnStaged { most: most / 2 });
         }
         let mut held = self.staging.lock();
         let mine = self.of_identity.load(Ordering::Relaxed) + bytes;
@@ -96,9 +92,9 @@ impl Drop for StagedShare {
 mod tests {
     use super::*;
 
-    fn addr(name: &str) -> Addr {
+    fn addr(name: &str) -> TjpAddr {
         let hash = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
-        Addr::parse(&format!("{name}^{hash}")).unwrap()
+        TjpAddr::parse(&format!("{name}^{hash}")).unwrap()
     }
 
     #[test]
@@ -122,7 +118,10 @@ mod tests {
         drop(again);
         assert_eq!(staging.bytes(), 300);
         first.take(200).unwrap();
-        assert!(matches!(first.take(1), Err(SyncError::Limit(_))), "it alone is too large");
+        assert!(
+            matches!(first.take(1), Err(SyncError::OwnStaged { most: 500 })),
+            "it alone is too large"
+        );
         drop(first);
         assert_eq!(staging.bytes(), 0);
         assert!(staging.lock().by.is_empty());

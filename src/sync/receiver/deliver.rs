@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
 use crate::ibgib::Addr;
-use crate::space::{Id, PutOpts, TipMove, chain};
+use crate::space::{PutOpts, RowId, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
 use crate::sync::error::SyncError;
 use crate::sync::frame::Role;
@@ -34,7 +34,7 @@ impl Receiver<'_> {
             if !wanted.insert(tjp) {
                 return Err(SyncError::protocol(format!("{} is wanted twice", want.tjp)));
             }
-            let frame = |addr: &Addr| -> Result<Id, SyncError> {
+            let frame = |addr: &Addr| -> Result<RowId, SyncError> {
                 let id = space.find(addr)?.ok_or_else(|| unknown(addr))?;
                 match space.row(id)?.timeline {
                     Some(timeline) if timeline == tjp => Ok(id),

@@ -19,9 +19,9 @@ use super::machine::Machine;
 use super::msg::{Context, Msg};
 use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
-use crate::space::{Bound, Id, Prepared, PutOpts, Space};
+use crate::space::{Bound, Prepared, PutOpts, RowId, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -36,7 +36,7 @@ pub struct Receiver<'a> {
 /// A receiver between two messages: it holds no space, so that a session that waits keeps no
 /// file open and no thread.
 pub struct Paused {
-    domain: Addr,
+    domain: TjpAddr,
     opts: ReceiverOpts,
     state: State,
     out: VecDeque<Msg>,
@@ -48,14 +48,14 @@ pub struct Paused {
 
 impl Paused {
     /// A receiver for the domain `domain` that has not begun.
-    pub fn new(domain: Addr, opts: ReceiverOpts) -> Paused {
+    pub fn new(domain: TjpAddr, opts: ReceiverOpts) -> Paused {
         let (state, out) = (State::Silent, VecDeque::new());
         let (live, features) = (RevocationCheck::default(), Features::new());
         Paused { domain, opts, state, out, turns: 0, committed: false, live, features }
     }
 
     /// Whose domain it is.
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.domain
     }
 
@@ -98,7 +98,7 @@ enum State {
 /// A challenge that was sent and not answered yet.
 struct Challenged {
     verifier: SessionVerifier,
-    session: Addr,
+    session: TjpAddr,
     uuid: String,
     ids: Vec<String>,
     /// When it was asked, by the monotonic time.
@@ -134,10 +134,10 @@ enum Progress {
 
 /// How far the offers of what the sender did not name have got.
 struct OfferCursor {
-    roots: VecDeque<Id>,
+    roots: VecDeque<RowId>,
     root_stones: VecDeque<Addr>,
-    after_timeline: Option<Id>,
-    after_stone: Option<Id>,
+    after_timeline: Option<RowId>,
+    after_stone: Option<RowId>,
     timelines_done: bool,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Receiver<'a> {
     /// A receiver for the domain `domain`, whose space is `space`.
     pub fn new(
         space: &'a dyn Space,
-        domain: Addr,
+        domain: TjpAddr,
         authority: &'a dyn SessionAuthority,
         opts: ReceiverOpts,
     ) -> Self {
@@ -170,8 +170,8 @@ impl<'a> Receiver<'a> {
     fn hello(
         &mut self,
         there: &Capabilities,
-        domain: &Addr,
-        session: &Addr,
+        domain: &TjpAddr,
+        session: &TjpAddr,
     ) -> Result<(), SyncError> {
         let common = Capabilities::with(self.at.opts.features.clone()).common(there)?;
         // The sender names what it uses, not what it knows: all of it must be understood.

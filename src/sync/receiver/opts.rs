@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ibgib::{Addr, Environment, System};
+use crate::ibgib::{Environment, System, TjpAddr};
 use crate::sync::capabilities::Features;
 use crate::sync::error::SyncError;
 use crate::sync::msg::Token;
@@ -51,7 +51,7 @@ impl ReceiverOpts {
 /// What the receiver asks its owner: whether a session may connect, and for a token.
 pub trait SessionAuthority {
     /// Lets a session connect, once; an error refuses it.
-    fn admit(&self, session: &Addr) -> Result<(), SyncError>;
+    fn admit(&self, session: &TjpAddr) -> Result<(), SyncError>;
     /// A token for reading the domain's data, where there is something to read it by.
     fn token(&self) -> Result<Option<Token>, SyncError>;
 }
@@ -61,7 +61,7 @@ pub trait SessionAuthority {
 pub struct AdmitAll;
 
 impl SessionAuthority for AdmitAll {
-    fn admit(&self, _session: &Addr) -> Result<(), SyncError> {
+    fn admit(&self, _session: &TjpAddr) -> Result<(), SyncError> {
         Ok(())
     }
     fn token(&self) -> Result<Option<Token>, SyncError> {

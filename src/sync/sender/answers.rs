@@ -6,8 +6,8 @@ use super::plan::{Pull, Push};
 use super::probe::Searched;
 use super::state::Stating;
 use super::{Direction, Sender};
-use crate::ibgib::Addr;
-use crate::space::{Id, Tip};
+use crate::ibgib::{Addr, TjpAddr};
+use crate::space::{RowId, Tip};
 use crate::sync::body::{Ack, Answer, Relation};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
@@ -44,7 +44,7 @@ impl Sender<'_> {
         self.plan_offers(stating, ack)
     }
 
-    fn tip_here(&self, tjp: &Addr) -> Result<Tip, SyncError> {
+    fn tip_here(&self, tjp: &TjpAddr) -> Result<Tip, SyncError> {
         let moved = || SyncError::Conflict(format!("{tjp} is gone from this space"));
         self.space.tip(tjp)?.ok_or_else(moved)
     }
@@ -52,8 +52,8 @@ impl Sender<'_> {
     pub(super) fn plan_timeline(
         &mut self,
         stating: &mut Stating,
-        tjp_id: Id,
-        tjp: Addr,
+        tjp_id: RowId,
+        tjp: TjpAddr,
         mine: Tip,
         decision: Decision,
         probes: u32,
@@ -61,14 +61,18 @@ impl Sender<'_> {
         let direction = self.opts.direction;
         match decision {
             Decision::Equal => self.plan.equal += 1,
-            Decision::Push { .. } if direction == Direction::PullOnly => self.plan.left.push(tjp),
-            Decision::Pull { .. } if direction == Direction::PushOnly => self.plan.left.push(tjp),
+            Decision::Push { .. } if direction == Direction::PullOnly => {
+                self.plan.left.push(tjp.into())
+            }
+            Decision::Pull { .. } if direction == Direction::PushOnly => {
+                self.plan.left.push(tjp.into())
+            }
             Decision::Push { common } => self.plan.pushes.push(Push { tjp, tip: mine, common }),
             Decision::Pull { theirs, common } => {
                 self.plan.pulls.push(Pull { tjp, theirs, mine: Some(mine), common, base: None });
             }
             Decision::Merge { .. } if direction == Direction::PushOnly => {
-                self.plan.diverged.push(tjp);
+                self.plan.diverged.push(tjp.into());
             }
             Decision::Merge { theirs, common, base } => {
                 let (mine, common) = (Some(mine), Some(common));
@@ -82,7 +86,7 @@ impl Sender<'_> {
     }
 
     fn plan_stones(&mut self, stating: &mut Stating, ack: &Ack) -> Result<(), SyncError> {
-        let mut stated: HashMap<Addr, Id> =
+        let mut stated: HashMap<Addr, RowId> =
             std::mem::take(&mut stating.stones).into_iter().map(|(id, addr)| (addr, id)).collect();
         self.plan.equal += (stated.len() as u64).saturating_sub(ack.lacks.len() as u64);
         for addr in &ack.lacks {
@@ -99,7 +103,7 @@ impl Sender<'_> {
     fn plan_offers(&mut self, stating: &mut Stating, ack: Ack) -> Result<(), SyncError> {
         stating.offers_done |= stating.is_all_stated() && !ack.more;
         let pulls = self.opts.direction != Direction::PushOnly;
-        for addr in ack.offers.iter().map(|offer| &offer.tjp).chain(&ack.offered_stones) {
+        for addr in ack.offers.iter().map(|offer| &*offer.tjp).chain(&ack.offered_stones) {
             if !stating.offered.insert(addr.key()) {
                 return Err(SyncError::protocol(format!("{addr} was offered twice")));
             }
@@ -116,7 +120,7 @@ impl Sender<'_> {
                 let tjp = offer.tjp;
                 self.plan.pulls.push(Pull { tjp, theirs, mine: None, common: None, base: None });
             } else {
-                self.plan.left.push(offer.tjp);
+                self.plan.left.push(offer.tjp.into());
             }
         }
         // What is here but was not in the roots' live graph is compared like any.
@@ -133,7 +137,7 @@ impl Sender<'_> {
     }
 }
 
-fn check_answer(tjp: &Addr, answer: &Answer) -> Result<(), SyncError> {
+fn check_answer(tjp: &TjpAddr, answer: &Answer) -> Result<(), SyncError> {
     if answer.tjp == *tjp {
         return Ok(());
     }

@@ -17,7 +17,7 @@ impl Sender<'_> {
             if let (Some(base), Some(mine)) = (&pull.base, &pull.mine) {
                 let frames = Overlay { stage: self.incoming.stage(), space: self.space };
                 let merged = merge::merge(&frames, base, &pull.theirs.addr, &mine.addr)
-                    .map_err(|error| SyncError::Merge(error.to_string()))?;
+                    .map_err(|error| SyncError::Merge(Box::new(error)))?;
                 n = merged.new.last().and_then(|frame| frame.n()).unwrap_or(n);
                 for ibgib in &merged.new {
                     self.merged.push(Prepared::new(ibgib)?);

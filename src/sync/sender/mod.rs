@@ -19,15 +19,14 @@ use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
 use super::capabilities::Features;
-use super::domain;
 use super::error::SyncError;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
 use super::session::Signer;
-use crate::ibgib::{Addr, Environment, System};
-use crate::space::{Prepared, Space};
+use crate::ibgib::{Addr, Environment, System, TjpAddr};
+use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
 /// [`SenderOpts::retry_for`] where nothing else is asked for.
@@ -95,7 +94,7 @@ impl SenderOpts {
 /// The sender of one session.
 pub struct Sender<'a> {
     space: &'a dyn Space,
-    domain: Addr,
+    domain: TjpAddr,
     signer: Signer,
     saga: Saga,
     opts: SenderOpts,
@@ -127,7 +126,7 @@ impl<'a> Sender<'a> {
     /// A sender that signs with `signer`, whose session the receiver knows already.
     pub fn new(
         space: &'a dyn Space,
-        domain: Addr,
+        domain: TjpAddr,
         saga_id: String,
         signer: Signer,
         opts: SenderOpts,
@@ -154,7 +153,7 @@ impl<'a> Sender<'a> {
     }
 
     /// The tjp address of the identity whose data is synced.
-    pub fn domain(&self) -> &Addr {
+    pub fn domain(&self) -> &TjpAddr {
         &self.domain
     }
 
@@ -279,7 +278,7 @@ impl Machine for Sender<'_> {
             (Msg::AuthOk { token }, State::Proof) => {
                 self.token = token;
                 if self.opts.connect_only {
-                    domain::put(self.space, &[self.signer.tip()])?;
+                    self.space.put_with([self.signer.tip()], &PutOpts::default())?;
                     self.state = State::Done;
                     return Ok(());
                 }

@@ -1,7 +1,7 @@
 //! What a sync is going to move, and what it moved.
 
-use crate::ibgib::Addr;
-use crate::space::{Id, Tip};
+use crate::ibgib::{Addr, TjpAddr};
+use crate::space::{RowId, Tip};
 use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
 use crate::sync::msg::Msg;
@@ -10,7 +10,7 @@ use crate::sync::msg::Msg;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its tip here.
     pub tip: Tip,
     /// The newest frame that the receiver has; none for all.
@@ -21,7 +21,7 @@ pub struct Push {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// Its tip there.
     pub theirs: Sample,
     /// Its tip here; none where it is not here.
@@ -42,7 +42,7 @@ pub struct Plan {
     /// Timelines to fetch, diverged ones among them.
     pub pulls: Vec<Pull>,
     /// Stones to send.
-    pub push_stones: Vec<(Id, Addr)>,
+    pub push_stones: Vec<(RowId, Addr)>,
     /// Stones to fetch.
     pub pull_stones: Vec<Addr>,
     /// Timelines left as they are, since only the other direction was asked for.
@@ -65,7 +65,7 @@ impl Plan {
 #[derive(Debug, Clone)]
 pub struct TipChange {
     /// The timeline.
-    pub tjp: Addr,
+    pub tjp: TjpAddr,
     /// What happened.
     pub how: TipChangeKind,
     /// The tip before on the side that changed; none where the timeline was new there.

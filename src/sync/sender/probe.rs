@@ -2,8 +2,8 @@
 
 use super::Sender;
 use super::state::Stating;
-use crate::ibgib::Addr;
-use crate::space::{Id, Tip};
+use crate::ibgib::TjpAddr;
+use crate::space::{RowId, Tip};
 use crate::sync::body::{Answer, Init, PAGE, Probe};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, SplitSearch};
@@ -13,8 +13,8 @@ const MAX_PROBES: u32 = 24;
 
 /// A timeline of which the split is searched for.
 pub(super) struct Searched {
-    pub(super) tjp_id: Id,
-    pub(super) tjp: Addr,
+    pub(super) tjp_id: RowId,
+    pub(super) tjp: TjpAddr,
     pub(super) mine: Tip,
     pub(super) open: SplitSearch,
     pub(super) probes: u32,

@@ -2,8 +2,8 @@
 
 use super::plan::{TipChange, TipChangeKind};
 use super::{Direction, Sender};
-use crate::ibgib::Addr;
-use crate::space::{Id, chain};
+use crate::ibgib::{Addr, TjpAddr};
+use crate::space::{RowId, chain};
 use crate::sync::body::{Body, Delta};
 use crate::sync::error::SyncError;
 use crate::sync::payload::{Chain, OutgoingPayload};
@@ -39,7 +39,12 @@ impl Sender<'_> {
         Ok(Some(OutgoingPayload::new(chains, stones, extra)))
     }
 
-    fn chain(&self, tjp: &Addr, newer: Id, common: Option<&Addr>) -> Result<Chain, SyncError> {
+    fn chain(
+        &self,
+        tjp: &TjpAddr,
+        newer: RowId,
+        common: Option<&Addr>,
+    ) -> Result<Chain, SyncError> {
         let gone = |addr: &Addr| SyncError::Conflict(format!("{addr} is gone from this space"));
         let tjp = self.space.find(tjp)?.ok_or_else(|| gone(tjp))?;
         let common = match common {

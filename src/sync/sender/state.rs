@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use super::Sender;
 use super::probe::Searched;
 use crate::ibgib::{Addr, AddrKey};
-use crate::space::{Id, TimelineKind};
+use crate::space::{RowId, TimelineKind};
 use crate::sync::body::{Init, PAGE, Scope, Stated};
 use crate::sync::error::SyncError;
 
@@ -15,19 +15,19 @@ use crate::sync::error::SyncError;
 pub(super) struct Stating {
     scope: Scope,
     /// Rows of timelines to be stated, where they are listed and not paged.
-    listed: IndexSet<Id>,
+    listed: IndexSet<RowId>,
     /// How many of them were taken.
     taken: usize,
-    after_timeline: Option<Id>,
+    after_timeline: Option<RowId>,
     timelines_done: bool,
-    after_stone: Option<Id>,
+    after_stone: Option<RowId>,
     stones_done: bool,
     /// Stones still to be stated, where they are listed and not paged.
-    listed_stones: VecDeque<(Id, Addr)>,
+    listed_stones: VecDeque<(RowId, Addr)>,
     /// Stones of the page that is to be answered.
-    pub(super) stones: Vec<(Id, Addr)>,
+    pub(super) stones: Vec<(RowId, Addr)>,
     /// Timelines of the page that is to be answered.
-    pub(super) stated: Vec<(Id, Stated)>,
+    pub(super) stated: Vec<(RowId, Stated)>,
     /// Timelines that were asked about in the turn that is to be answered.
     pub(super) probed: Vec<Searched>,
     /// Timelines of which the split is still to be found.
@@ -102,7 +102,7 @@ impl Sender<'_> {
     }
 
     /// Lists timelines; of roots with all that they lead to, where all is in scope it is paged anyway.
-    pub(super) fn list(&self, stating: &mut Stating, mut ids: Vec<Id>) -> Result<(), SyncError> {
+    pub(super) fn list(&self, stating: &mut Stating, mut ids: Vec<RowId>) -> Result<(), SyncError> {
         if let Scope::Roots(_) = stating.scope {
             ids = self.space.live_timelines(&ids)?;
         }
@@ -128,7 +128,7 @@ impl Sender<'_> {
         Ok(Some(init))
     }
 
-    fn next_timelines(&self, stating: &mut Stating) -> Result<Vec<(Id, Stated)>, SyncError> {
+    fn next_timelines(&self, stating: &mut Stating) -> Result<Vec<(RowId, Stated)>, SyncError> {
         let mut page = Vec::new();
         while page.len() < PAGE
             && let Some(&id) = stating.listed.get_index(stating.taken)
@@ -153,7 +153,7 @@ impl Sender<'_> {
         Ok(page)
     }
 
-    fn next_stones(&self, stating: &mut Stating) -> Result<Vec<(Id, Addr)>, SyncError> {
+    fn next_stones(&self, stating: &mut Stating) -> Result<Vec<(RowId, Addr)>, SyncError> {
         if stating.stones_done {
             let page = stating.listed_stones.len().min(PAGE);
             return Ok(stating.listed_stones.drain(..page).collect());

@@ -7,7 +7,7 @@ use super::super::device::Device;
 use super::super::error::VerifyError;
 use super::super::world::World;
 use super::{held, lacking};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
 use crate::sync::merge::{GRAFT_BASE, GRAFT_INFO, GRAFT_ORPHAN};
@@ -17,7 +17,7 @@ use crate::sync::sender::TipChangeKind;
 pub(super) fn two_devices<L: ReceiverLink>(
     world: &mut World<'_, L>,
     data: Value,
-) -> Result<(Device, Device, Addr), VerifyError> {
+) -> Result<(Device, Device, TjpAddr), VerifyError> {
     let one = world.sender()?;
     let x = one.new_timeline("x", data)?;
     one.name("X", &x)?;
@@ -72,7 +72,7 @@ struct Branches<'b> {
 fn grafted<L: ReceiverLink>(
     world: &mut World<'_, L>,
     device: &Device,
-    tjp: &Addr,
+    tjp: &TjpAddr,
     branches: &Branches<'_>,
 ) -> Result<(), VerifyError> {
     let Branches { common, kept, orphan } = *branches;
@@ -136,7 +136,7 @@ pub fn relates<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyEr
     both_edits(world, &merged, &related, &orphan);
 
     let pulled = world.sync(&one, &[&x])?;
-    let how = |tjp: &Addr| {
+    let how = |tjp: &TjpAddr| {
         let change = pulled.tips.iter().find(|change| change.tjp == *tjp);
         shown(change.map(|change| change.how.name()))
     };

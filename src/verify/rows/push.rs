@@ -8,7 +8,7 @@ use super::super::sides::frames;
 use super::super::world::World;
 use super::{held, lacking};
 use crate::ibgib::transform::{Kind, Opts};
-use crate::ibgib::{Addr, IbGib, System};
+use crate::ibgib::{Addr, IbGib, System, TjpAddr};
 use crate::peer::ReceiverLink;
 use crate::space::{Space, SpaceExt};
 use crate::sync::establish::random_id;
@@ -115,7 +115,7 @@ pub fn several<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyEr
     let summary = world.sync(&device, &[&a, &b])?;
     world.checks.equal("one saga for both timelines: turns", 3, summary.turns);
     world.checks.equal("sent: both graphs", graph.len(), summary.sent);
-    let mut moved: Vec<&Addr> = summary.tips.iter().map(|tip| &tip.tjp).collect();
+    let mut moved: Vec<&TjpAddr> = summary.tips.iter().map(|tip| &tip.tjp).collect();
     moved.sort();
     let mut asked = vec![&a, &b];
     asked.sort();
@@ -137,7 +137,7 @@ fn same_frames<L: ReceiverLink>(
     world: &mut World<'_, L>,
     here: &dyn Space,
     there: &dyn Space,
-    tjp: &Addr,
+    tjp: &TjpAddr,
 ) -> Result<(), VerifyError> {
     let addrs = |frames: Result<Vec<IbGib>, String>| -> Result<Vec<Addr>, VerifyError> {
         let frames = frames.map_err(VerifyError::Absent)?;

@@ -6,7 +6,7 @@ use super::super::checks::shown;
 use super::super::device::Device;
 use super::super::error::VerifyError;
 use super::super::world::World;
-use crate::ibgib::Addr;
+use crate::ibgib::{Addr, TjpAddr};
 use crate::peer::ReceiverLink;
 use crate::space::Space;
 use crate::sync::sender::TipChangeKind;
@@ -19,7 +19,7 @@ const SHARED: [&str; 3] = ["alpha", "beta", "gamma"];
 /// A timeline, and what it is called in assertions.
 struct Named {
     name: String,
-    tjp: Addr,
+    tjp: TjpAddr,
 }
 
 /// Phase 4.10: in every round both devices edit every timeline, text included, and make new ones;
@@ -61,7 +61,7 @@ pub fn rounds<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyErr
     one_tip(world, (&one, &two), &all)?;
     settled(world, &[&two, &one])?;
     let roots: Vec<(&str, &Addr)> =
-        all.iter().map(|named| (named.name.as_str(), &named.tjp)).collect();
+        all.iter().map(|named| (named.name.as_str(), &*named.tjp)).collect();
     world.close(&[&one, &two], &roots)
 }
 

@@ -5,7 +5,7 @@ use super::super::device::Device;
 use super::super::error::VerifyError;
 use super::super::sides::message_of;
 use super::super::world::{SessionRecord, World};
-use crate::ibgib::{Addr, IbGib};
+use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::keystone::{
     self, POOL_CONNECT, POOL_SYNC, VERB_CONNECT, VERB_SYNC, frame_details, pool_ids, proof_of,
 };
@@ -21,7 +21,7 @@ use crate::sync::{Established, Sender, SenderOpts, SyncError};
 pub fn establish<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyError> {
     let device = world.sender()?;
     let made = client::open_session(&device.space, world.link, &device.identity)?;
-    let (session, evolved) = (made.session.addr()?, made.identity.addr()?);
+    let (session, evolved) = (TjpAddr::from(made.session.addr()?), made.identity.addr()?);
     device.name("S", &session)?;
     world.runs.push(SessionRecord {
         label: device.label,
@@ -130,12 +130,12 @@ pub fn connect<L: ReceiverLink>(world: &mut World<'_, L>) -> Result<(), VerifyEr
 fn depleted<L: ReceiverLink>(
     world: &mut World<'_, L>,
     space: &dyn Space,
-    session: &Addr,
+    session: &TjpAddr,
     side: &str,
 ) -> Result<(), VerifyError> {
     let genesis = in_space(space, session)?;
     let tip = space.tip(session)?.map(|tip| tip.addr);
-    let tip = in_space(space, &tip.unwrap_or_else(|| session.clone()))?;
+    let tip = in_space(space, &tip.unwrap_or_else(|| session.clone().into()))?;
     let left = pool_ids(&tip, POOL_CONNECT);
     let mut lost = pool_ids(&genesis, POOL_CONNECT);
     lost.retain(|id| !left.contains(id));
@@ -161,7 +161,7 @@ fn in_space(space: &dyn Space, addr: &Addr) -> Result<IbGib, VerifyError> {
 }
 
 /// The session keystone that came into the space last.
-fn last_session(device: &Device, domain: &Addr) -> Result<Addr, VerifyError> {
+fn last_session(device: &Device, domain: &TjpAddr) -> Result<TjpAddr, VerifyError> {
     let found = device.space.timelines(TimelineKind::Keystone, None, usize::MAX >> 1)?;
     let last = found.into_iter().rev().find(|timeline| timeline.tjp != *domain);
     Ok(last.ok_or_else(|| VerifyError::Absent("the session".into()))?.tjp)

@@ -7,7 +7,7 @@ use super::super::device::Device;
 use super::super::error::VerifyError;
 use super::super::world::World;
 use super::merge::two_devices;
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::peer::ReceiverLink;
 use crate::sync::sender::TipChangeKind;
 
@@ -54,7 +54,7 @@ fn merged<L: ReceiverLink>(
     world: &mut World<'_, L>,
     case: &str,
     (one, two): (&Device, &Device),
-    tjp: &Addr,
+    tjp: &TjpAddr,
     expected: &str,
 ) -> Result<(), VerifyError> {
     world.sync(one, &[])?;

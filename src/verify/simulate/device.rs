@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::chooser::Chooser;
 use super::error::SimulateError;
 use crate::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
-use crate::ibgib::{Addr, IbGib, Seeded};
+use crate::ibgib::{Addr, IbGib, Seeded, TjpAddr};
 use crate::keystone::MasterSecret;
 use crate::peer::Identity;
 use crate::space::{
-    Id, KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, Space, SpaceError, Timeline,
+    KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, RowId, Space, SpaceError, Timeline,
     TimelineKind, TipMove,
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Person {
     pub(super) label: String,
     pub(super) secret: MasterSecret,
     pub(super) genesis: IbGib,
-    pub(super) domain: Addr,
+    pub(super) domain: TjpAddr,
 }
 
 impl Person {
@@ -202,7 +202,7 @@ fn next_frame(
 }
 
 /// A stone that a timeline may relate to where it cannot relate to itself: the dna of its tip.
-fn related(space: &dyn Space, tip: Id) -> Result<Addr, SimulateError> {
+fn related(space: &dyn Space, tip: RowId) -> Result<Addr, SimulateError> {
     let dna = space.get_id(tip)?.rel8d("dna").next().map(Addr::parse).transpose()?;
     Ok(dna.map_or_else(|| space.addr(tip), Ok)?)
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::server::Server;
-use crate::ibgib::{Addr, Environment, IbGib, Rel8ns};
+use crate::ibgib::{Addr, Environment, IbGib, Rel8ns, TjpAddr};
+use crate::keystone::KEYSTONE;
 use crate::keystone::TimelineValidator;
-use crate::space::{Id, KEYSTONE_IB, MemorySpace, SAGA_IB, Space, SpaceError};
+use crate::space::{MemorySpace, RowId, SAGA_IB, Space, SpaceError};
 use crate::sync::domain::expect_session_of;
 
 /// The graphs of every space are closed.
@@ -41,7 +42,7 @@ type Found = Result<(), (&'static str, String)>;
 
 /// Whose a space is, and what its data may be.
 pub(super) struct Owner<'a> {
-    pub(super) domain: &'a Addr,
+    pub(super) domain: &'a TjpAddr,
     /// How the ib of its timelines and stones end.
     pub(super) label: &'a str,
     /// Everything that its devices made.
@@ -58,8 +59,9 @@ pub(super) struct Checker {
 
 #[derive(Default)]
 struct Seen {
-    last: Id,
-    heads: BTreeMap<Id, BTreeSet<Id>>,
+    /// How many rows were looked at.
+    last: i64,
+    heads: BTreeMap<RowId, BTreeSet<RowId>>,
     /// Every keystone, replayed from its genesis on.
     keystones: BTreeMap<String, TimelineValidator>,
 }
@@ -80,7 +82,7 @@ impl Checker {
         let last = self.seen.get(name).map_or(0, |seen| seen.last);
         let count = space.count().map_or(0, |count| count.ibgibs);
         for id in last + 1..=i64::try_from(count).unwrap_or(last) {
-            let addr = space.addr(id).ok().filter(|addr| !forged.contains(addr));
+            let addr = space.addr(id.into()).ok().filter(|addr| !forged.contains(addr));
             made.extend(addr);
         }
     }
@@ -100,7 +102,8 @@ impl Checker {
         while u64::try_from(seen.last).is_ok_and(|last| last < count) {
             seen.last += 1;
             let in_space = |(what, detail)| (what, format!("{name}: {detail}"));
-            let timeline = look_at(seen.last, space, owner, seen, successors).map_err(in_space)?;
+            let timeline =
+                look_at(seen.last.into(), space, owner, seen, successors).map_err(in_space)?;
             touched.extend(timeline);
         }
         for tjp in touched {
@@ -113,7 +116,7 @@ impl Checker {
                 return Err((ONE_TIP, detail));
             }
             if let (Some(server), Some(timeline)) = (server, found)
-                && timeline.tjp.ib() == KEYSTONE_IB
+                && timeline.tjp.ib() == KEYSTONE
                 && timeline.tjp != *owner.domain
             {
                 let turns = server.committed.borrow().get(&timeline.tjp).copied();
@@ -130,12 +133,12 @@ impl Checker {
 
 /// Looks at a new row. Returns the timeline that it belongs to.
 fn look_at(
-    id: Id,
+    id: RowId,
     space: &MemorySpace,
     owner: &Owner<'_>,
     seen: &mut Seen,
     successors: &mut BTreeMap<Addr, Addr>,
-) -> Result<Option<Id>, (&'static str, String)> {
+) -> Result<Option<RowId>, (&'static str, String)> {
     let read = || Ok((space.addr(id)?, space.row(id)?, space.get_id(id)?));
     let (addr, row, ibgib) = read().map_err(|error| damaged(&error))?;
     for related in ibgib.rel8ns.iter().flat_map(Rel8ns::values).filter_map(Value::as_array) {
@@ -157,7 +160,7 @@ fn look_at(
         }
         heads.insert(id);
     }
-    if ibgib.ib == KEYSTONE_IB {
+    if ibgib.ib == KEYSTONE {
         look_at_keystone(&ibgib, &addr, owner, seen, successors)?;
     } else if !ibgib.ib.starts_with(SAGA_IB) {
         let is_labelled = ["note ", "tag "].iter().any(|kind| ibgib.ib.starts_with(kind));
@@ -200,7 +203,7 @@ fn look_at_keystone(
 /// A token that was handed out opens no domain but its own, and not for longer than it says.
 pub(super) fn look_at_tokens<'a>(
     server: &Server,
-    domains: impl Iterator<Item = &'a Addr> + Clone,
+    domains: impl Iterator<Item = &'a TjpAddr> + Clone,
 ) -> Found {
     let now = server.env.now().ms();
     for issued in server.issued.borrow().iter() {

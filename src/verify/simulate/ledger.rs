@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
+use crate::server::SessionRow;
 use crate::server::sessions::Sessions;
-use crate::space::{KillSwitch, SessionRow, SpaceError};
+use crate::space::{Domain, KillSwitch, SpaceError};
 
 /// Sessions and tokens in memory. They are written without waiting for the disk: a loss of power
 /// takes back what was written since the last commit of a space.
@@ -22,8 +23,8 @@ struct State {
 
 #[derive(Clone, Default)]
 struct Rows {
-    sessions: BTreeMap<Addr, SessionRow>,
-    tokens: BTreeMap<Vec<u8>, (String, u64)>,
+    sessions: BTreeMap<TjpAddr, SessionRow>,
+    tokens: BTreeMap<Vec<u8>, (Domain, u64)>,
 }
 
 impl MemoryLedger {
@@ -43,9 +44,9 @@ impl MemoryLedger {
     }
 
     /// Forgets all sessions and tokens of a domain.
-    pub(super) fn forget(&self, domain: &str) {
+    pub(super) fn forget(&self, domain: &Domain) {
         self.write(|rows| {
-            rows.sessions.retain(|_, session| session.domain != domain);
+            rows.sessions.retain(|_, session| session.domain != *domain);
             rows.tokens.retain(|_, (of, _)| of != domain);
         });
     }
@@ -68,24 +69,29 @@ impl State {
 }
 
 impl Sessions for MemoryLedger {
-    fn add_session(&self, tjp: &Addr, domain: &str, created_ms: u64) -> Result<bool, SpaceError> {
-        let row = SessionRow { domain: domain.to_owned(), created_ms, connected_ms: None };
+    fn add_session(
+        &self,
+        tjp: &TjpAddr,
+        domain: &Domain,
+        created_ms: u64,
+    ) -> Result<bool, SpaceError> {
+        let row = SessionRow { domain: domain.clone(), created_ms, connected_ms: None };
         Ok(self.write(|rows| match rows.sessions.contains_key(tjp) {
             true => false,
             false => rows.sessions.insert(tjp.clone(), row).is_none(),
         }))
     }
 
-    fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
+    fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
         self.write(|rows| rows.sessions.remove(tjp));
         Ok(())
     }
 
-    fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
+    fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
         Ok(self.0.borrow().now.sessions.get(tjp).cloned())
     }
 
-    fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
+    fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
         Ok(self.write(|rows| match rows.sessions.get_mut(tjp) {
             Some(row) if row.connected_ms.is_none() => {
                 row.connected_ms = Some(now_ms);
@@ -103,12 +109,17 @@ impl Sessions for MemoryLedger {
         }))
     }
 
-    fn add_token(&self, hash: &[u8], domain: &str, expires_at_ms: u64) -> Result<(), SpaceError> {
-        self.write(|rows| rows.tokens.insert(hash.to_vec(), (domain.to_owned(), expires_at_ms)));
+    fn add_token(
+        &self,
+        hash: &[u8],
+        domain: &Domain,
+        expires_at_ms: u64,
+    ) -> Result<(), SpaceError> {
+        self.write(|rows| rows.tokens.insert(hash.to_vec(), (domain.clone(), expires_at_ms)));
         Ok(())
     }
 
-    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
+    fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
         let state = self.0.borrow();
         let found = state.now.tokens.get(hash).filter(|(_, expires_ms)| *expires_ms > now_ms);
         Ok(found.map(|(domain, _)| domain.clone()))

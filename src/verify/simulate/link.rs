@@ -12,7 +12,7 @@ use super::hostile;
 use super::server::Step;
 use super::trace::short;
 use super::world::World;
-use crate::ibgib::{Addr, IbGib, json};
+use crate::ibgib::{Addr, IbGib, TjpAddr, json};
 use crate::keystone;
 use crate::peer::channel::MessageDirection;
 use crate::peer::link::EachFrame;
@@ -37,11 +37,11 @@ pub(super) struct SimLink<'w> {
 }
 
 fn stopped(reason: &str) -> PeerError {
-    PeerError::Stopped { url: URL.into(), reason: reason.into() }
+    PeerError::Stopped { url: URL.into(), reason: reason.into(), source: None }
 }
 
 fn unreachable() -> PeerError {
-    PeerError::Unreachable { url: URL.into(), reason: "nobody answers".into() }
+    PeerError::Unreachable { url: URL.into(), reason: "nobody answers".into(), source: None }
 }
 
 fn late() -> PeerError {
@@ -173,13 +173,18 @@ impl ReceiverLink for SimLink<'_> {
         self.call("register", Some(genesis.to_json()), |body| server.register(body).map(drop))
     }
 
-    fn evolve(&self, domain: &Addr, frames: &[&IbGib], session: &IbGib) -> Result<(), PeerError> {
+    fn evolve(
+        &self,
+        domain: &TjpAddr,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
         self.signed(frames, Purpose::Session);
         let body = json::stringify(&EvolutionBody { frames: frames.to_vec(), session });
         self.call("evolve", Some(body), |body| self.world.server.evolve(domain, body))
     }
 
-    fn revoke(&self, domain: &Addr, frames: &[&IbGib]) -> Result<(), PeerError> {
+    fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
         self.signed(frames, Purpose::Revocation);
         let body = json::stringify(&RevocationBody { frames: frames.to_vec() });
         self.call("revoke", Some(body), |body| self.world.server.revoke(domain, body))
@@ -187,7 +192,7 @@ impl ReceiverLink for SimLink<'_> {
 
     fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
         each: &mut EachFrame<'_>,
     ) -> Result<(), PeerError> {
@@ -236,14 +241,19 @@ impl ReceiverLink for SimLink<'_> {
         ended
     }
 
-    fn latest(&self, domain: &Addr, tjp: &Addr, token: &str) -> Result<Option<Latest>, PeerError> {
+    fn latest(
+        &self,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
+        token: &str,
+    ) -> Result<Option<Latest>, PeerError> {
         let server = &self.world.server;
         self.call("latest", None, |_| server.latest(domain, tjp, token))
     }
 
     fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ledger::MemoryLedger;
-use crate::ibgib::{Addr, Environment, IbGib, Seeded};
+use crate::ibgib::{Addr, Environment, IbGib, Seeded, TjpAddr};
 use crate::keystone;
 use crate::peer::wire::{self, Latest};
 use crate::server::sessions;
@@ -25,7 +25,7 @@ const PAGE: usize = 4;
 /// A token that was handed out.
 pub(super) struct Issued {
     pub(super) token: Token,
-    pub(super) domain: Addr,
+    pub(super) domain: TjpAddr,
 }
 
 /// What a connection's step came to.
@@ -40,13 +40,13 @@ pub(super) enum Step {
 pub(super) struct Server {
     pub(super) env: Arc<Seeded>,
     stage_dir: PathBuf,
-    disks: RefCell<BTreeMap<Addr, Arc<MemorySpace>>>,
+    disks: RefCell<BTreeMap<TjpAddr, Arc<MemorySpace>>>,
     switch: RefCell<Arc<KillSwitch>>,
     pub(super) ledger: MemoryLedger,
     connections: RefCell<BTreeMap<u64, Connection>>,
     next_connection: Cell<u64>,
     /// The sessions whose sagas were committed, with their turns.
-    pub(super) committed: RefCell<BTreeMap<Addr, u64>>,
+    pub(super) committed: RefCell<BTreeMap<TjpAddr, u64>>,
     pub(super) issued: RefCell<Vec<Issued>>,
     /// What went wrong with the server itself, for the invariants.
     pub(super) broken: RefCell<Option<String>>,
@@ -54,16 +54,16 @@ pub(super) struct Server {
 
 #[derive(Default)]
 struct Connection {
-    begun: Option<(Addr, Addr, Paused)>,
+    begun: Option<(TjpAddr, TjpAddr, Paused)>,
 }
 
 struct Authority<'s> {
     server: &'s Server,
-    domain: Addr,
+    domain: TjpAddr,
 }
 
 impl SessionAuthority for Authority<'_> {
-    fn admit(&self, session: &Addr) -> Result<(), SyncError> {
+    fn admit(&self, session: &TjpAddr) -> Result<(), SyncError> {
         let times = (self.server.env.now().ms(), SESSION_MS);
         sessions::admit(&self.server.ledger, &self.domain, session, times, || Ok(()))
     }
@@ -95,12 +95,12 @@ impl Server {
     }
 
     /// The domain's space, as the server's process has it open.
-    fn space(&self, domain: &Addr) -> KillableSpace {
+    fn space(&self, domain: &TjpAddr) -> KillableSpace {
         KillableSpace::new(self.disk(domain), Arc::clone(&self.switch.borrow()))
     }
 
     /// What stands on the server's disk for a domain.
-    pub(super) fn disk(&self, domain: &Addr) -> Arc<MemorySpace> {
+    pub(super) fn disk(&self, domain: &TjpAddr) -> Arc<MemorySpace> {
         Arc::clone(self.disks.borrow_mut().entry(domain.clone()).or_default())
     }
 
@@ -120,7 +120,7 @@ impl Server {
         self.connections.borrow_mut().clear();
     }
 
-    fn count(&self, domain: &Addr) -> u64 {
+    fn count(&self, domain: &TjpAddr) -> u64 {
         self.disk(domain).count().map_or(0, |count| count.ibgibs)
     }
 
@@ -128,7 +128,7 @@ impl Server {
     fn asked<T>(
         &self,
         what: &str,
-        domain: &Addr,
+        domain: &TjpAddr,
         f: impl FnOnce(&KillableSpace) -> Result<T, SyncError>,
     ) -> Result<T, Refusal> {
         let before = self.count(domain);
@@ -147,11 +147,11 @@ impl Server {
     }
 
     /// `POST /v1/keystones`.
-    pub(super) fn register(&self, text: &str) -> Result<Addr, Refusal> {
-        let read = || -> Result<(IbGib, Addr), SyncError> {
+    pub(super) fn register(&self, text: &str) -> Result<TjpAddr, Refusal> {
+        let read = || -> Result<(IbGib, TjpAddr), SyncError> {
             let genesis = keystone::read_frame(text)?;
             let addr = genesis.validate()?;
-            Ok((genesis, addr))
+            Ok((genesis, addr.into()))
         };
         let (genesis, addr) = read().map_err(|error| error.refusal())?;
         self.asked("a registration", &addr, |space| {
@@ -160,7 +160,7 @@ impl Server {
     }
 
     /// `POST …/evolution`.
-    pub(super) fn evolve(&self, domain: &Addr, text: &str) -> Result<(), Refusal> {
+    pub(super) fn evolve(&self, domain: &TjpAddr, text: &str) -> Result<(), Refusal> {
         self.asked("an evolution", domain, |space| {
             let (frames, session) = wire::read_evolution(text)?;
             let claim = (domain, frames.as_slice(), &session);
@@ -170,16 +170,16 @@ impl Server {
     }
 
     /// `POST …/revocation`.
-    pub(super) fn revoke(&self, domain: &Addr, text: &str) -> Result<(), Refusal> {
+    pub(super) fn revoke(&self, domain: &TjpAddr, text: &str) -> Result<(), Refusal> {
         self.revoke_without_forgetting(domain, text)?;
-        self.ledger.forget(domain.as_str());
+        self.ledger.forget(&domain.clone().into());
         Ok(())
     }
 
     /// The same up to where the ledger forgets the domain's sessions and tokens.
     pub(super) fn revoke_without_forgetting(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         text: &str,
     ) -> Result<(), Refusal> {
         self.asked("a revocation", domain, |space| {
@@ -190,7 +190,7 @@ impl Server {
     /// `GET …/identity`: a page of I's frames.
     pub(super) fn identity(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         after: Option<&Addr>,
     ) -> Result<Vec<String>, Refusal> {
         self.asked("an identity", domain, |space| {
@@ -209,7 +209,7 @@ impl Server {
     }
 
     /// Whether a token opens a domain.
-    pub(super) fn may_read(&self, domain: &Addr, token: &str) -> Result<bool, SyncError> {
+    pub(super) fn may_read(&self, domain: &TjpAddr, token: &str) -> Result<bool, SyncError> {
         let (space, now) = (self.space(domain), self.env.now().ms());
         sessions::may_read(&space, &self.ledger, domain, token, now)
     }
@@ -217,8 +217,8 @@ impl Server {
     /// `GET …/latest`: a timeline's latest address; none where it is not here.
     pub(super) fn latest(
         &self,
-        domain: &Addr,
-        tjp: &Addr,
+        domain: &TjpAddr,
+        tjp: &TjpAddr,
         token: &str,
     ) -> Result<Option<Latest>, Refusal> {
         self.asked("a latest address", domain, |space| {
@@ -233,7 +233,7 @@ impl Server {
     /// `GET …/ibgibs`: a live graph's texts; none where the ibGib is not here.
     pub(super) fn graph(
         &self,
-        domain: &Addr,
+        domain: &TjpAddr,
         addr: &Addr,
         live: bool,
         token: &str,
@@ -343,7 +343,7 @@ impl Server {
     }
 
     /// Whether the disk holds an ibGib of a domain.
-    pub(super) fn has(&self, domain: &Addr, addr: &Addr) -> bool {
+    pub(super) fn has(&self, domain: &TjpAddr, addr: &Addr) -> bool {
         self.disk(domain).get(addr).is_ok_and(|found| found.is_some())
     }
 }

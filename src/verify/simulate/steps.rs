@@ -129,7 +129,7 @@ impl World {
                 let there = device::timelines(&*device.disk()).unwrap_or_default();
                 if !there.is_empty() {
                     let at = self.choose().below(there.len());
-                    opts.roots.push(there[at].tjp.clone());
+                    opts.roots.push(there[at].tjp.clone().into());
                 }
             }
             _ => {}
@@ -278,7 +278,9 @@ impl World {
                     | RefusalCode::Busy
                     | RefusalCode::NotFound
             ),
-            PeerError::Sync(SyncError::Auth(_) | SyncError::Conflict(_)) => false,
+            PeerError::Sync(
+                SyncError::Auth(_) | SyncError::NotRegistered(_) | SyncError::Conflict(_),
+            ) => false,
             PeerError::Sync(SyncError::Space(error)) => {
                 use crate::space::SpaceError::{Diverged, Revoked, TipMoved};
                 !matches!(error, Diverged { .. } | Revoked(_) | TipMoved { .. })

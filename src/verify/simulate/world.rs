@@ -15,7 +15,7 @@ use super::error::SimulateError;
 use super::invariants::{self, Checker, Owner};
 use super::server::Server;
 use super::trace::Trace;
-use crate::ibgib::{Addr, Environment, IbGib, Moment, Seeded};
+use crate::ibgib::{Addr, Environment, IbGib, Moment, Seeded, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret, presets};
 use crate::space::{KillSwitch, Prepared, Purpose, PutOpts, Space, SpaceExt};
 use crate::sync::establish::random_id;
@@ -31,7 +31,7 @@ const DEEPEST: u32 = 2;
 const REMEMBERED: usize = 16;
 
 /// An old request: its name, whose it was, and its body.
-pub(super) type Request = (String, Addr, String);
+pub(super) type Request = (String, TjpAddr, String);
 
 /// What a home signed: its name, how often it was restored, for what, on which frame.
 type Signed = (String, u32, &'static str, Addr);
@@ -49,7 +49,7 @@ pub(super) struct World {
     /// What somebody hostile made.
     pub(super) forged: RefCell<BTreeSet<Addr>>,
     /// What a sync that ended well said is on the server.
-    acknowledged: RefCell<BTreeSet<(Addr, Addr)>>,
+    acknowledged: RefCell<BTreeSet<(TjpAddr, Addr)>>,
     /// The proof that a home made of a frame: by its name, how often it was restored, for what.
     proofs: RefCell<BTreeMap<Signed, Addr>>,
     pub(super) requests: RefCell<Vec<Request>>,
@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    pub(super) fn keep_request(&self, what: &str, domain: &Addr, body: String) {
+    pub(super) fn keep_request(&self, what: &str, domain: &TjpAddr, body: String) {
         let mut requests = self.requests.borrow_mut();
         if requests.len() >= REMEMBERED {
             requests.remove(0);
@@ -300,7 +300,11 @@ impl World {
         }
     }
 
-    pub(super) fn note_acknowledged(&self, domain: &Addr, addrs: impl IntoIterator<Item = Addr>) {
+    pub(super) fn note_acknowledged(
+        &self,
+        domain: &TjpAddr,
+        addrs: impl IntoIterator<Item = Addr>,
+    ) {
         let all = addrs.into_iter().map(|addr| (domain.clone(), addr));
         self.acknowledged.borrow_mut().extend(all);
     }
@@ -379,5 +383,5 @@ pub(super) fn person(number: usize, env: &Arc<Seeded>) -> Result<Person, Simulat
     let genesis = keystone::genesis(&secret, &pools, Some(details), &**env)?;
     let domain = genesis.addr()?;
     let label = ["anna", "ben", "cleo"][number % 3].to_owned();
-    Ok(Person { label, secret, genesis, domain })
+    Ok(Person { label, secret, genesis, domain: domain.into() })
 }

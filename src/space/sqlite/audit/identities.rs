@@ -5,20 +5,20 @@ use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
 use crate::keystone::{Replay, SeenIds, TimelineValidator, Violation};
 use crate::space::verified::verified;
-use crate::space::{Id, SpaceError, TimelineKind};
+use crate::space::{RowId, SpaceError, TimelineKind};
 
 /// Up to how many frames the ids of a keystone are kept in memory.
 const SHORT: i64 = 1000;
 
 impl Auditor<'_> {
     pub(super) fn identities(&mut self) -> Result<(), SpaceError> {
-        let mut after = 0;
+        let mut after = RowId::BEFORE_ALL;
         loop {
             let page = "SELECT tjp_id, domain, on_line FROM derived_timeline \
                  WHERE kind = ?3 AND tjp_id > ?1 ORDER BY tjp_id LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let keystone = kind_code(TimelineKind::Keystone);
-            let page: Vec<(Id, i64, i64)> = self.all(page, [after, PAGE, keystone], read)?;
+            let page: Vec<(RowId, i64, i64)> = self.all(page, (after, PAGE, keystone), read)?;
             let Some((last, ..)) = page.last() else { return Ok(()) };
             after = *last;
             for (tjp_id, domain, frames) in page {
@@ -40,7 +40,7 @@ impl Auditor<'_> {
     /// Gives the frames of a keystone to `push`, oldest first, up to the first that is wrong.
     fn keystone(
         &self,
-        tjp_id: Id,
+        tjp_id: RowId,
         domain: i64,
         mut push: impl FnMut(crate::ibgib::IbGib) -> Result<Vec<Violation>, SpaceError>,
     ) -> Result<(), SpaceError> {
@@ -50,7 +50,7 @@ impl Auditor<'_> {
             let page = "SELECT id, n FROM ibgib \
                  WHERE timeline = ?1 AND aside = 0 AND n > ?2 ORDER BY n LIMIT ?3";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let page: Vec<(Id, i64)> = self.all(page, [tjp_id, after, PAGE], read)?;
+            let page: Vec<(RowId, i64)> = self.all(page, (tjp_id, after, PAGE), read)?;
             let Some((_, last)) = page.last() else { return Ok(()) };
             after = self.ascending(after, *last)?;
             for (id, _) in page {

@@ -2,12 +2,15 @@
 
 use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
-use crate::ibgib::Addr;
+use crate::ibgib::TjpAddr;
 use crate::keystone;
-use crate::space::pending::{self, Purpose};
 use crate::space::rows::Rows;
 use crate::space::verified::verified;
-use crate::space::{Id, NAME_IDENTITY, SpaceCount, SpaceError, TimelineKind};
+use crate::space::{
+    Domain,
+    pending::{self, Purpose},
+};
+use crate::space::{NAME_IDENTITY, RowId, SpaceCount, SpaceError, TimelineKind};
 
 impl Auditor<'_> {
     /// Links, unreferenced stones and counts, compared with what follows from the ibGibs.
@@ -65,8 +68,12 @@ impl Auditor<'_> {
             let looked = self.name(domain, &name);
             self.note(Part::Names, domain, looked)?;
         }
-        let own: Vec<i64> =
-            self.domains.iter().filter(|of| of.1.is_empty()).map(|of| *of.0).collect();
+        let own: Vec<i64> = self
+            .domains
+            .iter()
+            .filter(|of| of.1.as_str() == Domain::Client.as_str())
+            .map(|of| *of.0)
+            .collect();
         for domain in own {
             let looked = self.own_identity(domain);
             self.note(Part::Names, domain, looked)?;
@@ -97,20 +104,20 @@ impl Auditor<'_> {
         if traces.is_empty() {
             return Ok(());
         }
-        let mut after = 0;
+        let mut after = RowId::BEFORE_ALL;
         loop {
             let keystone = kind_code(TimelineKind::Keystone);
             let page = "SELECT tjp_id FROM derived_timeline \
                  WHERE domain = ?1 AND kind = ?2 AND tjp_id > ?3 ORDER BY tjp_id LIMIT ?4";
-            let page: Vec<Id> =
-                self.all(page, [domain, keystone, after, PAGE], |row| row.get(0))?;
+            let page: Vec<RowId> =
+                self.all(page, (domain, keystone, after, PAGE), |row| row.get(0))?;
             let Some(last) = page.last() else { break };
             after = *last;
             for tjp_id in page {
                 let (found, genesis) = verified(&rows, tjp_id)?;
                 // A session answers challenges when it connects; an identity never does.
                 if keystone::pool_ids(&genesis, keystone::POOL_CONNECT).is_empty() {
-                    self.unnamed.push(found.addr);
+                    self.unnamed.push(found.addr.into());
                 }
             }
         }
@@ -120,7 +127,7 @@ impl Auditor<'_> {
         }
     }
 
-    fn name(&self, domain: i64, name: &str) -> Result<Option<Id>, SpaceError> {
+    fn name(&self, domain: i64, name: &str) -> Result<Option<RowId>, SpaceError> {
         let rows = self.of(domain);
         let Some(addr) = rows.name(name)? else { return Ok(None) };
         match rows.find(&addr.key())? {
@@ -133,7 +140,7 @@ impl Auditor<'_> {
         let rows = self.of(domain);
         let unknown =
             || rows.damaged(format!("a pending step is of {identity:?}, which is not here"));
-        let identity = Addr::parse(identity).map_err(|_| unknown())?;
+        let identity = TjpAddr::parse(identity).map_err(|_| unknown())?;
         if rows.find(&identity.key())?.is_none() {
             return Err(unknown());
         }

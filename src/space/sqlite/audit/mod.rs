@@ -12,15 +12,16 @@ mod tests;
 mod timelines;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
-use crate::ibgib::{Addr, AddrKey};
-use crate::space::rows::Rows;
-use crate::space::{Id, SpaceCount, SpaceError};
+use crate::ibgib::{Addr, AddrKey, TjpAddr};
+use crate::space::{Domain, rows::Rows};
+use crate::space::{RowId, SpaceCount, SpaceError};
 
 /// How many problems of a kind are listed.
 const LISTED: usize = 10;
@@ -66,7 +67,7 @@ pub struct Audit {
     /// What something relates to and is not in the file.
     pub missing: Vec<Addr>,
     /// The identities that a client's space holds while none is named as its own, though it had one.
-    pub unnamed: Vec<Addr>,
+    pub unnamed: Vec<TjpAddr>,
     /// Whether SQLite cannot read some of the file, so that nothing is known of it.
     pub is_unreadable: bool,
     /// How much was read.
@@ -95,13 +96,13 @@ pub struct Finding {
 #[derive(Debug, Clone)]
 pub struct Damaged {
     /// Its row.
-    pub id: Id,
+    pub id: RowId,
     /// What its address is looked up by, which proves what is taken for it.
     pub key: AddrKey,
     /// Its address, where something in the file tells it.
     pub addr: Option<Addr>,
     /// The row of its timeline's tjp.
-    pub timeline: Option<Id>,
+    pub timeline: Option<RowId>,
 }
 
 /// Reads everything in a file. Errors where it cannot be read at all, such as one that is busy;
@@ -152,9 +153,10 @@ struct Auditor<'a> {
     /// By key, which what relates to them tells the address of.
     damaged: HashMap<AddrKey, Damaged>,
     missing: Vec<Addr>,
-    unnamed: Vec<Addr>,
+    unnamed: Vec<TjpAddr>,
     is_unreadable: bool,
     counts: HashMap<i64, SpaceCount>,
+    /// As they stand in the file.
     domains: HashMap<i64, String>,
 }
 
@@ -248,7 +250,7 @@ impl<'a> Auditor<'a> {
     }
 
     /// Where the next page of rows begins. A damaged file may give them in no order, again and again.
-    fn ascending(&self, after: i64, last: i64) -> Result<i64, SpaceError> {
+    fn ascending<N: PartialOrd + Display>(&self, after: N, last: N) -> Result<N, SpaceError> {
         match last > after {
             true => Ok(last),
             false => Err(self.of(NO_DOMAIN).damaged(format!("number {last} comes after {after}"))),
@@ -256,7 +258,7 @@ impl<'a> Auditor<'a> {
     }
 
     fn add(&mut self, part: Part, domain: i64, what: String) {
-        let of = self.domains.get(&domain).filter(|tjp| !tjp.is_empty());
+        let of = self.domains.get(&domain).filter(|tjp| tjp.as_str() != Domain::Client.as_str());
         let (count, first) = self.found.entry(part as usize).or_default();
         *count += 1;
         if first.len() < LISTED {

@@ -9,7 +9,7 @@ use crate::space::place::place;
 use crate::space::put::{is_related, is_unreferenced, link};
 use crate::space::rows::{Row, Rows};
 use crate::space::verified::{self, Verified};
-use crate::space::{Id, Prepared, SpaceError, TimelineKind, relations};
+use crate::space::{Prepared, RowId, SpaceError, TimelineKind, relations};
 
 const FRAME: &str = "INSERT INTO derived_timeline(tjp_id, domain, kind, tip_id, tip_n, on_line) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(tjp_id) DO UPDATE SET \
@@ -19,11 +19,11 @@ const FRAME: &str = "INSERT INTO derived_timeline(tjp_id, domain, kind, tip_id, 
 impl Auditor<'_> {
     /// Looks at every row, ascending, so that what a row relates to comes before it.
     pub(super) fn rows(&mut self) -> Result<(), SpaceError> {
-        let mut after = 0;
+        let mut after = RowId::BEFORE_ALL;
         loop {
             let page = "SELECT id, domain FROM ibgib WHERE id > ?1 ORDER BY id LIMIT ?2";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let page: Vec<(Id, i64)> = self.all(page, [after, PAGE], read)?;
+            let page: Vec<(RowId, i64)> = self.all(page, (after, PAGE), read)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = self.ascending(after, *last)?;
             for (id, domain) in page {
@@ -36,7 +36,7 @@ impl Auditor<'_> {
         }
     }
 
-    fn row(&mut self, id: Id, domain: i64) -> Result<(), SpaceError> {
+    fn row(&mut self, id: RowId, domain: i64) -> Result<(), SpaceError> {
         let rows = self.of(domain);
         let read = verified::whole(&rows, id);
         let bytes = match &read {
@@ -116,11 +116,11 @@ impl Auditor<'_> {
     }
 
     /// Notes an ibGib whose text is damaged.
-    fn is_damaged(&mut self, id: Id) -> Result<(), SpaceError> {
+    fn is_damaged(&mut self, id: RowId) -> Result<(), SpaceError> {
         let raw = "SELECT key, timeline, json FROM ibgib WHERE id = ?1";
         let raw = self.connection.query_row(raw, [id], |row| {
             let key: [u8; 16] = row.get(0)?;
-            let timeline: Option<Id> = row.get(1)?;
+            let timeline: Option<RowId> = row.get(1)?;
             Ok((key, timeline, row.get_ref(2)?.as_bytes()?.to_vec()))
         });
         let (key, timeline, text) = match raw {
@@ -142,7 +142,7 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    fn length(&self, id: Id) -> Result<u64, SpaceError> {
+    fn length(&self, id: RowId) -> Result<u64, SpaceError> {
         let length = "SELECT length(CAST(json AS BLOB)) FROM ibgib WHERE id = ?1";
         let length = self.connection.query_row(length, [id], |row| row.get::<_, Option<i64>>(0));
         let length = length.optional().map_err(|error| self.fail(error))?;
@@ -166,7 +166,7 @@ impl Auditor<'_> {
         if kind.is_some_and(|kind| is_unreferenced(row, kind)) {
             self.run(
                 "INSERT OR IGNORE INTO derived_unreferenced VALUES (?1, ?2)",
-                [row.id, domain],
+                (row.id, domain),
             )?;
         }
         for dep in deps {
@@ -182,7 +182,7 @@ impl Auditor<'_> {
 }
 
 /// The rows that a row says it relates to, as far as they are there.
-fn held(rows: &dyn Rows, id: Id) -> Vec<Row> {
+fn held(rows: &dyn Rows, id: RowId) -> Vec<Row> {
     let deps = rows.deps(id).ok().flatten().unwrap_or_default();
     deps.into_iter().filter_map(|dep| rows.row(dep).ok().flatten()).collect()
 }

@@ -8,14 +8,17 @@ use tempfile::TempDir;
 
 use super::{PARTS, Part};
 use crate::ibgib::IbGib;
-use crate::space::tests::world::{World, addr, keystone_frames};
+use crate::space::{
+    Domain,
+    tests::world::{World, addr, keystone_frames},
+};
 use crate::space::{Prepared, Space, SpaceExt, SqliteSpace};
 
 /// A file with a merged timeline, stones, and an identity, and everything that is in it.
 fn file() -> (TempDir, PathBuf, Vec<IbGib>) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("space.db");
-    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     let mut world = World::default();
     let part = world.stone("part");
     let whole = world.stone_on("whole", &[&part]);
@@ -31,7 +34,7 @@ fn file() -> (TempDir, PathBuf, Vec<IbGib>) {
     space.put_all(world.all()).unwrap();
     let identity = keystone_frames();
     space.put_all(&identity).unwrap();
-    space.set_name("X", &addr(&tjp)).unwrap();
+    space.set_name("X", &addr(&tjp).into()).unwrap();
     let all = world.all().iter().cloned().chain(identity).collect();
     (dir, path, all)
 }
@@ -76,13 +79,13 @@ const CHANGES: &[(&str, Part)] = &[
 fn whatever_follows_from_the_texts_is_found_and_made_anew() {
     for (change, part) in CHANGES {
         let (dir, path, all) = file();
-        let good = SqliteSpace::open(&path, "").unwrap();
+        let good = SqliteSpace::open(&path, Domain::Client).unwrap();
         assert_eq!(wrong(&good), Vec::<&str>::new());
         let count = good.count().unwrap();
         drop(good);
         let changed = Connection::open(&path).unwrap().execute(change, []).unwrap();
         assert!(changed > 0, "{change}");
-        let space = SqliteSpace::open(&path, "").unwrap();
+        let space = SqliteSpace::open(&path, Domain::Client).unwrap();
         let found = wrong(&space);
         assert!(found.contains(&name(*part)), "{change}: {found:?}");
         let damaged = space.audit().unwrap().damaged;
@@ -95,7 +98,7 @@ fn whatever_follows_from_the_texts_is_found_and_made_anew() {
         }
         assert_eq!(space.unreferenced_stones(None, 9).unwrap().len(), 1, "{change}");
         drop(space);
-        SqliteSpace::open(&path, "").unwrap();
+        SqliteSpace::open(&path, Domain::Client).unwrap();
     }
 }
 
@@ -109,7 +112,7 @@ fn a_damaged_text_is_found_named_and_given_back() {
     let damage = "UPDATE ibgib SET json = replace(json, ?1, lower(?1)) WHERE instr(json, '\"gib\":\"' || ?1)";
     let changed = Connection::open(&path).unwrap().execute(damage, [gib]);
     assert_eq!(changed, Ok(1));
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert!(wrong(&space).contains(&name(Part::Texts)));
     let damaged = space.audit().unwrap().damaged;
     let [damaged] = &damaged[..] else { panic!("{damaged:?}") };
@@ -136,7 +139,7 @@ fn one_flipped_bit_is_found_by_the_hash() {
         let write = "UPDATE ibgib SET json = CAST(?1 AS TEXT) WHERE id = 9";
         assert_eq!(flip.execute(write, [text]), Ok(1));
         drop(flip);
-        let space = SqliteSpace::open(&path, "").unwrap();
+        let space = SqliteSpace::open(&path, Domain::Client).unwrap();
         let damaged = space.audit().unwrap().damaged;
         let [damaged] = &damaged[..] else { panic!("{damaged:?}") };
         let prepared = space.unflipped(damaged).unwrap().unwrap();
@@ -152,7 +155,7 @@ fn what_is_gone_is_named_and_a_rebuild_without_it_changes_nothing() {
     let part = all.iter().find(|ibgib| ibgib.ib == "stone").unwrap();
     let removed = "DELETE FROM ibgib WHERE id = 1";
     assert_eq!(Connection::open(&path).unwrap().execute(removed, []), Ok(1));
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     let audit = space.audit().unwrap();
     assert_eq!(audit.missing, [addr(part)]);
     let rows = space.count().unwrap();
@@ -181,7 +184,7 @@ fn an_identity_that_is_not_valid_and_a_name_that_leads_nowhere_are_found() {
     let bytes = "UPDATE domain SET bytes = (SELECT sum(length(CAST(json AS BLOB))) FROM ibgib)";
     file.execute(bytes, []).unwrap();
     drop(file);
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert_eq!(wrong(&space), [name(Part::Names), name(Part::Identities)]);
 }
 
@@ -198,7 +201,7 @@ fn an_index_that_lost_entries_is_found_and_made_anew() {
     let end = usize::try_from(page * size).unwrap();
     bytes[end - 3] ^= 4;
     std::fs::write(&path, bytes).unwrap();
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert!(wrong(&space).contains(&name(Part::File)), "{:?}", wrong(&space));
     space.rebuild(Vec::new(), dir.path()).unwrap();
     assert_eq!(wrong(&space), Vec::<&str>::new());
@@ -231,6 +234,6 @@ fn an_audit_of_rows_that_stand_in_no_order_ends() {
     }
     bytes[cell + 1] = 3;
     std::fs::write(&path, bytes).unwrap();
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert!(wrong(&space).contains(&name(Part::File)));
 }

@@ -3,25 +3,25 @@
 use super::super::rows::kind_code;
 use super::{Auditor, PAGE, Part};
 use crate::space::rows::{Rows, TimelineRow};
-use crate::space::{Id, SpaceError};
+use crate::space::{RowId, SpaceError};
 
 /// A timeline as it follows from its frames.
 struct DerivedTimeline {
-    tjp_id: Id,
+    tjp_id: RowId,
     domain: i64,
     kind: Option<i64>,
-    tip_id: Id,
+    tip_id: RowId,
     tip_n: i64,
     on_line: i64,
 }
 
 impl Auditor<'_> {
     pub(super) fn timelines(&mut self) -> Result<(), SpaceError> {
-        let mut after = 0;
+        let mut after = RowId::BEFORE_ALL;
         loop {
             let page = "SELECT tjp_id, domain, kind, tip_id, tip_n, on_line FROM derived_timeline \
                  WHERE tjp_id > ?1 ORDER BY tjp_id LIMIT ?2";
-            let page = self.all(page, [after, PAGE], |row| {
+            let page = self.all(page, (after, PAGE), |row| {
                 Ok(DerivedTimeline {
                     tjp_id: row.get(0)?,
                     domain: row.get(1)?,
@@ -42,7 +42,7 @@ impl Auditor<'_> {
         let lost = "SELECT tjp_id, domain FROM timeline \
              WHERE tjp_id NOT IN (SELECT tjp_id FROM derived_timeline)";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let lost: Vec<(Id, i64)> = self.all(lost, [], read)?;
+        let lost: Vec<(RowId, i64)> = self.all(lost, [], read)?;
         for (tjp_id, domain) in lost {
             let detail = format!(
                 "ibGib number {tjp_id} is recorded as the start of a timeline, but is not one"

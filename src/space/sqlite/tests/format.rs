@@ -1,13 +1,14 @@
 //! Which files are spaces, and what becomes of older ones.
 
 use super::*;
+use crate::space::Domain;
 
 #[test]
 fn what_is_no_space_is_told_apart() {
     let (dir, path) = dir();
     assert!(matches!(error(&path), SpaceError::NoFile(_)));
     let lost = dir.path().join("none").join("space.db");
-    let lost = SqliteSpace::create_if_missing(&lost, "").map(drop).unwrap_err();
+    let lost = SqliteSpace::create_if_missing(&lost, Domain::Client).map(drop).unwrap_err();
     assert!(matches!(lost, SpaceError::NoParent(_)), "{lost}");
 
     fs::write(&path, "a text that is long enough to be no SQLite file, whatever else").unwrap();
@@ -16,14 +17,14 @@ fn what_is_no_space_is_told_apart() {
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap();
     assert!(matches!(error(&path), SpaceError::NotASpace { .. }));
-    let made = SqliteSpace::create_if_missing(&path, "").map(drop).unwrap_err();
+    let made = SqliteSpace::create_if_missing(&path, Domain::Client).map(drop).unwrap_err();
     assert!(matches!(made, SpaceError::NotASpace { .. }), "it is not taken over: {made}");
 }
 
 #[test]
 fn a_newer_file_is_refused() {
     let (_dir, path) = dir();
-    drop(SqliteSpace::create_if_missing(&path, "").unwrap());
+    drop(SqliteSpace::create_if_missing(&path, Domain::Client).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let newest = schema::MIGRATIONS.len() as i64;
     assert!(matches!(error(&path), SpaceError::Newer { found: 99, known, .. } if known == newest));
@@ -44,7 +45,7 @@ fn a_file_that_brings_anything_of_its_own_is_refused() {
         ("DROP TABLE name; CREATE VIEW name AS SELECT 1", "view \"name\""),
     ] {
         let (_dir, path) = dir();
-        let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+        let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
         space.put_all(&[World::default().stone("s")]).unwrap();
         drop(space);
         Connection::open(&path).unwrap().execute_batch(crafted).unwrap();
@@ -61,18 +62,18 @@ fn a_file_that_brings_anything_of_its_own_is_refused() {
 #[test]
 fn a_file_with_statistics_is_a_space() {
     let (_dir, path) = dir();
-    SqliteSpace::create_if_missing(&path, "")
+    SqliteSpace::create_if_missing(&path, Domain::Client)
         .unwrap()
         .put_all(&[World::default().stone("s")])
         .unwrap();
     Connection::open(&path).unwrap().execute_batch("ANALYZE").unwrap();
-    SqliteSpace::open(&path, "").unwrap();
+    SqliteSpace::open(&path, Domain::Client).unwrap();
 }
 
 #[test]
 fn no_statement_of_a_file_runs_and_no_schema_is_written_over() {
     let (_dir, path) = dir();
-    drop(SqliteSpace::create_if_missing(&path, "").unwrap());
+    drop(SqliteSpace::create_if_missing(&path, Domain::Client).unwrap());
     let connection = Connection::open(&path).unwrap();
     let trigger = "CREATE TRIGGER t BEFORE INSERT ON name BEGIN SELECT raise(FAIL, 'it ran'); END";
     connection.execute_batch(trigger).unwrap();
@@ -92,7 +93,7 @@ fn no_statement_of_a_file_runs_and_no_schema_is_written_over() {
 fn a_file_of_the_first_version_is_migrated_and_holds_what_it_held() {
     let (_dir, path) = dir();
     fs::copy("tests/vectors/space-0.1.0.db", &path).unwrap();
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     let count = space.count().unwrap();
     assert_eq!((count.ibgibs, count.timelines), (37, 5));
     let x = space.name("X").unwrap().unwrap();
@@ -112,13 +113,14 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     let (_dir, path) = dir();
     let mut world = World::default();
     let stone = world.stone("old");
-    SqliteSpace::create_if_missing(&path, "").unwrap().put_all(world.all()).unwrap();
+    SqliteSpace::create_if_missing(&path, Domain::Client).unwrap().put_all(world.all()).unwrap();
     let old = Connection::open(&path).unwrap();
     old.execute_batch("DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
     drop(old);
-    let space = SqliteSpace::open(&path, "").unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
-    assert!(space.ledger().add_newcomer(1, "a", 1).unwrap());
+    let add = "INSERT INTO newcomer(day, address, count) VALUES (1, 'a', 1)";
+    assert_eq!(space.side_tables().write(|c| c.execute(add, [])).unwrap(), 1);
     let version = Connection::open(&path).unwrap();
     let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
     assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
@@ -128,8 +130,8 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
 fn an_empty_file_becomes_a_space() {
     let (_dir, path) = dir();
     fs::write(&path, "").unwrap();
-    assert!(matches!(SqliteSpace::open(&path, ""), Err(SpaceError::Empty(_))));
-    let space = SqliteSpace::create_if_missing(&path, "").unwrap();
+    assert!(matches!(SqliteSpace::open(&path, Domain::Client), Err(SpaceError::Empty(_))));
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
     space.put_all(&[World::default().stone("s")]).unwrap();
     let ask = |sql| Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0));
     assert_eq!(ask("PRAGMA application_id"), Ok(schema::APPLICATION_ID));

@@ -176,7 +176,7 @@ impl World {
                 let (tip, _) = self.newest(owner)?;
                 let made = establish(&owner.domain, &tip, &owner.secret, env)?;
                 let nowhere = made.session.addr()?;
-                post(server, &nowhere, &[&made.identity], &made.session)
+                post(server, &nowhere.into(), &[&made.identity], &made.session)
             }
         }
     }
@@ -335,7 +335,8 @@ impl World {
                     crate::sync::Established::resume(waiting.0, waiting.1, &owner.secret)?;
                 let mut raw = Raw::open(server, env, &domain, resumed)?;
                 let features = Features::new();
-                raw.say(&Msg::Hello { protocol, domain, session, features }).map(drop)
+                raw.say(&Msg::Hello { protocol, domain, session: session.into(), features })
+                    .map(drop)
             }
         }
     }

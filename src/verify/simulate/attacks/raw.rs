@@ -1,7 +1,7 @@
 //! A session that somebody leads by hand, who has the secret and keeps to no rule but where they
 //! choose to.
 
-use crate::ibgib::{Addr, IbGib, Seeded, json};
+use crate::ibgib::{Addr, IbGib, Seeded, TjpAddr, json};
 use crate::keystone::MasterSecret;
 use crate::peer::wire::{self, EvolutionBody};
 use crate::sync::body::{Body, Commit, Delta, Init, Move, Scope, Stated};
@@ -34,7 +34,7 @@ pub(super) struct Raw<'s> {
     server: &'s Server,
     env: &'s Seeded,
     connection: u64,
-    pub(super) domain: Addr,
+    pub(super) domain: TjpAddr,
     pub(super) made: Established,
     pub(super) saga: Saga,
     pub(super) token: Option<Token>,
@@ -52,7 +52,7 @@ impl Drop for Raw<'_> {
 pub(super) fn sign_session(
     server: &Server,
     env: &Seeded,
-    (domain, secret): (&Addr, &MasterSecret),
+    (domain, secret): (&TjpAddr, &MasterSecret),
 ) -> Result<Established, Ended> {
     use crate::space::{Space, SpaceExt};
     let disk = server.disk(domain);
@@ -64,7 +64,7 @@ pub(super) fn sign_session(
 /// Posts I's frames and a session.
 pub(super) fn post(
     server: &Server,
-    domain: &Addr,
+    domain: &TjpAddr,
     frames: &[&IbGib],
     session: &IbGib,
 ) -> Result<(), Ended> {
@@ -77,7 +77,7 @@ impl<'s> Raw<'s> {
     pub(super) fn open(
         server: &'s Server,
         env: &'s Seeded,
-        domain: &Addr,
+        domain: &TjpAddr,
         made: Established,
     ) -> Result<Raw<'s>, Ended> {
         let connection = server.open().ok_or(Ended::Gone)?;
@@ -91,7 +91,7 @@ impl<'s> Raw<'s> {
     pub(super) fn connected(
         server: &'s Server,
         env: &'s Seeded,
-        owner: (&Addr, &MasterSecret),
+        owner: (&TjpAddr, &MasterSecret),
     ) -> Result<Raw<'s>, Ended> {
         let made = sign_session(server, env, owner)?;
         post(server, owner.0, &[&made.identity], &made.session)?;

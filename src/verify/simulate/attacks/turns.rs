@@ -307,7 +307,7 @@ impl World {
             // A tip that is not where it was.
             0 => {
                 let from = Some(timeline.tjp.clone()).filter(|tjp| *tjp != timeline.tip.addr);
-                World::bring(raw, scope, &made, vec![Move { from, ..moved }])
+                World::bring(raw, scope, &made, vec![Move { from: from.map(Into::into), ..moved }])
             }
             // A tip that was not named.
             1 => World::bring(raw, scope, &made, Vec::new()),
@@ -361,7 +361,7 @@ impl World {
             _ => {
                 let tip = Some(timeline.tjp.clone()).filter(|tjp| *tjp != timeline.tip.addr);
                 let tip = tip.ok_or(Ended::Gone)?;
-                let probes = vec![Probe { tjp: timeline.tjp, tip, above: 0, below: 2 }];
+                let probes = vec![Probe { tjp: timeline.tjp, tip: tip.into(), above: 0, below: 2 }];
                 let (timelines, stones) = (Vec::new(), Vec::new());
                 let scope = Scope::All;
                 raw.request(&Body::Init(Init { scope, timelines, stones, probes, more: true }))

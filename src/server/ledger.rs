@@ -1,26 +1,22 @@
 //! The server's tokens, sessions and newcomers, kept in the space's file so that a restart forgets none.
 
-use std::sync::Arc;
+use rusqlite::{OptionalExtension, params};
 
-use rusqlite::{Connection, OptionalExtension, params};
-
-use crate::ibgib::Addr;
-use crate::space::SpaceError;
-
-use super::{File, signed, unsigned};
+use crate::ibgib::TjpAddr;
+use crate::space::{Domain, SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
 /// Tokens, sessions and newcomers. Times are milliseconds since 1970.
 ///
 /// A token stands here as a hash only, so the file gives nobody access.
 pub struct Ledger {
-    file: Arc<File>,
+    tables: SideTables,
 }
 
 /// A session that was established.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRow {
-    /// The tjp address of the identity that it belongs to.
-    pub domain: String,
+    /// Whose it is.
+    pub domain: Domain,
     /// When it was established.
     pub created_ms: u64,
     /// When it was connected, where it was.
@@ -28,37 +24,19 @@ pub struct SessionRow {
 }
 
 impl Ledger {
-    pub(super) fn new(file: Arc<File>) -> Ledger {
-        Ledger { file }
-    }
-
-    fn with<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, SpaceError> {
-        f(&*self.file.lock()?).map_err(|error| self.file.fail(error))
-    }
-
-    /// Writes without waiting for the disk. What a loss of power takes back is a session or token
-    /// that its owner makes anew; the next commit of the space makes all before it last, too.
-    fn write<T>(
-        &self,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, SpaceError> {
-        let _turn = self.file.turn()?;
-        self.with(|connection| {
-            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-            let written = f(connection);
-            connection.execute_batch("PRAGMA synchronous = FULL")?;
-            written
-        })
+    /// The ledger in a space's file, whatever the domain.
+    pub fn of(space: &SqliteSpace) -> Ledger {
+        Ledger { tables: space.side_tables() }
     }
 
     /// Keeps a token's hash; the same hash again replaces what it stood for.
     pub fn add_token(
         &self,
         hash: &[u8],
-        domain: &str,
+        domain: &Domain,
         expires_at_ms: u64,
     ) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR REPLACE INTO token(hash, domain, expires_at_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -67,8 +45,8 @@ impl Ledger {
     }
 
     /// The domain that a token's hash opens at a moment; none where it is unknown or expired.
-    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<String>, SpaceError> {
-        self.with(|connection| {
+    pub fn token_domain(&self, hash: &[u8], now_ms: u64) -> Result<Option<Domain>, SpaceError> {
+        self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain FROM token WHERE hash = ?1 AND expires_at_ms > ?2",
             )?;
@@ -78,7 +56,7 @@ impl Ledger {
 
     /// Forgets the tokens that have expired; returns how many.
     pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", [signed(now_ms)])
         })
     }
@@ -86,11 +64,11 @@ impl Ledger {
     /// Notes an established session; whether it is new.
     pub fn add_session(
         &self,
-        tjp: &Addr,
-        domain: &str,
+        tjp: &TjpAddr,
+        domain: &Domain,
         created_ms: u64,
     ) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut add = connection.prepare_cached(
                 "INSERT OR IGNORE INTO session(tjp, domain, created_ms) VALUES (?1, ?2, ?3)",
             )?;
@@ -99,23 +77,23 @@ impl Ledger {
     }
 
     /// Takes back an entry of [`Ledger::add_session`] whose session was not stored.
-    pub fn remove_session(&self, tjp: &Addr) -> Result<(), SpaceError> {
-        self.write(|connection| {
+    pub fn remove_session(&self, tjp: &TjpAddr) -> Result<(), SpaceError> {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE tjp = ?1", [tjp.as_str()]).map(drop)
         })
     }
 
     /// Forgets all sessions and tokens of a domain.
-    pub fn forget(&self, domain: &str) -> Result<(), SpaceError> {
-        self.write(|connection| {
+    pub fn forget(&self, domain: &Domain) -> Result<(), SpaceError> {
+        self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
             connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)
         })
     }
 
     /// The session with this tjp.
-    pub fn session(&self, tjp: &Addr) -> Result<Option<SessionRow>, SpaceError> {
-        self.with(|connection| {
+    pub fn session(&self, tjp: &TjpAddr) -> Result<Option<SessionRow>, SpaceError> {
+        self.tables.read(|connection| {
             let mut find = connection.prepare_cached(
                 "SELECT domain, created_ms, connected_ms FROM session WHERE tjp = ?1",
             )?;
@@ -133,8 +111,8 @@ impl Ledger {
 
     /// Marks a session connected; false where it is unknown or was connected before, so that of
     /// two sockets one wins.
-    pub fn connect_session(&self, tjp: &Addr, now_ms: u64) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+    pub fn connect_session(&self, tjp: &TjpAddr, now_ms: u64) -> Result<bool, SpaceError> {
+        self.tables.write(|connection| {
             let mut mark = connection.prepare_cached(
                 "UPDATE session SET connected_ms = ?2 WHERE tjp = ?1 AND connected_ms IS NULL",
             )?;
@@ -144,7 +122,7 @@ impl Ledger {
 
     /// How many identities were new on a day (since 1970) from an address.
     pub fn newcomers(&self, day: u64, address: &str) -> Result<u64, SpaceError> {
-        self.with(|connection| {
+        self.tables.read(|connection| {
             let mut find = connection
                 .prepare_cached("SELECT count FROM newcomer WHERE day = ?1 AND address = ?2")?;
             let found = find.query_row(params![signed(day), address], |row| unsigned(row, 0));
@@ -155,7 +133,7 @@ impl Ledger {
     /// Counts an identity that is new, on a day (since 1970), from an address; false, and nothing is
     /// counted, where `most` were counted. What was counted on days before is forgotten.
     pub fn add_newcomer(&self, day: u64, address: &str, most: u32) -> Result<bool, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut forget = connection.prepare_cached("DELETE FROM newcomer WHERE day < ?1")?;
             forget.execute([signed(day)])?;
             let mut add = connection.prepare_cached(
@@ -168,7 +146,7 @@ impl Ledger {
 
     /// Takes back what [`Ledger::add_newcomer`] counted, where the identity was not taken after all.
     pub fn remove_newcomer(&self, day: u64, address: &str) -> Result<(), SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             let mut remove = connection.prepare_cached(
                 "UPDATE newcomer SET count = count - 1 WHERE day = ?1 AND address = ?2",
             )?;
@@ -178,9 +156,12 @@ impl Ledger {
 
     /// Forgets the sessions that were established before a moment; returns how many.
     pub fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError> {
-        self.write(|connection| {
+        self.tables.write(|connection| {
             connection
                 .execute("DELETE FROM session WHERE created_ms < ?1", [signed(created_before_ms)])
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
