@@ -12,7 +12,7 @@ use super::world::World;
 use crate::ibgib::{Addr, Environment};
 use crate::keystone;
 use crate::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, identity};
-use crate::space::{KillSwitch, KillableSpace, Space, chain};
+use crate::space::{KillSwitch, KillableSpace, RowId, Space, chain};
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::sender::TipChangeKind;
 use crate::sync::{Direction, Plan, SenderOpts, SyncError};
@@ -148,6 +148,7 @@ impl World {
         let link = self.link(device, &switch);
         let identity = self.people[device.person].identity();
         let (Ok(before), Ok(count)) = (here(&space), space.count()) else { return None };
+        let last = RowId::from(i64::try_from(count.ibgibs).unwrap_or(i64::MAX));
         self.trace.line(format_args!(
             "{} syncs {:?}, {} roots{}",
             device.name,
@@ -177,8 +178,7 @@ impl World {
                 }
                 self.look_at_synced(device, &space, opts, &synced, (&link, before));
                 if !link.is_hostile
-                    && let Err(error) =
-                        self.look_at_fetched(device, &space, &synced.plan, count.ibgibs)
+                    && let Err(error) = self.look_at_fetched(device, &space, &synced.plan, last)
                 {
                     self.note_broken(LACKING, error.to_string());
                 }
@@ -234,14 +234,14 @@ impl World {
         }
     }
 
-    /// Holds what a plan fetches of a timeline against the first `known` ibGibs of the space, which
-    /// it held before the sync. Errors where a space fails.
+    /// Holds what a plan fetches of a timeline against what the space held before the sync: its
+    /// rows up to `last`. Errors where a space fails.
     fn look_at_fetched(
         &self,
         device: &Device,
         space: &KillableSpace,
         plan: &Plan,
-        known: u64,
+        last: RowId,
     ) -> Result<(), SimulateError> {
         let there = self.server.disk(&self.people[device.person].domain);
         for pull in plan.pulls.iter().filter(|pull| pull.mine.is_some()) {
@@ -254,8 +254,7 @@ impl World {
                     continue;
                 }
                 let addr = there.addr(id)?;
-                let here = space.find(&addr)?.and_then(|id| u64::try_from(id).ok());
-                if here.is_some_and(|id| id <= known) {
+                if space.find(&addr)?.is_some_and(|id| id <= last) {
                     let detail = format!("{} fetches {addr}, which it has", device.name);
                     self.note_broken(LACKING, detail);
                 }
