@@ -32,6 +32,8 @@ pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) use sign::Step;
 pub use sign::{Signing, knows, revoke, sign, sign_valid};
 pub use validate::{
     Replay, SeenIds, StepsOnly, TimelineValidator, Violation, next_step_cost, step_cost,
