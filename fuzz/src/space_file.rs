@@ -67,7 +67,7 @@ fn audit(space: &SqliteSpace, acts: u8) -> bool {
         && let Some(damaged) = audit.damaged.first()
         && let Ok(Some(found)) = space.unflipped(damaged)
     {
-        assert_eq!(found.key, damaged.key);
+        assert_eq!(found.key(), damaged.key);
         let _ = space.restore(&[(damaged.clone(), found)]);
     }
     audit.is_good()

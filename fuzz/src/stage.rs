@@ -38,9 +38,9 @@ pub fn stage(data: &[u8]) {
     assert!(fails || read == pushed.len(), "it ends early, and nobody is told");
     assert!(!(is_same && fails), "it fails though nothing was changed");
     for item in pushed {
-        if let Ok(found) = stage.get(&item.addr) {
+        if let Ok(found) = stage.get(item.addr()) {
             let found = found.expect("it was pushed");
-            assert_eq!(found.to_json(), *item.text, "another ibGib than the one pushed");
+            assert_eq!(found.to_json(), item.text(), "another ibGib than the one pushed");
         }
     }
 }
@@ -84,6 +84,6 @@ fn items() -> &'static [Prepared] {
         let items = Data::get().all().into_iter().flat_map(prepared);
         // Merges replay edits by the dna that others hold too.
         let mut seen = HashSet::new();
-        items.filter(|item| seen.insert(item.key)).collect()
+        items.filter(|item| seen.insert(item.key())).collect()
     })
 }

@@ -68,8 +68,8 @@ impl<R: BufRead> Reading<R> {
         let prepared = Prepared::from_json(&text.text);
         let failed = |error| CliError::from(error).at(at(text.line)).detail("line", text.line);
         Some(prepared.map_err(failed).inspect(|item| {
-            self.lines.insert(item.key, text.line);
-            self.bytes += item.text.len() as u64;
+            self.lines.insert(item.key(), text.line);
+            self.bytes += item.text().len() as u64;
             self.progress.at(self.bytes, self.lines.len() as u64);
         }))
     }

@@ -64,7 +64,7 @@ pub fn run(args: &RepairArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     while !audit.is_good() {
         let (before, had) = (done.restored + done.fetched, gone.len());
         done.restored += restore(&space, &mut audit.damaged, |damaged| space.unflipped(damaged))?;
-        audit.missing.retain(|addr| gone.iter().all(|had| had.addr != *addr));
+        audit.missing.retain(|addr| gone.iter().all(|had| *had.addr() != *addr));
         if !audit.damaged.is_empty() || !audit.missing.is_empty() {
             gone.extend(from_server(&space, &mut audit, args, ctx, &mut done)?);
         }
@@ -162,7 +162,7 @@ fn from_server(
             Ok::<_, crate::ibgib::IbGibError>((ibgib, prepared))
         });
         // What is not what was asked for is not taken.
-        Ok(read.and_then(Result::ok).filter(|(_, prepared)| prepared.addr == *addr))
+        Ok(read.and_then(Result::ok).filter(|(_, prepared)| prepared.addr() == addr))
     };
     let mut texts = HashMap::new();
     for one in &audit.damaged {
@@ -199,10 +199,10 @@ fn identity_frames(
         let before = after.clone();
         link.identity(domain, before.as_ref(), &mut |frame| {
             let prepared = Prepared::new(&frame).map_err(SyncError::from)?;
-            after = Some(prepared.addr.clone());
+            after = Some(prepared.addr().clone());
             left = left.saturating_sub(1);
-            if wanted.remove(&prepared.key) {
-                found.insert(prepared.key, prepared);
+            if wanted.remove(&prepared.key()) {
+                found.insert(prepared.key(), prepared);
             }
             let is_done = wanted.is_empty() || left == 0;
             Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -249,7 +249,7 @@ fn fetch_gone(
                 wanted.push(rel8d);
             }
         }
-        bytes += prepared.text.len();
+        bytes += prepared.text().len();
         fetched.push(prepared);
     }
     Ok(fetched)

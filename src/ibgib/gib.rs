@@ -57,6 +57,8 @@ fn hash_of(
     if ib.is_empty() {
         return Err(GibError::NoIb);
     }
+    #[cfg(test)]
+    counted::add();
     let ib_hash = sha256_hex(ib.as_bytes());
     let mut whole = ib_hash;
     if let Some(rel8ns) = rel8ns
@@ -97,4 +99,20 @@ fn is_empty_container(data: &Value) -> bool {
 
 fn sha256_hex(bytes: &[u8]) -> String {
     upper_hex(&Sha256::digest(bytes))
+}
+
+/// How many hashes this thread took: a test counts them.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::cell::Cell;
+
+    thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn add() {
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    pub(crate) fn hashes() -> u64 {
+        COUNT.get()
+    }
 }

@@ -10,6 +10,7 @@ mod printable;
 pub mod timestamp;
 mod tjp_addr;
 pub mod transform;
+mod valid;
 
 pub use addr::{Addr, AddrError, AddrKey};
 pub(crate) use environment::random_hex;
@@ -22,3 +23,4 @@ pub use printable::printable;
 pub(crate) use printable::turns;
 pub use timestamp::Moment;
 pub use tjp_addr::TjpAddr;
+pub use valid::Valid;

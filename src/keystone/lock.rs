@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::{KeystoneError, ShapeError};
 use super::secret::MasterSecret;
-use crate::ibgib::IbGib;
+use crate::ibgib::gib::gib_of;
+use crate::ibgib::{IbGib, Valid};
 
 /// The key of frame details under which a lock stands.
 const LOCK: &str = "lock";
@@ -185,8 +186,13 @@ impl Lock {
 
     /// Whether the frame that has this lock is signed by `key` as the one after `prev`.
     pub(super) fn is_signed_by(&self, key: &PublicKey, prev: &str, frame: &IbGib) -> bool {
-        let signed = self.signature.zip(message(prev, frame));
-        signed.is_some_and(|(signature, message)| key.verifies(&message, &signature))
+        let Some(signature) = self.signature else { return false };
+        let mut data = frame.data.clone();
+        if let Some(lock) = data.as_mut().and_then(lock_mut) {
+            lock.shift_remove(SIGNATURE);
+        }
+        let unsigned_gib = gib_of(&frame.ib, data.as_ref(), frame.rel8ns.as_ref());
+        unsigned_gib.is_ok_and(|gib| key.verifies(&message(prev, &frame.ib, &gib), &signature))
     }
 }
 
@@ -195,24 +201,25 @@ pub fn lock_of(frame: &IbGib) -> Option<Lock> {
     Lock::of(frame).ok().flatten()
 }
 
-/// The frame with its lock signed by `key`, as the one after `prev`.
-pub(super) fn sealed(frame: IbGib, prev: &str, key: &PrivateKey) -> Result<IbGib, KeystoneError> {
-    let missing = || ShapeError::new("frameDetails.lock", "is missing");
-    let message = message(prev, &frame).ok_or_else(missing)?;
+/// A frame, whose lock has no signature yet, signed by `key` as the one after `prev`.
+pub(super) fn sealed(
+    unsigned: Valid<IbGib>,
+    prev: &str,
+    key: &PrivateKey,
+) -> Result<Valid<IbGib>, KeystoneError> {
+    let message = message(prev, &unsigned.ib, &unsigned.gib);
     let signature = BASE64URL_NOPAD.encode(&key.0.sign(&message).to_bytes());
-    let IbGib { ib, mut data, rel8ns, .. } = frame;
-    let lock = data.as_mut().and_then(lock_mut).ok_or_else(missing)?;
+    let IbGib { ib, mut data, rel8ns, .. } = unsigned.into_inner();
+    let lock = data.as_mut().and_then(lock_mut);
+    let lock = lock.ok_or_else(|| ShapeError::new("frameDetails.lock", "is missing"))?;
     lock.insert(SIGNATURE.into(), signature.into());
-    Ok(IbGib::new(ib, data, rel8ns)?)
+    Ok(Valid::new(ib, data, rel8ns)?)
 }
 
 /// What is signed of a frame: the domain, the address of the frame before, and the address that the
-/// frame would have without its signature, a line each. That address is a hash of all its content.
-fn message(prev: &str, frame: &IbGib) -> Option<Vec<u8>> {
-    let mut data = frame.data.clone();
-    lock_mut(data.as_mut()?)?.shift_remove(SIGNATURE);
-    let unsigned = IbGib::new(frame.ib.clone(), data, frame.rel8ns.clone()).ok()?;
-    Some(format!("{DOMAIN}\n{prev}\n{}^{}", unsigned.ib, unsigned.gib).into_bytes())
+/// frame has without its signature, a line each. That address is a hash of all its content.
+fn message(prev: &str, ib: &str, unsigned_gib: &str) -> Vec<u8> {
+    format!("{DOMAIN}\n{prev}\n{ib}^{unsigned_gib}").into_bytes()
 }
 
 fn lock_mut(data: &mut Value) -> Option<&mut Map<String, Value>> {

@@ -21,7 +21,7 @@ mod renew;
 mod secret;
 mod sign;
 pub mod strategy;
-mod validate;
+pub(crate) mod validate;
 
 #[cfg(test)]
 mod testing;
@@ -38,10 +38,12 @@ pub use recovery::{RecoveryCode, RecoveryCodeError};
 pub use renew::{Renewal, expect_recovers, recover, rotate};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
-pub use sign::{Signing, knows, revoke, sign};
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) use sign::Step;
+pub use sign::{Signing, knows, revoke, sign, sign_valid};
 pub use validate::{
     Replay, SeenIds, StepsOnly, TimelineValidator, Violation, next_step_cost, step_cost,
-    validate_genesis, validate_link, validate_step,
+    validate_genesis, validate_link, validate_step, validate_valid_genesis, validate_valid_step,
 };
 
 /// The ib of every keystone frame.

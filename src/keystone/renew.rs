@@ -14,7 +14,7 @@ use super::secret::MasterSecret;
 use super::sign::{Step, choose, pool_for};
 use super::strategy::PoolSecret;
 use super::{POOL_MANAGE, POOL_RECOVER, VERB_MANAGE, VERB_RECOVER};
-use crate::ibgib::{Environment, IbGib};
+use crate::ibgib::{Environment, IbGib, Valid};
 
 /// What a keystone's secret is changed to.
 #[derive(Debug, Clone)]
@@ -133,7 +133,7 @@ fn frame<'s>(
     }
     let mut data = step.data_with(Value::Array(pools), &proof, env)?;
     data.insert("frameDetails".into(), lock.within(kept(renewal.frame_details.clone())?)?);
-    sealed(step.frame(data)?, &step.prev_addr, key)
+    sealed(step.frame(data)?, &step.prev_addr, key).map(Valid::into_inner)
 }
 
 #[cfg(test)]

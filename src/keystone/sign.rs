@@ -17,7 +17,7 @@ use super::{
     KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_RECOVER,
     VERB_REVOKE, random,
 };
-use crate::ibgib::{Environment, IbGib};
+use crate::ibgib::{Environment, IbGib, Valid};
 
 /// What to sign, and how.
 #[derive(Debug, Clone)]
@@ -44,6 +44,15 @@ pub fn sign(
     secret: &MasterSecret,
     signing: &Signing<'_>,
 ) -> Result<IbGib, KeystoneError> {
+    sign_valid(prev, secret, signing).map(Valid::into_inner)
+}
+
+/// As [`sign`]: the frame's gib was computed here.
+pub fn sign_valid(
+    prev: &IbGib,
+    secret: &MasterSecret,
+    signing: &Signing<'_>,
+) -> Result<Valid<IbGib>, KeystoneError> {
     let claim = signing.claim;
     claim.check()?;
     if claim.verb == VERB_REVOKE {
@@ -83,7 +92,7 @@ pub fn revoke(
     info.insert("reason".into(), reason.into());
     info.insert("proof".into(), proof.to_value());
     data.insert("revocationInfo".into(), Value::Object(info));
-    step.signed(data, None, secret)
+    step.signed(data, None, secret).map(Valid::into_inner)
 }
 
 /// Whether the secret solves the challenges of a keystone's frame: one of each pool that holds
@@ -250,7 +259,7 @@ impl<'a> Step<'a> {
         mut data: Map<String, Value>,
         details: Option<Value>,
         secret: &MasterSecret,
-    ) -> Result<IbGib, KeystoneError> {
+    ) -> Result<Valid<IbGib>, KeystoneError> {
         let Some(lock) = &self.lock else {
             if let Some(details) = details {
                 data.insert("frameDetails".into(), details);
@@ -267,13 +276,13 @@ impl<'a> Step<'a> {
     }
 
     /// The frame with this data, linked to the one before.
-    pub fn frame(&self, data: Map<String, Value>) -> Result<IbGib, KeystoneError> {
+    pub fn frame(&self, data: Map<String, Value>) -> Result<Valid<IbGib>, KeystoneError> {
         let list = |addr: &str| Value::Array(vec![addr.into()]);
         let mut rel8ns = Map::new();
         rel8ns.insert("ancestor".into(), list(KEYSTONE_ANCESTOR));
         rel8ns.insert("past".into(), list(&self.prev_addr));
         rel8ns.insert("tjp".into(), list(&self.tjp));
-        Ok(IbGib::new(KEYSTONE.to_owned(), Some(Value::Object(data)), Some(rel8ns))?)
+        Ok(Valid::new(KEYSTONE.to_owned(), Some(Value::Object(data)), Some(rel8ns))?)
     }
 }
 

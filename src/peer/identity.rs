@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use super::PeerError;
 use super::link::ReceiverLink;
-use crate::ibgib::{Addr, IbGib, TjpAddr};
+use crate::ibgib::{Addr, IbGib, TjpAddr, Valid};
 use crate::keystone::{Replay, SeenIds, StepsOnly};
 use crate::space::{Prepared, PutOpts, RowId, Space, SpaceError, SpaceExt, Tip};
 use crate::sync::SyncError;
-use crate::sync::domain::check_next;
+use crate::sync::domain::{check_next, check_valid_next};
 
 /// How many frames, and how many bytes of them, are stored at once.
 const PORTION: (usize, usize) = (256, 4 << 20);
@@ -23,7 +23,7 @@ pub fn follow<L: ReceiverLink + ?Sized, S: SeenIds>(
     link: &L,
     domain: &TjpAddr,
     replay: &mut Replay<S>,
-    each: &mut dyn FnMut(&Addr, &IbGib) -> Result<(), PeerError>,
+    each: &mut dyn FnMut(&Valid<&IbGib>) -> Result<(), PeerError>,
 ) -> Result<(), PeerError>
 where
     SpaceError: From<S::Error>,
@@ -37,9 +37,16 @@ where
                 let message = format!("the server's identity does not begin with {domain}");
                 return Err(SyncError::Auth(message).into());
             }
-            check_next(replay, frame, &addr)?;
-            if let Some(frame) = replay.tip() {
-                each(&addr, frame)?;
+            match Valid::check(&frame) {
+                Ok(valid) => {
+                    check_valid_next(replay, valid.cloned())?;
+                    each(&valid)?;
+                }
+                // A wrong gib is one of the rules that a frame breaks.
+                Err(error) => {
+                    check_next(replay, frame, &addr)?;
+                    return Err(SyncError::from(error).into());
+                }
             }
             after = Some(addr);
             Ok(ControlFlow::Continue(()))
@@ -75,7 +82,7 @@ pub fn fetch<L: ReceiverLink + ?Sized>(
         replay = Replay::after(frame, StepsOnly);
     }
     let mut portion = Portion { space, held: Vec::new(), bytes: 0 };
-    let ended = follow(link, domain, &mut replay, &mut |_, frame| portion.add(frame));
+    let ended = follow(link, domain, &mut replay, &mut |frame| portion.add(frame));
     portion.store()?;
     ended.map(|()| None)
 }
@@ -88,9 +95,9 @@ struct Portion<'a> {
 }
 
 impl Portion<'_> {
-    fn add(&mut self, frame: &IbGib) -> Result<(), PeerError> {
-        let prepared = Prepared::new(frame).map_err(SyncError::from)?;
-        self.bytes += prepared.text.len();
+    fn add(&mut self, frame: &Valid<&IbGib>) -> Result<(), PeerError> {
+        let prepared = Prepared::of(frame).map_err(SyncError::from)?.with_valid_step();
+        self.bytes += prepared.text().len();
         self.held.push(prepared);
         if self.held.len() >= PORTION.0 || self.bytes >= PORTION.1 {
             self.store()?;

@@ -9,9 +9,9 @@ use super::ledger::Ledger;
 use super::refusals;
 use super::routes::Failure;
 use super::state::Shared;
-use crate::ibgib::{IbGib, Moment, TjpAddr};
+use crate::ibgib::{IbGib, Moment, TjpAddr, Valid};
 use crate::space::{Pooled, Space};
-use crate::sync::domain;
+use crate::sync::domain::NewIdentity;
 use crate::sync::msg::RefusalCode;
 
 const MS_IN_A_DAY: u64 = 24 * 60 * 60 * 1000;
@@ -22,14 +22,14 @@ pub(super) fn register(
     shared: &Shared,
     space: &Pooled,
     addr: &TjpAddr,
-    genesis: &IbGib,
+    genesis: &Valid<IbGib>,
     from: ClientAddr,
 ) -> Result<TjpAddr, Failure> {
     let is_open = matches!(shared.opts.registration, Registration::Open);
     let most = shared.opts.max_new_identities.filter(|_| is_open);
     let quota = &shared.opts.quota;
     let (Some(most), None) = (most, space.find(addr)?) else {
-        return Ok(domain::register(&**space, genesis, quota)?);
+        return Ok(NewIdentity::check(genesis)?.store(&**space, quota)?);
     };
     let (ledger, from) = (Ledger::of(space), from.to_string());
     let day = Moment::now().ms() / MS_IN_A_DAY;
@@ -37,11 +37,11 @@ pub(super) fn register(
     if ledger.newcomers(day, &from)? >= u64::from(most) {
         return Err(too_many(most, &from));
     }
-    domain::check_genesis(genesis)?;
+    let checked = NewIdentity::check(genesis)?;
     if !ledger.add_newcomer(day, &from, most)? {
         return Err(too_many(most, &from));
     }
-    let registered = domain::register(&**space, genesis, quota);
+    let registered = checked.store(&**space, quota);
     if registered.is_err() {
         ledger.remove_newcomer(day, &from)?;
     }

@@ -19,7 +19,7 @@ use super::ledger::Ledger;
 use super::refusals::FullDisk;
 use super::state::Shared;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
-use crate::ibgib::{Addr, Moment, TjpAddr};
+use crate::ibgib::{Addr, Moment, TjpAddr, Valid};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
 use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, SpaceError, graph_ids};
@@ -189,7 +189,8 @@ async fn register(
     let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
     blocking(&at, from, weight, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
-        let addr = TjpAddr::from(genesis.validate().map_err(SyncError::from)?);
+        let genesis = Valid::check(genesis).map_err(SyncError::from)?;
+        let addr = TjpAddr::from(genesis.addr().clone());
         if !shared.may_register(&addr) {
             let message = format!("{addr} may not register here: it is not on the server's list");
             return Err(SyncError::Auth(message).into());

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ibgib::{AddrError, TjpAddr};
+use crate::ibgib::TjpAddr;
 
 /// Whose data a space holds: a client's file has one domain, a server's has one for each identity
 /// (docs/protocol.md, section 5).
@@ -20,15 +20,6 @@ impl Domain {
         match self {
             Domain::Client => "",
             Domain::Identity(genesis) => genesis.as_str(),
-        }
-    }
-
-    /// The domain that stands in a file as `text`.
-    #[cfg(any(feature = "server", test))]
-    pub(super) fn parse(text: &str) -> Result<Domain, AddrError> {
-        match text {
-            "" => Ok(Domain::Client),
-            genesis => TjpAddr::parse(genesis).map(Domain::Identity),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! An ibGib made ready for a put: validated, hashed and written once.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use crate::ibgib::transform::is_dna;
-use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, MAX_IBGIB_BYTES};
+use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, MAX_IBGIB_BYTES, Valid};
 
 use super::{TimelineKind, relations};
 use crate::keystone::KEYSTONE;
@@ -15,20 +16,19 @@ const FEW: usize = 16;
 /// parsed twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
-    /// Its address.
-    pub addr: Addr,
+    pub(super) addr: Addr,
     /// What it is looked up by.
-    pub key: AddrKey,
+    pub(super) key: AddrKey,
     /// Its normal form as JSON, what a space stores.
-    pub text: Box<str>,
+    pub(super) text: Box<str>,
     /// `data.n` where it is a whole number of at least zero.
-    pub n: Option<u64>,
+    pub(super) n: Option<u64>,
     /// Whether it begins a timeline.
-    pub is_tjp: bool,
+    pub(super) is_tjp: bool,
     /// Whether it records a transform.
-    pub is_dna: bool,
+    pub(super) is_dna: bool,
     /// What it relates to, each once, in order, primitives left out.
-    pub rel8ds: Vec<AddrKey>,
+    pub(super) rel8ds: Vec<AddrKey>,
     /// Whether it was validated as a keystone's frame already, against the frame before.
     pub(super) is_valid_step: bool,
     /// Which of `rel8ds` is the tjp of its timeline; none for a tjp and for a stone.
@@ -44,7 +44,14 @@ impl Prepared {
     ///
     /// Errors where [`IbGib::validate`] refuses it or its JSON is too large.
     pub fn new(ibgib: &IbGib) -> Result<Prepared, IbGibError> {
-        let addr = ibgib.validate()?;
+        Prepared::of(&Valid::check(ibgib)?)
+    }
+
+    /// Takes out what a put needs of an ibGib whose gib is known to be right.
+    ///
+    /// Errors where its JSON is too large.
+    pub fn of<T: Borrow<IbGib>>(ibgib: &Valid<T>) -> Result<Prepared, IbGibError> {
+        let addr = ibgib.addr().clone();
         let text = ibgib.to_json();
         if text.len() > MAX_IBGIB_BYTES {
             return Err(IbGibError::TooLarge(text.len()));
@@ -80,6 +87,26 @@ impl Prepared {
     pub(crate) fn with_valid_step(mut self) -> Prepared {
         self.is_valid_step = true;
         self
+    }
+
+    /// Its address.
+    pub fn addr(&self) -> &Addr {
+        &self.addr
+    }
+
+    /// What it is looked up by.
+    pub fn key(&self) -> AddrKey {
+        self.key
+    }
+
+    /// Its normal form as JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its normal form as JSON, alone.
+    pub fn into_text(self) -> Box<str> {
+        self.text
     }
 
     /// The key of the timeline's tjp, its own where it is the tjp; none for a stone.

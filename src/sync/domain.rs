@@ -1,13 +1,15 @@
 //! A domain as the receiver keeps it: registering I, and taking its evolutions with the sessions
 //! that they claim (docs/protocol.md, section 5).
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 use super::error::SyncError;
 pub use super::identity::{IdentityFrames, StoredFrames};
 use super::quota::Quota;
 use super::session::join;
-use crate::ibgib::{Addr, IbGib, TjpAddr};
+use crate::ibgib::{Addr, IbGib, TjpAddr, Valid};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_RECOVER, VERB_SYNC, Violation};
 use crate::space::{Bound, Prepared, PutOpts, RowId, Space, SpaceError, Tip};
 
@@ -18,26 +20,35 @@ pub const MAX_EVOLUTION: usize = 256;
 /// always fits.
 pub const MAX_HASHES: u64 = keystone::MAX_HASHES_PER_STEP;
 
-/// Checks a domain keystone's genesis. Returns its address.
-pub fn check_genesis(genesis: &IbGib) -> Result<TjpAddr, SyncError> {
-    let addr = genesis.validate()?;
-    let violations = keystone::validate_genesis(genesis);
-    if !violations.is_empty() {
-        return Err(SyncError::Auth(join(&violations)));
+/// A domain keystone's genesis, checked and not stored yet.
+#[derive(Debug)]
+pub struct NewIdentity(Prepared);
+
+impl NewIdentity {
+    /// Validates it. Errors with [`SyncError::Auth`].
+    pub fn check<T: Borrow<IbGib>>(genesis: &Valid<T>) -> Result<NewIdentity, SyncError> {
+        let violations = keystone::validate_valid_genesis(genesis);
+        if !violations.is_empty() {
+            return Err(SyncError::Auth(join(&violations)));
+        }
+        Ok(NewIdentity(Prepared::of(genesis)?.with_valid_step()))
     }
-    Ok(addr.into())
+
+    /// Stores it, within `quota`. Returns its address; one that is known already is fine.
+    pub fn store(self, space: &dyn Space, quota: &Quota) -> Result<TjpAddr, SyncError> {
+        let addr = TjpAddr::from(self.0.addr().clone());
+        if space.find(&addr)?.is_none() {
+            let opts = PutOpts { bound: quota.for_data(), ..PutOpts::default() };
+            space.put(&mut std::iter::once(Ok(self.0)), &opts)?;
+        }
+        Ok(addr)
+    }
 }
 
 /// Takes a domain keystone's genesis, within `quota`. Returns its address; one that is known already
 /// is fine.
 pub fn register(space: &dyn Space, genesis: &IbGib, quota: &Quota) -> Result<TjpAddr, SyncError> {
-    let addr = check_genesis(genesis)?;
-    if space.find(&addr)?.is_none() {
-        let genesis = Prepared::new(genesis)?.with_valid_step();
-        let opts = PutOpts { bound: quota.for_data(), ..PutOpts::default() };
-        space.put(&mut std::iter::once(Ok(genesis)), &opts)?;
-    }
-    Ok(addr)
+    NewIdentity::check(&Valid::check(genesis)?)?.store(space, quota)
 }
 
 /// Takes I's new frames and the genesis of the session that the last of them claims, within `quota`.
@@ -62,7 +73,8 @@ pub fn revoke(space: &dyn Space, domain: &TjpAddr, frames: &[IbGib]) -> Result<(
     if !frames.last().is_some_and(keystone::is_revoked) {
         return Err(SyncError::Auth("the identity's newest frame does not revoke it".into()));
     }
-    extend(space, new_frames(space, domain, frames)?, Bound::default())
+    let newest = newest(space, domain)?;
+    extend(space, new_frames(space, domain, newest, frames)?, Bound::default())
 }
 
 /// Takes the frame that changes I's secret, after any that are lacking here, within what `quota`
@@ -81,11 +93,11 @@ pub fn renew(
         let message = "the identity's newest frame does not change its secret";
         return Err(SyncError::Auth(message.into()));
     };
-    expect_live(space, domain)?;
+    let newest = live_newest(space, domain)?;
     let proof = keystone::proof_of(last).ok().flatten();
     let is_recovery = proof.is_some_and(|proof| proof.claim.verb == VERB_RECOVER);
     let bound = if is_recovery { quota.for_recovery() } else { quota.for_signing() };
-    extend(space, new_frames(space, domain, frames)?, bound)
+    extend(space, new_frames(space, domain, newest, frames)?, bound)
 }
 
 /// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
@@ -93,24 +105,28 @@ pub fn renew(
 ///
 /// Returns the count of the frame that its secret is from, as [`secret_since`] does.
 pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<u64, SyncError> {
-    live_tip(space, domain).map(|(_, since)| since)
-}
-
-/// I's newest frame where I is not revoked, and the count of the frame that its secret is from: 0
-/// where it was never changed.
-fn live_tip(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, u64), SyncError> {
-    let tip = tip_of(space, domain)?;
-    let frame = space.get_id(tip.id)?;
-    match keystone::is_revoked(&frame) {
-        true => Err(SpaceError::Revoked(domain.clone()).into()),
-        false => Ok((tip, secret_since(&frame))),
-    }
+    live_newest(space, domain).map(|(_, newest)| secret_since(&newest))
 }
 
 /// The count of the frame that I's secret is from, as its newest frame says: 0 where it was never
 /// changed.
 pub fn secret_since(newest: &IbGib) -> u64 {
     keystone::lock_of(newest).map_or(0, |lock| lock.since())
+}
+
+/// I's newest frame where I is not revoked.
+fn live_newest(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, IbGib), SyncError> {
+    let newest = newest(space, domain)?;
+    match keystone::is_revoked(&newest.1) {
+        true => Err(SpaceError::Revoked(domain.clone()).into()),
+        false => Ok(newest),
+    }
+}
+
+fn newest(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, IbGib), SyncError> {
+    let tip = tip_of(space, domain)?;
+    let frame = space.get_id(tip.id)?;
+    Ok((tip, frame))
 }
 
 fn tip_of(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
@@ -138,7 +154,8 @@ impl IdentityCheck {
         if self.seen.is_some_and(|(id, _)| id == tip.id) {
             return Ok(());
         }
-        let (tip, since) = live_tip(space, domain)?;
+        let (tip, newest) = live_newest(space, domain)?;
+        let since = secret_since(&newest);
         if self.seen.is_some_and(|(_, before)| before != since) {
             return Err(SpaceError::Renewed(domain.clone()).into());
         }
@@ -193,8 +210,9 @@ impl Evolution {
         if frames.is_empty() || frames.len() > MAX_EVOLUTION {
             return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
         }
-        let prepared = Prepared::new(session)?;
-        let violations = keystone::validate_genesis(session);
+        let session = &Valid::check(session)?;
+        let prepared = Prepared::of(session)?;
+        let violations = keystone::validate_valid_genesis(session);
         if !violations.is_empty() {
             return Err(SyncError::Auth(join(&violations)));
         }
@@ -204,14 +222,14 @@ impl Evolution {
             let message = "the identity's frames are signed, and its session's would not be";
             return Err(SyncError::Auth(message.into()));
         }
-        let addr = TjpAddr::from(prepared.addr.clone());
+        let addr = TjpAddr::from(prepared.addr().clone());
         check_claim(frames, &addr)?;
-        expect_live(space, domain)?;
+        let newest = live_newest(space, domain)?;
         let is_new = space.find(&addr)?.is_none();
         if is_new {
             space.check_bound(&quota.for_signing(), 1)?;
         }
-        let mut batch = new_frames(space, domain, frames)?;
+        let mut batch = new_frames(space, domain, newest, frames)?;
         batch.push(prepared.with_valid_step());
         Ok(Evolution { session: addr, is_new, batch })
     }
@@ -237,17 +255,18 @@ impl Evolution {
 fn new_frames(
     space: &dyn Space,
     domain: &TjpAddr,
+    (tip, newest): (Tip, IbGib),
     frames: &[IbGib],
 ) -> Result<Vec<Prepared>, SyncError> {
-    let tip = tip_of(space, domain)?;
     let mut prev = None;
     let mut new = Vec::new();
     for frame in frames {
-        let prepared = Prepared::new(frame)?;
+        let frame = Valid::check(frame)?;
+        let prepared = Prepared::of(&frame)?;
         if frame.tjp_addr().as_deref() != Some(domain.as_str()) {
-            return Err(SyncError::Auth(format!("{} is no frame of {domain}", prepared.addr)));
+            return Err(SyncError::Auth(format!("{} is no frame of {domain}", frame.addr())));
         }
-        match space.find(&prepared.addr)? {
+        match space.find(frame.addr())? {
             Some(id) => prev = Some(id),
             None => new.push((frame, prepared)),
         }
@@ -261,28 +280,24 @@ fn new_frames(
             )));
         }
     }
-    valid_steps(space, &tip, new)
+    valid_steps(newest, new)
 }
 
-/// Validates frames that go on from `tip`, within the hashes that one request may cost.
+/// Validates frames that go on from `newest`, within the hashes that one request may cost.
 fn valid_steps(
-    space: &dyn Space,
-    tip: &Tip,
-    frames: Vec<(&IbGib, Prepared)>,
+    newest: IbGib,
+    frames: Vec<(Valid<&IbGib>, Prepared)>,
 ) -> Result<Vec<Prepared>, SyncError> {
-    if frames.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut replay = Replay::after(space.get_id(tip.id)?, StepsOnly);
+    let mut replay = Replay::after(newest, StepsOnly);
     let (mut valid, mut hashes) = (Vec::with_capacity(frames.len()), 0);
     for (frame, prepared) in frames {
-        hashes += replay.tip().map_or(0, |prev| keystone::step_cost(prev, frame));
+        hashes += replay.tip().map_or(0, |prev| keystone::step_cost(prev, &frame));
         if hashes > MAX_HASHES && !valid.is_empty() {
             let message =
                 format!("frames that take more than {MAX_HASHES} hashes to check: send fewer");
             return Err(SyncError::Limit(message));
         }
-        check_next(&mut replay, frame.clone(), &prepared.addr)?;
+        check_valid_next(&mut replay, frame.cloned())?;
         valid.push(prepared.with_valid_step());
     }
     Ok(valid)
@@ -335,7 +350,22 @@ pub fn check_next<S: SeenIds>(
 where
     SpaceError: From<S::Error>,
 {
-    let violations = replay.push(frame).map_err(SpaceError::from)?;
+    expect_none(replay.push(frame).map_err(SpaceError::from)?, addr)
+}
+
+/// As [`check_next`], of a frame whose gib is known to be right.
+pub fn check_valid_next<S: SeenIds>(
+    replay: &mut Replay<S>,
+    frame: Valid<IbGib>,
+) -> Result<(), SyncError>
+where
+    SpaceError: From<S::Error>,
+{
+    let addr = frame.addr().clone();
+    expect_none(replay.push_valid(frame).map_err(SpaceError::from)?, &addr)
+}
+
+fn expect_none(violations: Vec<Violation>, addr: &Addr) -> Result<(), SyncError> {
     match violations.is_empty() {
         true => Ok(()),
         false => Err(invalid(addr, &violations)),

@@ -1,11 +1,13 @@
 //! The saga's own ibGibs: its frames, their messages and the contexts, made and checked.
 
+use std::borrow::Borrow;
+
 use serde_json::{Map, Value, json};
 
 use super::body::{Body, SagaStage};
 use super::error::SyncError;
 use super::msg::Context;
-use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, TjpAddr, json as js};
+use crate::ibgib::{Addr, IbGib, Moment, Rel8ns, TjpAddr, Valid, json as js};
 use crate::space::SAGA_IB;
 
 /// The ib of a saga frame's message.
@@ -75,11 +77,16 @@ impl Saga {
     }
 
     /// Makes the next turn's message, frame and context, unsigned.
-    pub fn make(&mut self, role: Role, body: &Body, now: Moment) -> Result<Context, SyncError> {
+    pub fn make(
+        &mut self,
+        role: Role,
+        body: &Body,
+        now: Moment,
+    ) -> Result<Context<Valid<IbGib>>, SyncError> {
         let stage = body.stage();
         let message = self.message(stage, body)?;
-        let frame = self.frame(role, stage, &message.addr()?, now)?;
-        let context = self.context(role, &frame.addr()?, &message.addr()?)?;
+        let frame = made(self.frame(role, stage, message.addr(), now))?;
+        let context = made(self.context(role, frame.addr(), message.addr()))?;
         Ok(Context {
             context,
             saga_frame: frame,
@@ -89,8 +96,8 @@ impl Saga {
     }
 
     /// Takes a turn, one's own or a checked one, as the saga's newest.
-    pub fn append(&mut self, context: &Context) -> Result<(), SyncError> {
-        let addr = context.saga_frame.addr()?;
+    pub fn append<T: Borrow<IbGib>>(&mut self, turn: &Context<T>) -> Result<(), SyncError> {
+        let addr = turn.saga_frame.borrow().addr()?;
         let (tjp, n) = match &self.last {
             Some(last) => (last.tjp.clone(), last.n + 1),
             None => (addr.clone().into(), 0),
@@ -100,27 +107,39 @@ impl Saga {
     }
 
     /// Checks a turn of the other side's: every gib, that context, frame and message belong
-    /// together, and that the frame goes on from the saga's last one. Returns the body.
-    pub fn check(&self, role: Role, context: &Context) -> Result<Body, SyncError> {
-        for ibgib in context.control() {
-            ibgib.validate().map_err(|error| SyncError::Content(error.to_string()))?;
-        }
-        let stage = self.stage_of(&context.saga_frame)?;
-        let moment = context.saga_frame.data.as_ref().and_then(Value::as_object);
+    /// together, and that the frame goes on from the saga's last one. Returns the body, and the
+    /// turn as one that is valid; whether its signature is good is for the session to say.
+    pub fn check<'t>(
+        &self,
+        role: Role,
+        turn: &'t Context,
+    ) -> Result<(Body, Context<Valid<&'t IbGib>>), SyncError> {
+        let valid = |ibgib: &'t IbGib| {
+            Valid::check(ibgib).map_err(|error| SyncError::Content(error.to_string()))
+        };
+        // Each after what it relates to.
+        let saga_frame_msg = valid(&turn.saga_frame_msg)?;
+        let saga_frame = valid(&turn.saga_frame)?;
+        let context = valid(&turn.context)?;
+        let signed_session_identity =
+            turn.signed_session_identity.as_ref().map(valid).transpose()?;
+        let stage = self.stage_of(&saga_frame)?;
+        let moment = saga_frame.data.as_ref().and_then(Value::as_object);
         let now = moment
             .and_then(Moment::of_data)
             .ok_or_else(|| SyncError::protocol("a saga frame carries no timestamp"))?;
-        let message = context.saga_frame_msg.addr()?;
+        let message = saga_frame_msg.addr();
         // A turn holds nothing but what its stage, its message and its place in the saga say, so
-        // it is checked by making it again.
-        if self.frame(role, stage, &message, now)? != context.saga_frame {
+        // it is checked by making its content again.
+        if !self.frame(role, stage, message, now).is_of(&saga_frame) {
             return Err(SyncError::protocol("the frame does not go on from the saga's last one"));
         }
-        if self.context(role, &context.saga_frame.addr()?, &message)? != context.context {
+        if !self.context(role, saga_frame.addr(), message).is_of(&context) {
             return Err(SyncError::protocol("the context does not tie this frame and message"));
         }
-        self.check_message(stage, &context.saga_frame_msg)?;
-        Body::read(stage, &context.saga_frame_msg)
+        self.check_message(stage, &saga_frame_msg)?;
+        let body = Body::read(stage, &saga_frame_msg)?;
+        Ok((body, Context { context, saga_frame, saga_frame_msg, signed_session_identity }))
     }
 
     fn check_message(&self, stage: SagaStage, message: &IbGib) -> Result<(), SyncError> {
@@ -143,20 +162,14 @@ impl Saga {
         serde_json::from_value(stage).map_err(|_| SyncError::protocol("a frame of no known stage"))
     }
 
-    fn message(&self, stage: SagaStage, body: &Body) -> Result<IbGib, SyncError> {
+    fn message(&self, stage: SagaStage, body: &Body) -> Result<Valid<IbGib>, SyncError> {
         let mut data =
             json!({ "sagaId": self.id, "stage": stage.name(), "body": body.to_value()? });
         js::normalise(&mut data, 0).map_err(|error| SyncError::protocol(error.to_string()))?;
-        Ok(IbGib::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB)))?)
+        Ok(Valid::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB)))?)
     }
 
-    fn frame(
-        &self,
-        role: Role,
-        stage: SagaStage,
-        message: &Addr,
-        now: Moment,
-    ) -> Result<IbGib, SyncError> {
+    fn frame(&self, role: Role, stage: SagaStage, message: &Addr, now: Moment) -> Content {
         let mut data = Map::new();
         data.insert("n".into(), self.frames().into());
         now.stamp(&mut data);
@@ -176,16 +189,38 @@ impl Saga {
             }
         }
         rel8ns.insert("message".into(), json!([message]));
-        Ok(IbGib::new(SAGA_IB.into(), Some(Value::Object(data)), Some(rel8ns))?)
+        Content { ib: SAGA_IB, data: Value::Object(data), rel8ns }
     }
 
-    fn context(&self, role: Role, frame: &Addr, message: &Addr) -> Result<IbGib, SyncError> {
+    fn context(&self, role: Role, frame: &Addr, message: &Addr) -> Content {
         let data = json!({ "sagaId": self.id, "n": self.frames(), "role": role.name() });
         let mut rel8ns = ancestor(CONTEXT_IB);
         rel8ns.insert("sagaFrame".into(), json!([frame]));
         rel8ns.insert("sagaFrameMsg".into(), json!([message]));
-        Ok(IbGib::new(CONTEXT_IB.into(), Some(data), Some(rel8ns))?)
+        Content { ib: CONTEXT_IB, data, rel8ns }
     }
+}
+
+/// What a frame or a context must hold.
+struct Content {
+    ib: &'static str,
+    data: Value,
+    rel8ns: Rel8ns,
+}
+
+impl Content {
+    /// Whether an ibGib holds just this. No list in it holds objects, so that the order of keys,
+    /// which is not compared, makes no other gib.
+    fn is_of<T: Borrow<IbGib>>(&self, ibgib: &Valid<T>) -> bool {
+        ibgib.ib == self.ib
+            && ibgib.data.as_ref() == Some(&self.data)
+            && ibgib.rel8ns.as_ref() == Some(&self.rel8ns)
+    }
+}
+
+fn made(content: Content) -> Result<Valid<IbGib>, SyncError> {
+    let Content { ib, data, rel8ns } = content;
+    Ok(Valid::new(ib.into(), Some(data), Some(rel8ns))?)
 }
 
 fn ancestor(ib: &str) -> Rel8ns {
@@ -214,7 +249,7 @@ mod tests {
     fn a_turn_that_one_side_makes_the_other_accepts() {
         let (mut sender, mut receiver) = sagas();
         for n in 0..3 {
-            let made = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+            let made = sender.make(Role::Sender, &init(), Moment::now()).unwrap().into_inner();
             receiver.check(Role::Sender, &made).unwrap();
             sender.append(&made).unwrap();
             receiver.append(&made).unwrap();
@@ -228,13 +263,17 @@ mod tests {
         let message =
             IbGib::new(MESSAGE_IB.into(), Some(data), Some(ancestor(MESSAGE_IB))).unwrap();
         let addr = message.addr().unwrap();
-        let frame = saga.frame(Role::Sender, SagaStage::Init, &addr, Moment::now()).unwrap();
+        let frame = super::made(saga.frame(Role::Sender, SagaStage::Init, &addr, Moment::now()))
+            .unwrap()
+            .into_inner();
         let mut data = frame.data.unwrap();
         if let Some(more) = more {
             data[more] = json!(1);
         }
         let frame = IbGib::new(SAGA_IB.into(), Some(data), frame.rel8ns).unwrap();
-        let context = saga.context(Role::Sender, &frame.addr().unwrap(), &addr).unwrap();
+        let context = super::made(saga.context(Role::Sender, &frame.addr().unwrap(), &addr))
+            .unwrap()
+            .into_inner();
         let (saga_frame, saga_frame_msg) = (frame, message);
         Context { context, saga_frame, saga_frame_msg, signed_session_identity: None }
     }
@@ -242,12 +281,12 @@ mod tests {
     #[test]
     fn fields_of_a_later_version_are_passed_over_in_a_body_and_nowhere_else() {
         let (sender, receiver) = sagas();
-        let data = sender.message(SagaStage::Init, &init()).unwrap().data.unwrap();
+        let data = sender.message(SagaStage::Init, &init()).unwrap().data.clone().unwrap();
         let mut in_body = data.clone();
         in_body["body"]["new"] = json!({ "a": [1] });
         for data in [&data, &in_body] {
             let turn = by_hand(&sender, data.clone(), None);
-            let body = receiver.check(Role::Sender, &turn).unwrap();
+            let (body, _) = receiver.check(Role::Sender, &turn).unwrap();
             assert_eq!(body.to_value().unwrap(), init().to_value().unwrap());
         }
         let mut beside = data.clone();
@@ -262,15 +301,15 @@ mod tests {
     #[test]
     fn a_turn_out_of_line_is_refused() {
         let (mut sender, receiver) = sagas();
-        let first = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+        let first = sender.make(Role::Sender, &init(), Moment::now()).unwrap().into_inner();
         sender.append(&first).unwrap();
-        let second = sender.make(Role::Sender, &init(), Moment::now()).unwrap();
+        let second = sender.make(Role::Sender, &init(), Moment::now()).unwrap().into_inner();
         assert!(receiver.check(Role::Sender, &second).is_err());
         assert!(receiver.check(Role::Receiver, &first).is_err());
 
         let mut other = first.clone();
         let delta = Body::Delta(Delta::default());
-        other.saga_frame_msg = receiver.message(SagaStage::Delta, &delta).unwrap();
+        other.saga_frame_msg = receiver.message(SagaStage::Delta, &delta).unwrap().into_inner();
         assert!(receiver.check(Role::Sender, &other).is_err());
 
         let mut forged = first;

@@ -3,6 +3,8 @@
 
 pub mod body;
 pub mod capabilities;
+#[cfg(test)]
+mod counts;
 pub mod domain;
 mod error;
 pub mod establish;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use arrayvec::ArrayString;
 
 use super::capabilities::Features;
-use crate::ibgib::{Addr, IbGib, TjpAddr};
+use crate::ibgib::{Addr, IbGib, TjpAddr, Valid};
 
 /// The version of the session protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -142,23 +142,30 @@ pub struct Refusal {
 
 /// What ties one turn together: the context ibGib, the saga's frame, the frame's message and, from
 /// the sender, the session frame that signed the context.
+///
+/// As a message brings it, nothing of it is checked; a turn of [`Valid`] ibGibs was made here, or
+/// checked by [`Saga::check`](super::frame::Saga::check).
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct Context<T = IbGib> {
     /// The context; its address is what the session signs.
-    pub context: IbGib,
+    pub context: T,
     /// The saga's frame of this turn.
-    pub saga_frame: IbGib,
+    pub saga_frame: T,
     /// The frame's message.
-    pub saga_frame_msg: IbGib,
+    pub saga_frame_msg: T,
     /// The session keystone's frame whose proof targets the context; none from the receiver.
-    pub signed_session_identity: Option<IbGib>,
+    pub signed_session_identity: Option<T>,
 }
 
-impl Context {
-    /// The control ibGibs of the turn, each after what it relates to.
-    pub fn control(&self) -> impl Iterator<Item = &IbGib> {
-        let turn = [&self.saga_frame_msg, &self.saga_frame, &self.context];
-        turn.into_iter().chain(&self.signed_session_identity)
+impl Context<Valid<IbGib>> {
+    /// The turn as a message takes it.
+    pub fn into_inner(self) -> Context {
+        Context {
+            context: self.context.into_inner(),
+            saga_frame: self.saga_frame.into_inner(),
+            saga_frame_msg: self.saga_frame_msg.into_inner(),
+            signed_session_identity: self.signed_session_identity.map(Valid::into_inner),
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! The session identity S: signing one's turns, and checking the other's signatures
 //! (docs/protocol.md, section 5).
 
+use std::borrow::Borrow;
+
 use super::error::SyncError;
 use super::msg::Context;
-use crate::ibgib::{Environment, IbGib, TjpAddr};
+use crate::ibgib::{Environment, IbGib, TjpAddr, Valid};
 use crate::keystone::{self, Claim, MasterSecret, Signing, VERB_CONNECT, VERB_SYNC};
+use crate::space::Prepared;
 
 /// S as its owner holds it.
 #[derive(Debug)]
@@ -37,18 +40,20 @@ impl Signer {
         demanded: &[String],
         env: &dyn Environment,
     ) -> Result<IbGib, SyncError> {
-        self.sign(VERB_CONNECT, challenge_uuid, keystone::POOL_CONNECT, demanded, env)
+        let frame =
+            self.sign(VERB_CONNECT, challenge_uuid, keystone::POOL_CONNECT, demanded, env)?;
+        Ok(frame.into_inner())
     }
 
     /// Evolves S with a signature of a turn's context, and puts it into the turn.
-    pub fn sign_turn(
+    pub fn sign_turn<T: Borrow<IbGib> + From<Valid<IbGib>>>(
         &mut self,
-        turn: &mut Context,
+        turn: &mut Context<T>,
         env: &dyn Environment,
     ) -> Result<(), SyncError> {
-        let target = turn.context.addr()?;
+        let target = turn.context.borrow().addr()?;
         let signed = self.sign(VERB_SYNC, target.as_str(), keystone::POOL_SYNC, &[], env)?;
-        turn.signed_session_identity = Some(signed);
+        turn.signed_session_identity = Some(signed.into());
         Ok(())
     }
 
@@ -59,12 +64,12 @@ impl Signer {
         pool: &str,
         required: &[String],
         env: &dyn Environment,
-    ) -> Result<IbGib, SyncError> {
+    ) -> Result<Valid<IbGib>, SyncError> {
         let claim = Claim::new(verb, target);
         let signing =
             Signing { claim: &claim, pool_id: Some(pool), required, frame_details: None, env };
-        let frame = keystone::sign(&self.tip, &self.secret, &signing)?;
-        self.tip = frame.clone();
+        let frame = keystone::sign_valid(&self.tip, &self.secret, &signing)?;
+        self.tip = IbGib::clone(&frame);
         Ok(frame)
     }
 }
@@ -86,14 +91,19 @@ impl SessionVerifier {
         &self.tip
     }
 
-    /// Takes the frame that answers a challenge; refuses one that does not.
+    /// Takes the frame that answers a challenge, and returns it as a put takes it; refuses one that
+    /// does not. One with a wrong gib is none of the session's, so that it is refused as a proof.
     pub fn connect(
         &mut self,
         frame: &IbGib,
         challenge_uuid: &str,
         demanded: &[String],
-    ) -> Result<(), SyncError> {
-        let proof = self.step(frame, VERB_CONNECT, challenge_uuid)?;
+    ) -> Result<Prepared, SyncError> {
+        let valid = Valid::check(frame).map_err(|error| {
+            let violations = keystone::validate_step(&self.tip, frame);
+            if violations.is_empty() { error.into() } else { SyncError::Auth(join(&violations)) }
+        })?;
+        let proof = self.step(&valid, VERB_CONNECT, challenge_uuid)?;
         let same = proof.required.len() == demanded.len()
             && demanded.iter().all(|id| proof.required.contains(id));
         if !same || proof.solutions.len() != demanded.len() {
@@ -101,23 +111,37 @@ impl SessionVerifier {
                 "the proof does not solve exactly what was demanded".into(),
             ));
         }
-        self.tip = frame.clone();
-        Ok(())
+        self.accept(&valid)
     }
 
-    /// Takes the frame that signs a turn; refuses one that does not.
-    pub fn verify_turn(&mut self, turn: &Context) -> Result<(), SyncError> {
+    /// Takes the frame that signs a turn, and returns it as a put takes it; refuses one that does
+    /// not.
+    pub fn verify_turn<T: Borrow<IbGib>>(
+        &mut self,
+        turn: &Context<Valid<T>>,
+    ) -> Result<Prepared, SyncError> {
         let frame = turn
             .signed_session_identity
             .as_ref()
             .ok_or_else(|| SyncError::Auth("the turn is not signed".into()))?;
-        self.step(frame, VERB_SYNC, turn.context.addr()?.as_str())?;
-        self.tip = frame.clone();
-        Ok(())
+        self.step(frame, VERB_SYNC, turn.context.addr().as_str())?;
+        self.accept(frame)
     }
 
-    fn step(&self, frame: &IbGib, verb: &str, target: &str) -> Result<keystone::Proof, SyncError> {
-        let violations = keystone::validate_step(&self.tip, frame);
+    /// Takes a frame that was found good as S's newest one.
+    fn accept<T: Borrow<IbGib>>(&mut self, frame: &Valid<T>) -> Result<Prepared, SyncError> {
+        let prepared = Prepared::of(frame)?.with_valid_step();
+        self.tip = IbGib::clone(frame);
+        Ok(prepared)
+    }
+
+    fn step<T: Borrow<IbGib>>(
+        &self,
+        frame: &Valid<T>,
+        verb: &str,
+        target: &str,
+    ) -> Result<keystone::Proof, SyncError> {
+        let violations = keystone::validate_valid_step(&self.tip, frame);
         if !violations.is_empty() {
             return Err(SyncError::Auth(join(&violations)));
         }

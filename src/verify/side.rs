@@ -113,8 +113,8 @@ impl<L: ReceiverLink> Side for Served<'_, L> {
         each: &mut dyn FnMut(&Addr, &IbGib),
     ) -> Result<bool, PeerError> {
         let mut replay = Replay::new(SeenOnDisk::new().map_err(SyncError::from)?);
-        identity::follow(self.link, tjp, &mut replay, &mut |addr, frame| {
-            each(addr, frame);
+        identity::follow(self.link, tjp, &mut replay, &mut |frame| {
+            each(frame.addr(), frame);
             Ok(())
         })
         .map(|()| true)

@@ -144,8 +144,8 @@ impl<'w, L: ReceiverLink> World<'w, L> {
     pub(super) fn join(&mut self) -> Result<Device, VerifyError> {
         let mut frames = Vec::new();
         let mut replay = Replay::new(StepsOnly);
-        identity::follow(self.link, self.place.domain(), &mut replay, &mut |_, frame| {
-            frames.push(frame.clone());
+        identity::follow(self.link, self.place.domain(), &mut replay, &mut |frame| {
+            frames.push(frame.cloned().into_inner());
             Ok(())
         })?;
         let device = self.place.device(SECOND, &frames)?;

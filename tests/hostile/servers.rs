@@ -200,7 +200,7 @@ fn responses_of_another_saga_or_place() {
     victim.protocol(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) => {
             let body = Body::Ack(victim.unknown());
-            let turn = fake.saga.make(Role::Sender, &body, Moment::now()).unwrap();
+            let turn = fake.saga.make(Role::Sender, &body, Moment::now()).unwrap().into_inner();
             vec![Msg::Response(Box::new(turn))]
         }
         msg => fake.auth(&msg),
@@ -208,7 +208,8 @@ fn responses_of_another_saga_or_place() {
     let error = victim.sync(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) => {
             let body = Body::Ack(victim.unknown());
-            let mut turn = fake.saga.make(Role::Receiver, &body, Moment::now()).unwrap();
+            let mut turn =
+                fake.saga.make(Role::Receiver, &body, Moment::now()).unwrap().into_inner();
             turn.context.gib = HASH.into();
             vec![Msg::Response(Box::new(turn))]
         }

@@ -42,7 +42,8 @@ fn every_turn_is_signed_for_itself() {
     });
     connected(|session, _| {
         let signed = session.turn(&delta(PayloadDigest::default()));
-        let mut turn = session.saga.make(Role::Sender, &nothing(), Moment::now()).unwrap();
+        let mut turn =
+            session.saga.make(Role::Sender, &nothing(), Moment::now()).unwrap().into_inner();
         turn.signed_session_identity = signed.signed_session_identity;
         session.raw.send(&Msg::Request(Box::new(turn)));
         session.raw.sync_error(RefusalCode::Auth);
@@ -90,7 +91,8 @@ fn turns_follow_one_another() {
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
-        let turn = session.saga.make(Role::Receiver, &nothing(), Moment::now()).unwrap();
+        let turn =
+            session.saga.make(Role::Receiver, &nothing(), Moment::now()).unwrap().into_inner();
         session.raw.send(&Msg::Request(Box::new(turn)));
         session.raw.sync_error(RefusalCode::Protocol);
     });

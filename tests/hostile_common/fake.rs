@@ -53,7 +53,7 @@ impl Fake {
 
     /// A response that is well formed.
     pub fn respond(&mut self, body: &Body) -> Vec<Msg> {
-        let turn = self.saga.make(Role::Receiver, body, Moment::now()).unwrap();
+        let turn = self.saga.make(Role::Receiver, body, Moment::now()).unwrap().into_inner();
         self.saga.append(&turn).unwrap();
         vec![Msg::Response(Box::new(turn))]
     }

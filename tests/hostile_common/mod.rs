@@ -305,7 +305,7 @@ impl Session<'_> {
 
     /// A turn as it should be.
     pub fn turn(&mut self, body: &Body) -> Context {
-        let mut turn = self.saga.make(Role::Sender, body, Moment::now()).unwrap();
+        let mut turn = self.saga.make(Role::Sender, body, Moment::now()).unwrap().into_inner();
         self.signer.sign_turn(&mut turn, &System::new()).unwrap();
         turn
     }
@@ -319,7 +319,7 @@ impl Session<'_> {
     pub fn answer(&mut self) -> Body {
         match self.raw.receive() {
             Some(Msg::Response(turn)) => {
-                let body = self.saga.check(Role::Receiver, &turn).unwrap();
+                let (body, _) = self.saga.check(Role::Receiver, &turn).unwrap();
                 self.saga.append(&turn).unwrap();
                 body
             }

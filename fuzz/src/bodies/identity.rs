@@ -99,6 +99,10 @@ impl ReceiverLink for Pages {
         unasked()
     }
 
+    fn renew(&self, _domain: &TjpAddr, _frames: &[&IbGib]) -> Result<(), PeerError> {
+        unasked()
+    }
+
     fn run_session(&self, _: &mut Sender<'_>, _: &mut dyn Observer) -> Result<(), PeerError> {
         unasked()
     }

@@ -228,7 +228,7 @@ impl<'i, 'd> Line<'i, 'd> {
     fn say(&mut self, from: Role, body: &Body) -> Context {
         let now = Moment::from_ms(1_781_262_100_000).unwrap();
         let saga = &mut self.sagas[index(other(from))];
-        let mut turn = saga.make(from, body, now).unwrap();
+        let mut turn = saga.make(from, body, now).unwrap().into_inner();
         let secret = || Keystones::get().session_secret();
         let tip = &self.tip;
         let signer = self.signer.get_or_insert_with(|| Signer::new(secret(), tip.clone()).unwrap());

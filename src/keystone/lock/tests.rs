@@ -244,7 +244,7 @@ fn reveals_alone_sign_nothing() {
         let frame = changed(&forged, |data| {
             data["frameDetails"] = lock.within(None).unwrap();
         });
-        sealed(frame, &prev, &thief).unwrap()
+        sealed(valid(&frame), &prev, &thief).unwrap().into_inner()
     };
     let own = lock_of(&genesis).unwrap().key();
     assert_eq!(validate_step(&genesis, &with(own)), [Violation::WrongSignature]);
@@ -313,4 +313,8 @@ fn details_that_have_a_lock_leave_no_room_for_one() {
             crate::keystone::Signing { frame_details: Some(details), ..testing::signing(&claim) };
         assert!(sign(&genesis, &testing::secret(), &signing).is_err());
     }
+}
+
+fn valid(frame: &IbGib) -> Valid<IbGib> {
+    Valid::new(frame.ib.clone(), frame.data.clone(), frame.rel8ns.clone()).unwrap()
 }

@@ -96,12 +96,12 @@ fn a_recovery_without_the_code_is_refused() {
     let mut unsigned = good.data.clone().unwrap();
     unsigned["frameDetails"]["lock"].as_object_mut().unwrap().shift_remove("signature");
     let unsigned = IbGib::new(good.ib.clone(), Some(unsigned), good.rel8ns.clone()).unwrap();
-    let forged = sealed(unsigned.clone(), &step.prev_addr, &key).unwrap();
+    let forged = sealed(valid(&unsigned), &step.prev_addr, &key).unwrap();
     assert_eq!(validate_step(&world.genesis, &forged), [Violation::WrongSignature]);
     let mut other = unsigned.data.clone().unwrap();
     other["frameDetails"]["lock"]["recoveryKey"] = key.public().to_string().into();
     let other = IbGib::new(good.ib.clone(), Some(other), good.rel8ns.clone()).unwrap();
-    let forged = sealed(other, &step.prev_addr, &key).unwrap();
+    let forged = sealed(valid(&other), &step.prev_addr, &key).unwrap();
     assert!(validate_step(&world.genesis, &forged).contains(&Violation::RecoveryKey));
 }
 
@@ -153,7 +153,7 @@ fn a_renewal_makes_every_pool_anew() {
         let frame = IbGib::new(rotated.ib.clone(), Some(data), rotated.rel8ns.clone()).unwrap();
         let step = Step::on(&world.genesis).unwrap();
         let key = PrivateKey::derive(&secret("old"), step.uuid().unwrap());
-        validate_step(&world.genesis, &sealed(frame, &step.prev_addr, &key).unwrap())
+        validate_step(&world.genesis, &sealed(valid(&frame), &step.prev_addr, &key).unwrap())
     };
     for at in 0..3 {
         let violations = stale(at);
@@ -183,4 +183,8 @@ fn only_locked_keystones_change_their_secret() {
     let end = revoke(&without, &testing::secret(), "", &env).unwrap();
     assert!(matches!(rotate(&end, &testing::secret(), &renewal), Err(KeystoneError::Revoked)));
     assert!(matches!(recover(&end, &code, &code, &renewal), Err(KeystoneError::Revoked)));
+}
+
+fn valid(frame: &IbGib) -> Valid<IbGib> {
+    Valid::new(frame.ib.clone(), frame.data.clone(), frame.rel8ns.clone()).unwrap()
 }

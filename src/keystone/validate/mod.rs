@@ -18,6 +18,8 @@ mod tests;
 pub use timeline::{Replay, SeenIds, StepsOnly, TimelineValidator};
 pub use violation::Violation;
 
+use std::borrow::Borrow;
+
 use serde_json::{Map, Value};
 
 use super::error::ShapeError;
@@ -25,13 +27,31 @@ use super::frame::{Pool, is_revoked, pools as read_pools};
 use super::lock::SIGNATURE_COST;
 use super::pools::UsedIds;
 use super::proof::Proof;
-use crate::ibgib::IbGib;
+use crate::ibgib::{IbGib, Valid};
 use violation::Findings;
 
 /// The rules that a frame breaks as a keystone's genesis; none where it is one.
 pub fn validate_genesis(genesis: &IbGib) -> Vec<Violation> {
+    genesis_violations(genesis, Gib::Unchecked)
+}
+
+/// As [`validate_genesis`], of a frame whose gib is known to be right.
+pub fn validate_valid_genesis<T: Borrow<IbGib>>(genesis: &Valid<T>) -> Vec<Violation> {
+    genesis_violations(genesis, Gib::Checked)
+}
+
+/// Whether a frame's gib is known to be right, so that it need not be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gib {
+    Checked,
+    Unchecked,
+}
+
+fn genesis_violations(genesis: &IbGib, gib: Gib) -> Vec<Violation> {
+    #[cfg(test)]
+    counted::add();
     let mut findings = Findings::default();
-    frame::check_any(genesis, &mut findings);
+    frame::check_any(genesis, gib, &mut findings);
     frame::check_genesis(genesis, &mut findings);
     match read_pools(genesis) {
         Ok(read) => {
@@ -48,7 +68,12 @@ pub fn validate_genesis(genesis: &IbGib) -> Vec<Violation> {
 /// `prev` is taken for valid. That an id of a much older frame comes back is seen by
 /// [`TimelineValidator`] alone.
 pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
-    check_step(prev, curr).violations
+    check_step(prev, curr, Gib::Unchecked).violations
+}
+
+/// As [`validate_step`], of a frame whose gib is known to be right.
+pub fn validate_valid_step<T: Borrow<IbGib>>(prev: &IbGib, curr: &Valid<T>) -> Vec<Violation> {
+    check_step(prev, curr, Gib::Checked).violations
 }
 
 /// The rules that `curr` breaks in itself and in what ties it to `prev`; none where it goes on from
@@ -56,7 +81,7 @@ pub fn validate_step(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
 /// which [`validate_step`] found good when they were stored.
 pub fn validate_link(prev: &IbGib, curr: &IbGib) -> Vec<Violation> {
     let mut findings = Findings::default();
-    frame::check_any(curr, &mut findings);
+    frame::check_any(curr, Gib::Unchecked, &mut findings);
     frame::check_link(prev, curr, &mut findings);
     findings.0
 }
@@ -100,9 +125,11 @@ struct Checked {
     fresh: Vec<String>,
 }
 
-fn check_step(prev: &IbGib, curr: &IbGib) -> Checked {
+fn check_step(prev: &IbGib, curr: &IbGib, gib: Gib) -> Checked {
+    #[cfg(test)]
+    counted::add();
     let mut findings = Findings::default();
-    frame::check_any(curr, &mut findings);
+    frame::check_any(curr, gib, &mut findings);
     frame::check_link(prev, curr, &mut findings);
     if is_revoked(prev) {
         findings.add(Violation::Revoked);
@@ -166,4 +193,20 @@ fn identical(one: &Value, other: &Value) -> bool {
 fn identical_maps(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     let mut pairs = one.iter().zip(other);
     one.len() == other.len() && pairs.all(|((a, one), (b, other))| a == b && identical(one, other))
+}
+
+/// How many geneses and steps this thread validated: a test counts them.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::cell::Cell;
+
+    thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn add() {
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    pub(crate) fn validations() -> u64 {
+        COUNT.get()
+    }
 }

@@ -37,7 +37,8 @@ fn revealing(prev: &IbGib, places: &[usize], required: &[String]) -> IbGib {
     let step = Step::on(prev).unwrap();
     let claim = Claim::new("sync", "x^ABCD");
     let proof = step.prove(0, &testing::secret(), &claim, required, &chosen).unwrap();
-    step.frame(step.data(0, &testing::secret(), &proof, &testing::env()).unwrap()).unwrap()
+    let data = step.data(0, &testing::secret(), &proof, &testing::env()).unwrap();
+    step.frame(data).unwrap().into_inner()
 }
 
 /// The frame with a change, and the gib that it then has.

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use super::violation::Violation;
-use super::{check_step, validate_genesis};
-use crate::ibgib::IbGib;
+use super::{Gib, check_step, genesis_violations};
 use crate::ibgib::addr::clip;
+use crate::ibgib::{IbGib, Valid};
 use crate::keystone::frame::pools;
 use crate::keystone::pools::{UsedIds, number};
 
@@ -77,13 +77,22 @@ impl<S: SeenIds> Replay<S> {
     /// Checks the next frame; none is broken where the list is empty. A frame that breaks a rule
     /// is not built on: the next one is compared with the last valid one.
     pub fn push(&mut self, frame: IbGib) -> Result<Vec<Violation>, S::Error> {
+        self.check_next(frame, Gib::Unchecked)
+    }
+
+    /// As [`Replay::push`], of a frame whose gib is known to be right.
+    pub fn push_valid(&mut self, frame: Valid<IbGib>) -> Result<Vec<Violation>, S::Error> {
+        self.check_next(frame.into_inner(), Gib::Checked)
+    }
+
+    fn check_next(&mut self, frame: IbGib, gib: Gib) -> Result<Vec<Violation>, S::Error> {
         let (violations, fresh) = match &self.tip {
             None => {
                 let ids = pools(&frame).into_iter().flatten();
                 let ids = ids.flat_map(|pool| pool.ids().map(str::to_owned).collect::<Vec<_>>());
-                (validate_genesis(&frame), ids.collect())
+                (genesis_violations(&frame, gib), ids.collect())
             }
-            Some(prev) => check_against(prev, &frame, &mut self.ids)?,
+            Some(prev) => check_against(prev, &frame, gib, &mut self.ids)?,
         };
         if violations.is_empty() {
             for id in fresh.iter().filter_map(|id| number(id)) {
@@ -98,9 +107,10 @@ impl<S: SeenIds> Replay<S> {
 fn check_against<S: SeenIds>(
     prev: &IbGib,
     frame: &IbGib,
+    gib: Gib,
     ids: &mut S,
 ) -> Result<(Vec<Violation>, Vec<String>), S::Error> {
-    let checked = check_step(prev, frame);
+    let checked = check_step(prev, frame, gib);
     let mut violations = checked.violations;
     let returns = violations.iter().any(|found| {
         matches!(found, Violation::RevealedReturns { .. } | Violation::IdSeenBefore { .. })

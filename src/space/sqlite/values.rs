@@ -5,6 +5,8 @@ use rusqlite::ToSql;
 use rusqlite::types::FromSqlError;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
+#[cfg(any(feature = "server", test))]
+use crate::ibgib::TjpAddr;
 use crate::space::{Domain, RowId};
 
 impl ToSql for RowId {
@@ -28,6 +30,9 @@ impl ToSql for Domain {
 #[cfg(any(feature = "server", test))]
 impl FromSql for Domain {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Domain> {
-        Domain::parse(value.as_str()?).map_err(FromSqlError::other)
+        match value.as_str()? {
+            "" => Ok(Domain::Client),
+            genesis => TjpAddr::parse(genesis).map(Domain::Identity).map_err(FromSqlError::other),
+        }
     }
 }

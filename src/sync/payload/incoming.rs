@@ -1,11 +1,12 @@
 //! The side that lacks something: answers offers, checks and stages what arrives.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::sessions::Sessions;
 use super::{PayloadHasher, SagaHasher, StagedShare};
-use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, TjpAddr};
+use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, TjpAddr, Valid};
 use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
 use crate::sync::body::{Move, PAGE, PayloadDigest};
 use crate::sync::error::SyncError;
@@ -98,15 +99,16 @@ impl IncomingPayload {
                 return Err(SyncError::TooMuch { count, bytes, most: self.limits.bytes });
             }
             let refused = |error: IbGibError| SyncError::content(&error);
-            let mut prepared = Prepared::from_json(text).map_err(refused)?;
+            let ibgib = IbGib::from_json(text).and_then(Valid::check).map_err(refused)?;
+            let mut prepared = Prepared::of(&ibgib).map_err(refused)?;
             if prepared.is_keystone() {
-                self.sessions.check(space, &self.stage, text)?;
+                self.sessions.check(space, &self.stage, ibgib)?;
                 prepared = prepared.with_valid_step();
             }
             if let Some(orphan) = prepared.orphan()
                 && self.roots.contains(&orphan)
             {
-                self.grafts.insert(orphan, prepared.key);
+                self.grafts.insert(orphan, prepared.key());
             }
             self.take_room_for(&prepared)?;
             self.stage.push(prepared)?;
@@ -117,21 +119,28 @@ impl IncomingPayload {
     /// Takes the room that an ibGib needs of what all sagas share.
     fn take_room_for(&mut self, item: &Prepared) -> Result<(), SyncError> {
         match &mut self.share {
-            Some(share) if !self.stage.contains(&item.key) => share.take(Stage::size_of(item)),
+            Some(share) if !self.stage.contains(&item.key()) => share.take(Stage::size_of(item)),
             _ => Ok(()),
         }
     }
 
     /// Stages the control ibGibs of a turn, one's own or a checked one, each after what it relates
-    /// to. They are on the disk and not in memory, since a saga may have many turns.
-    pub fn keep(&mut self, turn: &Context) -> Result<(), SyncError> {
-        turn.control().try_for_each(|ibgib| self.keep_one(ibgib))
+    /// to; `signed` is the session's frame that signs it. They are on the disk and not in memory,
+    /// since a saga may have many turns.
+    pub fn keep<T: Borrow<IbGib>>(
+        &mut self,
+        turn: &Context<Valid<T>>,
+        signed: Option<Prepared>,
+    ) -> Result<(), SyncError> {
+        for ibgib in [&turn.saga_frame_msg, &turn.saga_frame, &turn.context] {
+            self.keep_one(Prepared::of(ibgib)?)?;
+        }
+        signed.into_iter().try_for_each(|signed| self.keep_one(signed))
     }
 
     /// Stages one ibGib that was made here, or that was checked as a part of the session.
-    pub fn keep_one(&mut self, ibgib: &IbGib) -> Result<(), SyncError> {
-        let prepared = Prepared::new(ibgib)?;
-        self.roots.insert(prepared.key);
+    pub fn keep_one(&mut self, prepared: Prepared) -> Result<(), SyncError> {
+        self.roots.insert(prepared.key());
         self.take_room_for(&prepared)?;
         self.stage.push(prepared)?;
         let (count, bytes) = (self.stage.len() as u64, self.stage.bytes());

@@ -254,12 +254,12 @@ impl OutgoingPayload {
             && let Some(prepared) = self.extra.pop_front()
         {
             // A replayed edit may share its dna with the original, which went before.
-            if space.find(&prepared.addr)?.is_some_and(|id| self.met.contains(&id)) {
+            if space.find(prepared.addr())?.is_some_and(|id| self.met.contains(&id)) {
                 continue;
             }
-            bytes += prepared.text.len();
-            self.hasher.add(&prepared.text);
-            batch.push(prepared.text);
+            bytes += prepared.text().len();
+            self.hasher.add(prepared.text());
+            batch.push(prepared.into_text());
         }
         Ok(())
     }

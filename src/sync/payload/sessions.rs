@@ -1,9 +1,9 @@
 //! Keystone frames in a payload: those of one's own sessions alone (docs/protocol.md, section 6).
 
-use crate::ibgib::{Addr, IbGib, TjpAddr};
+use crate::ibgib::{Addr, IbGib, TjpAddr, Valid};
 use crate::keystone::{self, Replay, StepsOnly};
 use crate::space::{Space, SpaceExt, Stage};
-use crate::sync::domain::{MAX_HASHES, check_next, expect_session_of};
+use crate::sync::domain::{MAX_HASHES, check_valid_next, expect_session_of};
 use crate::sync::error::SyncError;
 use crate::sync::session::join;
 
@@ -27,12 +27,11 @@ impl Sessions {
         &mut self,
         space: &dyn Space,
         stage: &Stage,
-        text: &str,
+        frame: Valid<IbGib>,
     ) -> Result<(), SyncError> {
-        let frame = IbGib::from_json(text)?;
-        let addr = frame.addr()?;
+        let addr = frame.addr().clone();
         if frame.is_tjp() {
-            let violations = keystone::validate_genesis(&frame);
+            let violations = keystone::validate_valid_genesis(&frame);
             if !violations.is_empty() {
                 return Err(SyncError::Content(join(&violations)));
             }
@@ -61,7 +60,7 @@ impl Sessions {
             return Err(SyncError::Limit(message));
         }
         self.hashes += cost;
-        check_next(&mut Replay::after(prev, StepsOnly), frame, &addr)
+        check_valid_next(&mut Replay::after(prev, StepsOnly), frame)
     }
 
     fn expect_own(&self, genesis: &IbGib, addr: &Addr) -> Result<(), SyncError> {

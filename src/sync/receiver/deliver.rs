@@ -93,7 +93,7 @@ impl Receiver<'_> {
         let body = Body::Commit(Commit { payload, moves: commit.moves.clone() });
         let turn = open.saga.make(Role::Receiver, &body, now)?;
         open.saga.append(&turn)?;
-        open.incoming.keep(&turn)?;
+        open.incoming.keep(&turn, None)?;
         let moves = commit.moves.iter().map(tip_move).collect();
         let reach = Some(open.incoming.reach_of(&commit.moves));
         let session = open.saga.session().clone();
@@ -104,7 +104,7 @@ impl Receiver<'_> {
         drop(batch);
         self.at.committed = true;
         self.at.state = State::Done;
-        self.at.out.push_back(Msg::Response(Box::new(turn)));
+        self.at.out.push_back(Msg::Response(Box::new(turn.into_inner())));
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
-use crate::space::{Bound, Prepared, PutOpts, RowId, SignedBy, Space};
+use crate::space::{Bound, PutOpts, RowId, SignedBy, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -213,11 +213,10 @@ impl<'a> Receiver<'a> {
         let saga_id = domain::saga_of_session(verifier.tip())
             .ok_or_else(|| SyncError::Auth("the session names no saga".into()))?;
         self.at.live.check(self.space, &self.at.domain)?;
-        verifier.connect(frame, &uuid, &ids)?;
+        let frame = verifier.connect(frame, &uuid, &ids)?;
         self.authority.admit(&session)?;
         let (identity, session) = (self.at.domain.clone(), session);
         let signed_by = Some(SignedBy { identity, session: session.clone() });
-        let frame = Prepared::new(frame)?.with_valid_step();
         let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
@@ -251,10 +250,10 @@ impl<'a> Receiver<'a> {
         if open.outgoing.is_some() {
             return Err(SyncError::protocol("a turn before the last one was answered"));
         }
-        let body = open.saga.check(Role::Sender, turn)?;
-        open.verifier.verify_turn(turn)?;
-        open.saga.append(turn)?;
-        open.incoming.keep(turn)?;
+        let (body, turn) = open.saga.check(Role::Sender, turn)?;
+        let signed = open.verifier.verify_turn(&turn)?;
+        open.saga.append(&turn)?;
+        open.incoming.keep(&turn, Some(signed))?;
         let bound = self.bound()?;
         self.expect_room(bound, 0)?;
         match body {
@@ -303,8 +302,8 @@ impl<'a> Receiver<'a> {
         let open = self.connected()?;
         let turn = open.saga.make(Role::Receiver, body, now)?;
         open.saga.append(&turn)?;
-        open.incoming.keep(&turn)?;
-        self.at.out.push_back(Msg::Response(Box::new(turn)));
+        open.incoming.keep(&turn, None)?;
+        self.at.out.push_back(Msg::Response(Box::new(turn.into_inner())));
         Ok(())
     }
 }

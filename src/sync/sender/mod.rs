@@ -231,9 +231,10 @@ impl<'a> Sender<'a> {
         let mut turn = self.saga.make(Role::Sender, body, self.opts.env.now())?;
         self.signer.sign_turn(&mut turn, &*self.opts.env)?;
         self.saga.append(&turn)?;
-        self.incoming.keep(&turn)?;
+        let signed = turn.signed_session_identity.as_ref().map(Prepared::of).transpose()?;
+        self.incoming.keep(&turn, signed)?;
         self.summary.turns += 1;
-        self.out.push_back(Msg::Request(Box::new(turn)));
+        self.out.push_back(Msg::Request(Box::new(turn.into_inner())));
         Ok(())
     }
 
@@ -241,9 +242,9 @@ impl<'a> Sender<'a> {
         if turn.signed_session_identity.is_some() {
             return Err(SyncError::protocol("a response carries a signature"));
         }
-        let body = self.saga.check(Role::Receiver, turn)?;
-        self.saga.append(turn)?;
-        self.incoming.keep(turn)?;
+        let (body, turn) = self.saga.check(Role::Receiver, turn)?;
+        self.saga.append(&turn)?;
+        self.incoming.keep(&turn, None)?;
         match (std::mem::replace(&mut self.state, State::Done), body) {
             (State::Init(mut stating), Body::Ack(ack)) => {
                 self.acked(&mut stating, ack)?;
@@ -283,7 +284,7 @@ impl Machine for Sender<'_> {
                     return Ok(());
                 }
                 // It goes into the space with the rest of the session, in one transaction.
-                self.incoming.keep_one(self.signer.tip())?;
+                self.incoming.keep_one(Prepared::new(self.signer.tip())?)?;
                 let stating = self.begin_stating()?;
                 self.go_on_stating(Box::new(stating))
             }

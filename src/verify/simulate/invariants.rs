@@ -29,6 +29,8 @@ pub(super) const KEYSTONES: &str = "keystones are valid";
 pub(super) const OWN_DATA: &str = "a domain holds its own data alone";
 /// What is refused stores nothing.
 pub(super) const REFUSED: &str = "what is refused stores nothing";
+/// What is fetched was not here.
+pub(super) const LACKING: &str = "what is fetched of a timeline was lacking";
 /// Honest sides understand each other.
 pub(super) const HONEST: &str = "honest sides do not accuse each other";
 /// What must be refused is.

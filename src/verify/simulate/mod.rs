@@ -52,6 +52,10 @@ pub fn run(seed: u64) -> Result<Outcome, SimulateError> {
     }
     if world.broken().is_none() {
         steps += 1;
+        world.end_an_identity();
+        world.check();
+    }
+    if world.broken().is_none() {
         world.heal();
         world.check();
     }

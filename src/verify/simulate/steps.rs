@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use super::device::{self, Device};
 use super::error::SimulateError;
-use super::invariants::{ACKNOWLEDGED, CONVERGENCE, COUNT, HONEST};
+use super::invariants::{ACKNOWLEDGED, CONVERGENCE, COUNT, HONEST, LACKING};
 use super::link::SimLink;
 use super::world::World;
 use crate::ibgib::{Addr, Environment};
 use crate::keystone;
 use crate::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, identity};
-use crate::space::{KillSwitch, KillableSpace, Space};
+use crate::space::{KillSwitch, KillableSpace, RowId, Space, chain};
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::sender::TipChangeKind;
-use crate::sync::{Direction, SenderOpts, SyncError};
+use crate::sync::{Direction, Plan, SenderOpts, SyncError};
 
 /// How many devices an identity has at most.
 const MAX_DEVICES: usize = 3;
+/// Why somebody revokes.
+const REASONS: [&str; 3] = ["lost", "stolen", "not needed"];
 /// How long it takes until sessions and tokens have expired.
 const LONG: Duration = Duration::from_secs(1_000);
 /// How often all devices sync at the end until they must agree.
@@ -145,10 +147,8 @@ impl World {
         let (switch, space) = self.process(device);
         let link = self.link(device, &switch);
         let identity = self.people[device.person].identity();
-        let before = match here(&space) {
-            Ok(before) => before,
-            Err(_) => return None,
-        };
+        let (Ok(before), Ok(count)) = (here(&space), space.count()) else { return None };
+        let last = RowId::from(i64::try_from(count.ibgibs).unwrap_or(i64::MAX));
         self.trace.line(format_args!(
             "{} syncs {:?}, {} roots{}",
             device.name,
@@ -177,6 +177,11 @@ impl World {
                     self.trace.line(format_args!("  {} {}", tip.how.name(), tip.to));
                 }
                 self.look_at_synced(device, &space, opts, &synced, (&link, before));
+                if !link.is_hostile
+                    && let Err(error) = self.look_at_fetched(device, &space, &synced.plan, last)
+                {
+                    self.note_broken(LACKING, error.to_string());
+                }
                 Some(synced)
             }
             Err(error) => {
@@ -227,6 +232,35 @@ impl World {
                 self.note_acknowledged(domain, pushed.map(|tip| tip.to.clone()));
             }
         }
+    }
+
+    /// Holds what a plan fetches of a timeline against what the space held before the sync: its
+    /// rows up to `last`. Errors where a space fails.
+    fn look_at_fetched(
+        &self,
+        device: &Device,
+        space: &KillableSpace,
+        plan: &Plan,
+        last: RowId,
+    ) -> Result<(), SimulateError> {
+        let there = self.server.disk(&self.people[device.person].domain);
+        for pull in plan.pulls.iter().filter(|pull| pull.mine.is_some()) {
+            let common = pull.common.as_ref().map(|common| there.find(common)).transpose()?;
+            let common = common.flatten();
+            let Some(theirs) = there.find(&pull.theirs.addr)? else { continue };
+            for id in chain(&*there, theirs, |row| Some(row.id) == common)? {
+                // What is common may be on a branch that was merged there, beside the mainline.
+                if common.is_some_and(|common| there.extends(common, id).unwrap_or(false)) {
+                    continue;
+                }
+                let addr = there.addr(id)?;
+                if space.find(&addr)?.is_some_and(|id| id <= last) {
+                    let detail = format!("{} fetches {addr}, which it has", device.name);
+                    self.note_broken(LACKING, detail);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Honest sides may be cut off, too late or refused as revoked, and nothing else.
@@ -339,6 +373,14 @@ impl World {
         }
     }
 
+    /// Now and then an identity is revoked at the end, when it has data to lose.
+    pub(super) fn end_an_identity(&self) {
+        if self.choose().chance(200) {
+            let devices = self.all_devices();
+            self.revoke_at_last(&devices[self.choose().below(devices.len())]);
+        }
+    }
+
     /// Revokes, and again where that did not come about.
     fn revoke_at_last(&self, device: &Rc<Device>) {
         if device.is_joined.get() && self.choose().chance(700) {
@@ -354,7 +396,8 @@ impl World {
         self.trace.line(format_args!("{} revokes", device.name));
         self.trace.enter();
         let env: Arc<dyn Environment> = Arc::clone(&device.env) as _;
-        let ended = client::revoke_with(&space, &link, &identity, "lost", env);
+        let reason = REASONS[self.choose().below(REASONS.len())];
+        let ended = client::revoke_with(&space, &link, &identity, reason, env);
         self.trace.leave();
         match ended {
             Ok(addr) if !switch.is_dead() => {

@@ -215,14 +215,15 @@ impl World {
         if self.mishap(2) {
             self.set_a_clock();
         }
-        if self.depth.get() < DEEPEST && self.choose().chance(25) {
+        if self.depth.get() < DEEPEST && self.choose().chance(35) {
             self.depth.set(self.depth.get() + 1);
             self.trace.line("meanwhile:");
             self.trace.enter();
-            match self.choose().chance(300) {
-                // Another process of the same home.
-                true => self.act_on(device),
-                false => self.act(),
+            match self.choose().below(10) {
+                // Another process of the same home: whoever syncs may go on editing.
+                0..3 => (0..=self.choose().below(2)).for_each(|_| self.edit(device)),
+                3..5 => self.act_on(device),
+                _ => self.act(),
             }
             self.trace.leave();
             self.depth.set(self.depth.get() - 1);
@@ -272,7 +273,7 @@ impl World {
     pub(super) fn note_sent(&self, device: &Device, msg: &Msg) {
         if let Msg::Payload { ibgibs } = msg {
             let prepared = ibgibs.iter().filter_map(|text| Prepared::from_json(text).ok());
-            self.made.borrow_mut()[device.person].extend(prepared.map(|item| item.addr));
+            self.made.borrow_mut()[device.person].extend(prepared.map(|item| item.addr().clone()));
         }
     }
 

@@ -9,7 +9,7 @@ use super::super::device::Person;
 use super::super::world::World;
 use super::raw::{Ended, Raw, post, sign_session};
 use crate::ibgib::{Addr, IbGib, json as js};
-use crate::keystone::{self, Claim, Signing, VERB_SYNC};
+use crate::keystone::{self, Claim, Signing, Step, VERB_SYNC};
 use crate::peer::wire::RevocationBody;
 use crate::space::{Space, SpaceExt};
 use crate::sync::msg::Msg;
@@ -165,6 +165,12 @@ impl World {
                 })?;
                 server.register(&broken.to_json()).map(drop).map_err(Ended::Refused)
             }
+            10 => {
+                // A step that reveals one solution less than the policy asks for.
+                let made = sign_session(server, env, whose)?;
+                let less = self.with_one_less(owner, &made.identity)?;
+                post(server, &owner.domain, &[&less], &made.session)
+            }
             _ => {
                 // An identity that forgot to register.
                 let (tip, _) = self.newest(owner)?;
@@ -173,6 +179,21 @@ impl World {
                 post(server, &nowhere.into(), &[&made.identity], &made.session)
             }
         }
+    }
+
+    /// A step that claims what `step` does, and reveals all of its solutions but one: the holder of
+    /// the secret makes it, so that all else is as it must be.
+    fn with_one_less(&self, owner: &Person, step: &IbGib) -> Result<IbGib, Ended> {
+        let proof = keystone::proof_of(step)?.ok_or(Ended::Gone)?;
+        let (tip, _) = self.newest(owner)?;
+        let next = Step::on(&tip)?;
+        let at = next.pools.iter().position(|pool| Some(pool.id()) == proof.pool_id());
+        let at = at.ok_or(Ended::Gone)?;
+        let mut chosen: Vec<&str> =
+            proof.solutions.iter().map(|solution| solution.challenge_id.as_str()).collect();
+        chosen.remove(self.choose().below(chosen.len()));
+        let less = next.prove(at, &owner.secret, &proof.claim, &proof.required, &chosen)?;
+        Ok(next.frame(next.data(at, &owner.secret, &less, &*self.enemy)?)?.into_inner())
     }
 
     /// I's next frame with a claim of a session, by the holder of the secret.

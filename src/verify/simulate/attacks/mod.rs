@@ -104,7 +104,7 @@ impl World {
     fn choose_attack(&self) -> (&'static str, usize) {
         let kinds = [
             ("forgery", identities::CHANGES),
-            ("steps", 11),
+            ("steps", 12),
             ("proof", 11),
             ("revoked", 7),
             ("no rule", 4),

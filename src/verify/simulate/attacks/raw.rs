@@ -156,7 +156,7 @@ impl<'s> Raw<'s> {
 
     /// Makes a turn and signs it.
     pub(super) fn make(&mut self, body: &Body) -> Result<Context, Ended> {
-        let mut turn = self.saga.make(Role::Sender, body, self.env.now())?;
+        let mut turn = self.saga.make(Role::Sender, body, self.env.now())?.into_inner();
         self.made.signer.sign_turn(&mut turn, self.env)?;
         Ok(turn)
     }

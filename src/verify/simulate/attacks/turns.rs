@@ -107,8 +107,10 @@ impl World {
             1 => {
                 // A signature of another turn.
                 let other = raw.make(&all_init(Vec::new(), vec![addr.clone()]))?;
-                let mut turn =
-                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
+                let mut turn = raw
+                    .saga
+                    .make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?
+                    .into_inner();
                 turn.signed_session_identity = other.signed_session_identity;
                 raw.take(turn)
             }
@@ -116,7 +118,7 @@ impl World {
                 // The signed context, with another message.
                 let mut turn = raw.make(&all_init(Vec::new(), Vec::new()))?;
                 let other = all_init(Vec::new(), vec![addr.clone()]);
-                let other = raw.saga.make(Role::Sender, &other, self.now())?;
+                let other = raw.saga.make(Role::Sender, &other, self.now())?.into_inner();
                 turn.saga_frame_msg = other.saga_frame_msg;
                 raw.take(turn)
             }
@@ -133,7 +135,7 @@ impl World {
             }
             5 => {
                 let body = all_init(Vec::new(), Vec::new());
-                let mut turn = raw.saga.make(Role::Receiver, &body, self.now())?;
+                let mut turn = raw.saga.make(Role::Receiver, &body, self.now())?.into_inner();
                 raw.signer().sign_turn(&mut turn, env)?;
                 raw.take(turn)
             }
@@ -242,8 +244,10 @@ impl World {
             }
             36 => {
                 // A proof's signature, of what is left to prove by.
-                let mut turn =
-                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
+                let mut turn = raw
+                    .saga
+                    .make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?
+                    .into_inner();
                 let target = turn.context.addr()?;
                 let left = keystone::pool_ids(raw.signer().tip(), keystone::POOL_CONNECT);
                 let signed = raw.signer().prove(target.as_str(), &left, env)?;
@@ -253,7 +257,7 @@ impl World {
             37 => {
                 // A frame that says something else, under a context of its own.
                 let body = all_init(Vec::new(), Vec::new());
-                let mut turn = raw.saga.make(Role::Sender, &body, self.now())?;
+                let mut turn = raw.saga.make(Role::Sender, &body, self.now())?.into_inner();
                 turn.saga_frame = changed(&turn.saga_frame, |data| {
                     data["sessionIdentityTjpAddr"] = owner.domain.as_str().into();
                 })?;
@@ -278,8 +282,10 @@ impl World {
             35 => {
                 // A frame and its message under another turn's context and signature.
                 let signed = raw.make(&all_init(Vec::new(), vec![addr.clone()]))?;
-                let mut turn =
-                    raw.saga.make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?;
+                let mut turn = raw
+                    .saga
+                    .make(Role::Sender, &all_init(Vec::new(), Vec::new()), self.now())?
+                    .into_inner();
                 turn.context = signed.context;
                 turn.signed_session_identity = signed.signed_session_identity;
                 raw.take(turn)
