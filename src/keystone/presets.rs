@@ -40,10 +40,11 @@ pub fn identity_pools(env: &dyn Environment) -> Result<Vec<PoolConfig>, Keystone
     ])
 }
 
-/// The pool `recover` of a locked identity with a recovery code. As `revoke`, it takes 8 of 12; a
-/// recovery makes all pools anew. What it signs is bound by a signature.
+/// The pool `recover` of a locked identity with a recovery code: 2 challenges, both taken. It stands in
+/// every frame and signs hardly ever, a signature binds what it signs, and one preimage of 256 bits is
+/// as hard to find as several.
 pub(super) fn recovery_pool(env: &dyn Environment) -> Result<PoolConfig, KeystoneError> {
-    let recover = Numbers { size: 12, in_order: 4, random: 4, bound: 0 };
+    let recover = Numbers { size: 2, in_order: 1, random: 1, bound: 0 };
     pool(POOL_RECOVER, VERB_RECOVER, Replenish::ReplaceAll, recover, env)
 }
 
@@ -99,7 +100,9 @@ fn pool(
 mod tests {
     use super::*;
     use crate::ibgib::System;
-    use crate::keystone::{Claim, KeystoneError, genesis, sign, testing, validate_step};
+    use crate::keystone::{
+        Claim, KeystoneError, RecoveryCode, genesis, locked_genesis, sign, testing, validate_step,
+    };
 
     /// Signs `rounds` targets in a row, each re-rolled until the pool binds it; returns the size
     /// of the largest frame and how often a target was refused.
@@ -129,6 +132,28 @@ mod tests {
         let (largest, refused) = sign_on(&identity_pools(&System::new()).unwrap(), 150);
         assert!(largest < 17_000, "{largest} bytes");
         assert!(refused < 40, "{refused} of 150 targets could not be bound");
+    }
+
+    #[test]
+    fn a_lock_takes_few_bytes() {
+        let (secret, env) = (testing::secret(), testing::env());
+        let size = |locked: bool, pools: &[PoolConfig], code: Option<&RecoveryCode>| loop {
+            let tip = match locked {
+                true => locked_genesis(&secret, pools, None, code, &env).unwrap(),
+                false => genesis(&secret, pools, None, &env).unwrap(),
+            };
+            let claim = Claim::new(VERB_SYNC, &testing::random_addr("keystone"));
+            if let Ok(next) = sign(&tip, &secret, &testing::signing(&claim)) {
+                return next.to_json().len();
+            }
+        };
+        let code = RecoveryCode::new_random(&env).unwrap();
+        let pools = identity_pools(&env).unwrap();
+        let more = size(true, &pools, Some(&code)) - size(false, &pools, None);
+        assert!((200..900).contains(&more), "{more} bytes more in a frame of I");
+        let pools = session_pools(&env).unwrap();
+        let more = size(true, &pools, None) - size(false, &pools, None);
+        assert!((100..250).contains(&more), "{more} bytes more in a frame of S");
     }
 
     #[test]
