@@ -19,8 +19,8 @@ use crate::ibgib::{Environment, random_hex};
 
 /// The pools of a domain keystone I, which lives long: `sync`, `manage` and `revoke`.
 ///
-/// - `sync` binds its target by 16 characters, about 26 bits, since a proof that is read on the
-///   way could else be spent on another session. 64 challenges are 4 a bucket: about one target
+/// - `sync` binds its target by 16 characters, since a proof that is read on the way could else be
+///   spent on another session; what that is worth is told in docs/protocol.md, section 4. 64 challenges are 4 a bucket: about one target
 ///   in twenty asks for a fifth and is rolled anew. With 2 in order and 2 at random a signature
 ///   takes 20; topping up refills the same buckets, so the pool never runs dry.
 /// - `manage` takes 4 of 8 and makes all anew: it signs seldom, and nothing of a pool that was
