@@ -3,8 +3,10 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attacks;
 mod ended;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
 mod people;
 mod renewals;
+mod replays;
