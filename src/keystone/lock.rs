@@ -153,6 +153,11 @@ impl Lock {
         (self.key, self.recovery, self.since) == (other.key, other.recovery, other.since)
     }
 
+    /// Whether both name the same recovery key, or none.
+    pub(crate) fn has_same_recovery(&self, other: &Lock) -> bool {
+        self.recovery == other.recovery
+    }
+
     fn to_value(&self) -> Value {
         let mut map = Map::new();
         map.insert("key".into(), self.key.to_string().into());

@@ -71,7 +71,7 @@ impl ReceiverLink for InProcess {
 
     fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
         let frames: Vec<IbGib> = frames.iter().map(|frame| (*frame).clone()).collect();
-        domain::renew(&self.dest, domain, &frames, &Quota::default()).map_err(refused)
+        domain::renew(&self.dest, domain, &frames, &Quota::default()).map(drop).map_err(refused)
     }
 
     fn identity(

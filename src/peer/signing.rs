@@ -95,8 +95,14 @@ impl Ending<'_> {
     fn purpose(&self) -> Purpose {
         match self {
             Ending::Revocation(..) => Purpose::Revocation,
-            Ending::Rotation(..) | Ending::Recovery(..) => Purpose::Renewal,
+            Ending::Rotation(..) => Purpose::Renewal,
+            // Apart, so that a rotation which somebody left here is not sent in its place.
+            Ending::Recovery(..) => Purpose::Recovery,
         }
+    }
+
+    fn is_revocation(&self) -> bool {
+        matches!(self, Ending::Revocation(..))
     }
 
     /// Errors where nothing of it can be signed on I's newest frame.
@@ -123,9 +129,9 @@ impl Ending<'_> {
         domain: &TjpAddr,
         frames: &[&IbGib],
     ) -> Result<(), PeerError> {
-        match self.purpose() {
-            Purpose::Renewal => link.renew(domain, frames),
-            _ => link.revoke(domain, frames),
+        match self.is_revocation() {
+            true => link.revoke(domain, frames),
+            false => link.renew(domain, frames),
         }
     }
 }
@@ -154,22 +160,21 @@ pub(super) fn end<L: ReceiverLink>(
                 continue;
             }
             // Whatever it gives out instead of the identity, it may take its end.
-            Err(error @ PeerError::Sync(_)) if purpose == Purpose::Revocation => {
+            Err(error @ PeerError::Sync(_)) if ending.is_revocation() => {
                 tracing::info!(%error, "the identity's newest frame is not known");
                 Vec::new()
             }
             other => other?,
         };
         let tip = live_tip(space, domain)?;
-        if purpose == Purpose::Renewal {
-            expect_features(link, &tip)?;
-        } else {
-            link.common()?;
+        match ending.is_revocation() {
+            true => drop(link.common()?),
+            false => drop(expect_features(link, &tip)?),
         }
         if let Err(error) = ending.check(&tip) {
             // An earlier run may have been taken without its answer having come here.
             let kept = space.pending(domain, purpose).map_err(SyncError::from)?;
-            let kept = kept.filter(|kept| purpose == Purpose::Renewal && kept.evolved == tip);
+            let kept = kept.filter(|kept| !ending.is_revocation() && kept.evolved == tip);
             return kept.map(|kept| kept.evolved).ok_or_else(|| error.into());
         }
         let on = tip.addr().map_err(SyncError::from)?;

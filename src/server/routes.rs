@@ -17,7 +17,7 @@ use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::ledger::Ledger;
 use super::refusals::FullDisk;
-use super::state::Shared;
+use super::state::{End, Shared};
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
 use crate::ibgib::{Addr, Moment, TjpAddr, Valid};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
@@ -227,7 +227,7 @@ async fn evolve(
         let before = domain::expect_live(&*space, &identity)?;
         let (tjp, is_new) = sessions::establish(&*space, &ledger, claim, quota, now)?;
         if domain::expect_live(&*space, &identity)? != before {
-            shared.end_sockets(&identity);
+            shared.end_sockets(&identity, End::Renewed);
             info!(domain = %identity, "the identity's secret was changed");
         }
         info!(domain = %identity, session = %tjp, "session established");
@@ -255,7 +255,7 @@ async fn revoke(
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(&identity)?;
         domain::revoke(&*space, &identity, &frames)?;
-        shared.end_domain(&space, &identity)?;
+        shared.end_domain(&space, &identity, End::Revoked)?;
         info!(domain = %identity, "identity revoked");
         Ok(axum::Json(serde_json::json!({ "revoked": identity })).into_response())
     })
@@ -269,15 +269,21 @@ async fn renew(
     request: Request,
 ) -> Result<Response, Failure> {
     let identity = domain_addr(&gib)?;
+    if !shared.may_register(&identity) {
+        body::refuse(request.into_body()).await;
+        return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
+    }
     let client = shared.client(&connection, request.headers());
     let text = read_body(&shared, client, request, MAX_BODY).await?;
     let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
     blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(&identity)?;
-        domain::renew(&*space, &identity, &frames, &shared.opts.quota)?;
-        shared.end_domain(&space, &identity)?;
-        info!(domain = %identity, "the identity's secret was changed");
+        // Anybody may post again what everybody may read.
+        if domain::renew(&*space, &identity, &frames, &shared.opts.quota)? {
+            shared.end_domain(&space, &identity, End::Renewed)?;
+            info!(domain = %identity, "the identity's secret was changed");
+        }
         Ok(axum::Json(serde_json::json!({ "renewed": identity })).into_response())
     })
     .await

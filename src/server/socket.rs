@@ -22,7 +22,7 @@ use super::ledger::Ledger;
 use super::meter::Meter;
 use super::routes::Failure;
 use super::sockets::SocketPlace;
-use super::state::{LARGE, Shared};
+use super::state::{End, LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::TjpAddr;
 use crate::peer::channel::{Channel, DriveStop};
@@ -89,11 +89,10 @@ async fn session(
         SocketSession { shared: Arc::clone(&shared), channel, socket_place, domain_session: None };
     // Unless it ends otherwise.
     session.channel.close_with(wire::CLOSE_INTERNAL);
-    let mut revoked = shared.revocations();
+    let mut ends = shared.ends();
     loop {
         // What waits, for the other side or for its socket, holds no thread and no connection.
-        let received = match unless_revoked(&mut revoked, session.domain(), session.listen()).await
-        {
+        let received = match unless_ended(&mut ends, session.domain(), session.listen()).await {
             Ok(text) => text,
             Err(error) => return session.end(Err(error)).await,
         };
@@ -102,8 +101,7 @@ async fn session(
         while !matches!(stop, Some(Ok(DriveStop::Idle))) {
             if let Some(Ok(DriveStop::Full(text))) = stop.take()
                 && let Err(error) =
-                    unless_revoked(&mut revoked, session.domain(), session.channel.send_text(text))
-                        .await
+                    unless_ended(&mut ends, session.domain(), session.channel.send_text(text)).await
             {
                 return session.end(Err(error)).await;
             }
@@ -128,24 +126,29 @@ async fn session(
     }
 }
 
-/// Waits for what a session waits for, unless its identity is revoked meanwhile. Every turn asks
-/// that again, so one that is missed here gets nothing either.
-async fn unless_revoked<T>(
-    revoked: &mut broadcast::Receiver<TjpAddr>,
+/// Waits for what a session waits for, unless its identity is revoked or gets another secret
+/// meanwhile. Every turn asks that again, so one that is missed here gets nothing either.
+async fn unless_ended<T>(
+    ends: &mut broadcast::Receiver<(TjpAddr, End)>,
     domain: Option<TjpAddr>,
     waits: impl Future<Output = Result<T, PeerError>>,
 ) -> Result<T, PeerError> {
     let ended = async {
         loop {
-            match revoked.recv().await {
-                Ok(addr) if domain.as_ref() == Some(&addr) => return addr,
+            match ends.recv().await {
+                Ok((addr, End::Revoked)) if domain.as_ref() == Some(&addr) => {
+                    return SpaceError::Revoked(addr);
+                }
+                Ok((addr, End::Renewed)) if domain.as_ref() == Some(&addr) => {
+                    return SpaceError::Renewed(addr);
+                }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => std::future::pending().await,
             }
         }
     };
     tokio::select! {
-        addr = ended => Err(SyncError::from(SpaceError::Revoked(addr)).into()),
+        error = ended => Err(SyncError::from(error).into()),
         done = waits => done,
     }
 }

@@ -31,8 +31,8 @@ pub const MAX_THREADS: usize = 2 * WORKERS;
 /// How many connections to the file are kept while nobody needs them.
 const IDLE_CONNECTIONS: usize = 8;
 
-/// How many revocations a socket may be behind with hearing of them.
-const REVOKED: usize = 64;
+/// How many revocations and renewals a socket may be behind with hearing of them.
+const ENDS: usize = 64;
 
 /// What every request and socket needs.
 #[derive(Debug)]
@@ -53,7 +53,16 @@ pub(super) struct Shared {
     spaces: Arc<Pool>,
     workers: Arc<Workers>,
     stopping: watch::Sender<bool>,
-    revoked: broadcast::Sender<TjpAddr>,
+    ended: broadcast::Sender<(TjpAddr, End)>,
+}
+
+/// What ends the sessions and sockets of an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The identity is revoked.
+    Revoked,
+    /// Its secret was changed.
+    Renewed,
 }
 
 impl Shared {
@@ -83,7 +92,7 @@ impl Shared {
             spaces,
             workers,
             stopping: watch::Sender::new(false),
-            revoked: broadcast::Sender::new(REVOKED),
+            ended: broadcast::Sender::new(ENDS),
         })
     }
 
@@ -149,22 +158,28 @@ impl Shared {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Forgets the sessions and tokens of an identity that was revoked, and closes its sockets.
-    pub(super) fn end_domain(&self, space: &Pooled, identity: &TjpAddr) -> Result<(), SpaceError> {
+    /// Forgets the sessions and tokens of an identity that was revoked or whose secret was changed,
+    /// and closes its sockets.
+    pub(super) fn end_domain(
+        &self,
+        space: &Pooled,
+        identity: &TjpAddr,
+        end: End,
+    ) -> Result<(), SpaceError> {
         Ledger::of(space).forget(&identity.into())?;
-        self.end_sockets(identity);
+        self.end_sockets(identity, end);
         Ok(())
     }
 
     /// Closes an identity's sockets.
-    pub(super) fn end_sockets(&self, identity: &TjpAddr) {
+    pub(super) fn end_sockets(&self, identity: &TjpAddr, end: End) {
         // Nobody may be there to be told.
-        let _ = self.revoked.send(identity.clone());
+        let _ = self.ended.send((identity.clone(), end));
     }
 
-    /// Tells of each identity that is revoked from now on.
-    pub(super) fn revocations(&self) -> broadcast::Receiver<TjpAddr> {
-        self.revoked.subscribe()
+    /// Tells of each identity that is revoked, or gets another secret, from now on.
+    pub(super) fn ends(&self) -> broadcast::Receiver<(TjpAddr, End)> {
+        self.ended.subscribe()
     }
 
     /// Of whom a request is.

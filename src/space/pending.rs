@@ -18,13 +18,16 @@ pub enum Purpose {
     Session,
     /// To revoke I.
     Revocation,
-    /// To change I's secret.
+    /// To change I's secret by itself.
     Renewal,
+    /// To change I's secret by its recovery code.
+    Recovery,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub(super) const ALL: [Purpose; 3] = [Purpose::Session, Purpose::Revocation, Purpose::Renewal];
+    pub(super) const ALL: [Purpose; 4] =
+        [Purpose::Session, Purpose::Revocation, Purpose::Renewal, Purpose::Recovery];
 
     /// What stands for a purpose in a file.
     pub(super) fn named(name: &str) -> Option<Purpose> {
@@ -37,6 +40,7 @@ impl Purpose {
             Purpose::Session => "session",
             Purpose::Revocation => "revocation",
             Purpose::Renewal => "renewal",
+            Purpose::Recovery => "recovery",
         }
     }
 }

@@ -78,26 +78,50 @@ pub fn revoke(space: &dyn Space, domain: &TjpAddr, frames: &[IbGib]) -> Result<(
 }
 
 /// Takes the frame that changes I's secret, after any that are lacking here, within what `quota`
-/// leaves for signing. A recovery is always taken, so that no thief who filled the quota keeps the
-/// owner out. Errors as [`evolve`] does.
+/// leaves for signing. An identity's first recovery is always taken, and later ones may use a
+/// reserve of their own, so that nobody who filled the quota or the file keeps the owner out.
+///
+/// Returns whether anything was new: a renewal that is known ends nothing once more. Errors as
+/// [`evolve`] does.
 pub fn renew(
     space: &dyn Space,
     domain: &TjpAddr,
     frames: &[IbGib],
     quota: &Quota,
-) -> Result<(), SyncError> {
+) -> Result<bool, SyncError> {
     if frames.len() > MAX_EVOLUTION {
         return Err(SyncError::Limit(format!("an evolution of {} frames", frames.len())));
     }
-    let Some(last) = frames.last().filter(|last| last.n() == Some(secret_since(last))) else {
+    let brings_key = |frame: &&IbGib| {
+        let since = secret_since(frame);
+        since > 0 && frame.n() == Some(since)
+    };
+    let Some(last) = frames.last().filter(brings_key) else {
         let message = "the identity's newest frame does not change its secret";
         return Err(SyncError::Auth(message.into()));
     };
     let newest = live_newest(space, domain)?;
     let proof = keystone::proof_of(last).ok().flatten();
-    let is_recovery = proof.is_some_and(|proof| proof.claim.verb == VERB_RECOVER);
-    let bound = if is_recovery { quota.for_recovery() } else { quota.for_signing() };
-    extend(space, new_frames(space, domain, newest, frames)?, bound)
+    let bound = match proof.is_some_and(|proof| proof.claim.verb == VERB_RECOVER) {
+        false => quota.for_signing(),
+        true if is_first_recovery(space, domain, &newest.1)? => Bound::default(),
+        true => quota.for_recovery(),
+    };
+    let new = new_frames(space, domain, newest, frames)?;
+    let is_new = !new.is_empty();
+    extend(space, new, bound)?;
+    Ok(is_new)
+}
+
+/// Whether I was never recovered: its recovery key is still the one that it was made with.
+fn is_first_recovery(
+    space: &dyn Space,
+    domain: &TjpAddr,
+    newest: &IbGib,
+) -> Result<bool, SyncError> {
+    let genesis = space.find(domain)?.map(|id| space.get_id(id)).transpose()?;
+    let made = genesis.as_ref().and_then(keystone::lock_of);
+    Ok(made.zip(keystone::lock_of(newest)).is_some_and(|(made, now)| made.has_same_recovery(&now)))
 }
 
 /// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
@@ -175,10 +199,12 @@ impl IdentityCheck {
         if since == 0 {
             return Ok(());
         }
+        // One that is not here was never established.
+        let Some(session) = space.find(session)? else { return Ok(()) };
         let genesis = space.find(domain)?;
         let frame = genesis.map(|id| space.frame_at(id, since)).transpose()?.flatten();
         // Rows are numbered as they come.
-        match space.find(session)?.zip(frame).is_some_and(|(session, frame)| session > frame) {
+        match frame.is_some_and(|frame| session > frame) {
             true => Ok(()),
             false => Err(SpaceError::Renewed(domain.clone()).into()),
         }
@@ -227,6 +253,7 @@ impl Evolution {
         let newest = live_newest(space, domain)?;
         let is_new = space.find(&addr)?.is_none();
         if is_new {
+            expect_new(space, frames)?;
             space.check_bound(&quota.for_signing(), 1)?;
         }
         let mut batch = new_frames(space, domain, newest, frames)?;
@@ -324,6 +351,20 @@ pub fn expect_session_of<'a>(genesis: &'a IbGib, domain: &TjpAddr) -> Result<&'a
     match details.and_then(|d| d.get("sagaId")).and_then(Value::as_str) {
         Some(id) if !id.is_empty() && id.len() <= 128 => Ok(id),
         _ => Err(SyncError::Auth("the session names no saga".into())),
+    }
+}
+
+/// Errors where the frame that claims a new session came without it before. The secret that signed
+/// it may have been changed since, and a session that is stored now would count as the new one's.
+fn expect_new(space: &dyn Space, frames: &[IbGib]) -> Result<(), SyncError> {
+    let known = frames.last().map(|frame| space.find(&frame.addr()?).map_err(SyncError::from));
+    match known.transpose()?.flatten() {
+        None => Ok(()),
+        Some(_) => {
+            let message =
+                "the identity's frame is here already, without the session that it claims";
+            Err(SyncError::Conflict(message.into()))
+        }
     }
 }
 

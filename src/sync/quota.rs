@@ -11,8 +11,8 @@ const RESERVED_PART: u64 = 16;
 ///
 /// Above each bound stands a reserve that only signing on may use: I′, S and its proof, and sagas
 /// that bring no payload. So who is at its quota still pulls. A revocation is always taken: it is
-/// one body, once for each identity. A recovery may use a second reserve, so that nobody who fills
-/// the first keeps the owner out.
+/// one body, once for each identity. So is the first recovery of an identity; later ones may use a
+/// second reserve, so that nobody who fills the first keeps the owner out.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
     /// Bytes of JSON, of every kind, that one identity may hold; none for any amount.

@@ -13,7 +13,7 @@ use super::server::Step;
 use super::trace::short;
 use super::world::World;
 use crate::ibgib::{Addr, IbGib, TjpAddr, json};
-use crate::keystone;
+use crate::keystone::{self, VERB_RECOVER};
 use crate::peer::channel::MessageDirection;
 use crate::peer::link::EachFrame;
 use crate::peer::wire::{self, EvolutionBody, Latest, RevocationBody};
@@ -191,7 +191,9 @@ impl ReceiverLink for SimLink<'_> {
     }
 
     fn renew(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {
-        self.signed(frames, Purpose::Renewal);
+        let proof = frames.last().and_then(|last| keystone::proof_of(last).ok().flatten());
+        let is_recovery = proof.is_some_and(|proof| proof.claim.verb == VERB_RECOVER);
+        self.signed(frames, if is_recovery { Purpose::Recovery } else { Purpose::Renewal });
         let body = json::stringify(&RevocationBody { frames: frames.to_vec() });
         self.call("renew", Some(body), |body| self.world.server.renew(domain, body))
     }

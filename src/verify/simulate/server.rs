@@ -190,11 +190,23 @@ impl Server {
 
     /// `POST …/renewal`.
     pub(super) fn renew(&self, domain: &TjpAddr, text: &str) -> Result<(), Refusal> {
+        let is_new = self.renew_without_forgetting(domain, text)?;
+        if is_new {
+            self.ledger.forget(&domain.clone().into());
+        }
+        Ok(())
+    }
+
+    /// The same up to where the ledger forgets the domain's sessions and tokens. Returns whether
+    /// anything was new.
+    pub(super) fn renew_without_forgetting(
+        &self,
+        domain: &TjpAddr,
+        text: &str,
+    ) -> Result<bool, Refusal> {
         self.asked("a renewal", domain, |space| {
             domain::renew(space, domain, &wire::read_revocation(text)?, &Quota::default())
-        })?;
-        self.ledger.forget(&domain.clone().into());
-        Ok(())
+        })
     }
 
     /// `GET …/identity`: a page of I's frames.

@@ -285,6 +285,7 @@ impl World {
             Purpose::Session => "session",
             Purpose::Revocation => "revocation",
             Purpose::Renewal => "renewal",
+            Purpose::Recovery => "recovery",
         };
         let key = (device.name.clone(), device.restored.get(), purpose, on.clone());
         let first = self.proofs.borrow_mut().entry(key).or_insert_with(|| addr.clone()).clone();
