@@ -14,8 +14,8 @@ use super::proof::{Claim, Proof, Solution};
 use super::secret::MasterSecret;
 use super::strategy::{self, PoolSecret};
 use super::{
-    KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_REVOKE, VERB_RECOVER,
-    VERB_REVOKE, random,
+    KEYSTONE, KEYSTONE_ANCESTOR, MAX_CLAIM_BYTES, MAX_HASHES_PER_STEP, POOL_RECOVER, POOL_REVOKE,
+    VERB_RECOVER, VERB_REVOKE, random,
 };
 use crate::ibgib::{Environment, IbGib, Valid};
 
@@ -95,11 +95,20 @@ pub fn revoke(
     step.signed(data, None, secret).map(Valid::into_inner)
 }
 
-/// Whether the secret solves the challenges of a keystone's frame: one of each pool that holds
-/// any is tried. False where there is none to try.
+/// Whether the secret signs on a keystone's frame: it solves the challenges, of which one of each
+/// pool that holds any is tried, and gives the signing key where there is one. The pool `recover` of
+/// a keystone with a recovery code is not the secret's. False where there is none to try.
 pub fn knows(secret: &MasterSecret, tip: &IbGib) -> bool {
-    let Ok(pools) = pools(tip) else { return false };
-    let mut tried = pools.iter().filter_map(|pool| Some((pool, pool.ids().next()?))).peekable();
+    let (Ok(pools), Ok(lock)) = (pools(tip), Lock::of(tip)) else { return false };
+    if let Some(lock) = &lock {
+        let uuid = tip.datum("uuid").and_then(Value::as_str);
+        if !uuid.is_some_and(|uuid| PrivateKey::derive(secret, uuid).public() == lock.key) {
+            return false;
+        }
+    }
+    let has_code = lock.is_some_and(|lock| lock.is_recoverable());
+    let own = pools.iter().filter(|pool| !(has_code && pool.id() == POOL_RECOVER));
+    let mut tried = own.filter_map(|pool| Some((pool, pool.ids().next()?))).peekable();
     tried.peek().is_some()
         && tried.all(|(pool, id)| {
             let challenge = PoolSecret::derive(secret, &pool.config).challenge(id);

@@ -50,7 +50,9 @@ fn after_a_rotation_only_the_new_secret_signs() {
     let (old, new) = (secret("old"), secret("new"));
     let rotated = rotate(&world.genesis, &old, &world.to(&new)).unwrap();
     assert_eq!(validate_step(&world.genesis, &rotated), []);
-    assert!(!knows(&old, &rotated) && world.sync(&rotated, &old).is_err());
+    assert!(knows(&old, &world.genesis) && !knows(&new, &world.genesis));
+    assert!(knows(&new, &rotated) && !knows(&old, &rotated));
+    assert!(world.sync(&rotated, &old).is_err());
     assert!(revoke(&rotated, &old, "", &world.env).is_err());
     let next = world.sync(&rotated, &new).unwrap();
     assert_eq!(validate_step(&rotated, &next), []);
