@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sync_gib::keystone::{self, RecoveryCode};
+use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace};
 
 use crate::net_common::relay::{Event, Relay};
 use crate::net_common::scene::{configure, whole};
@@ -158,7 +160,7 @@ fn strike(stage: &Stage<'_>, kind: Kind, victim: Victim, moment: &Moment) {
 
 /// That one secret continues the identity, and that a rerun changes it to the new one.
 fn goes_on(stage: &Stage<'_>, kind: Kind, looks_first: bool, place: &str) {
-    whole(&stage.path("home/space.db"), sync_gib::space::Domain::Client);
+    whole(&stage.path("home/space.db"), Domain::Client);
     let mut is_done = false;
     if looks_first {
         let (old, new) = (stage.sync("old"), stage.sync("new"));
@@ -229,4 +231,36 @@ fn kills_in_a_rotation() {
 #[test]
 fn kills_in_a_recovery() {
     at_every_step(Kind::Recover);
+}
+
+/// An identity whose recovery code nobody has is never left behind.
+#[test]
+fn kills_in_a_setup_with_a_code() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = |home: &str| {
+        let code = world.path(&format!("{home}-code"));
+        let code = ["--recovery-file", code.to_str().unwrap()];
+        let args = [&["setup", "--server", &serve.url], &code[..]].concat();
+        let mut setup = world.command(home, &args);
+        setup.stdout(Stdio::null()).stderr(Stdio::null());
+        setup
+    };
+    let began = Instant::now();
+    assert!(setup("whole").status().unwrap().success());
+    let time = began.elapsed();
+    for part in 1..=16 {
+        let home = format!("home{part}");
+        let mut child = setup(&home).spawn().unwrap();
+        std::thread::sleep(time * part / 16);
+        let _ = kill(child.id());
+        child.wait().unwrap();
+        let path = world.path(&home).join("space.db");
+        let Ok(space) = SqliteSpace::open(&path, Domain::Client) else { continue };
+        let Some(identity) = space.name("I").unwrap() else { continue };
+        let genesis = space.get(&identity).unwrap().unwrap();
+        let code = fs::read_to_string(world.path(&format!("{home}-code"))).unwrap();
+        let code = RecoveryCode::read(&code.into()).unwrap();
+        keystone::expect_recovers(&code, &genesis).unwrap();
+    }
 }
