@@ -76,8 +76,14 @@ _sync__gib() {
             sync__gib,verify)
                 cmd="sync__gib__subcmd__verify"
                 ;;
+            sync__gib__subcmd__keystone,recover)
+                cmd="sync__gib__subcmd__keystone__subcmd__recover"
+                ;;
             sync__gib__subcmd__keystone,revoke)
                 cmd="sync__gib__subcmd__keystone__subcmd__revoke"
+                ;;
+            sync__gib__subcmd__keystone,rotate)
+                cmd="sync__gib__subcmd__keystone__subcmd__rotate"
                 ;;
             sync__gib__subcmd__keystone,verify)
                 cmd="sync__gib__subcmd__keystone__subcmd__verify"
@@ -238,12 +244,50 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__keystone)
-            opts="-q -v -h --home --json --quiet --verbose --help verify revoke"
+            opts="-q -v -h --home --json --quiet --verbose --help verify rotate recover revoke"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__keystone__subcmd__recover)
+            opts="-q -v -h --code-file --identity --new-secret-file --new-secret-fd --allow-weak-secret --recovery-file --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --code-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --home)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -271,6 +315,40 @@ _sync__gib() {
                     return 0
                     ;;
                 --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__keystone__subcmd__rotate)
+            opts="-q -v -h --secret-file --secret-fd --new-secret-file --new-secret-fd --allow-weak-secret --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-secret-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-secret-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -632,7 +710,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__setup)
-            opts="-q -v -h --server --ca-cert --allow-plaintext --data --join --raw-secret --allow-weak-secret --force --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --server --ca-cert --allow-plaintext --data --join --raw-secret --allow-weak-secret --no-recovery --force --secret-file --secret-fd --recovery-file --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -659,6 +737,10 @@ _sync__gib() {
                     return 0
                     ;;
                 --secret-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -56,10 +56,12 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l data -d 'Mak
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l join -d 'Take over the identity with this address from the server, with the same secret' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l recovery-file -d 'Write the recovery code to FILE, which must not be there yet, and do not show it' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-plaintext -d 'Allow plain http and ws to other hosts: anybody on the way can read everything'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l raw-secret -d 'Use the secret as it is, for an identity made elsewhere; else it is stretched (Argon2id)'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l allow-weak-secret -d 'Accept a new secret that takes fewer than 2^40 guesses; whoever knows I\'s address can guess'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l no-recovery -d 'Make no recovery code: a lost or stolen secret is then the end of the identity'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l force -d 'Make a new identity even if there is one; the old one stays in the space, under its address'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand setup" -s q -l quiet -d 'Print results and errors only'
@@ -232,18 +234,41 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -l json -d 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand transform" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -l json -d 'Print one JSON object, on success and on failure'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s q -l quiet -d 'Print results and errors only'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s v -l verbose -d 'Log more to standard error; twice for still more'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -s h -l help -d 'Print help'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -f -a "verify" -d 'Check a keystone\'s frames, read as NDJSON, by every rule'
-complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify revoke" -f -a "revoke" -d 'Revoke this space\'s identity, on the server and here, for good'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -l json -d 'Print one JSON object, on success and on failure'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -s h -l help -d 'Print help'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -f -a "verify" -d 'Check a keystone\'s frames, read as NDJSON, by every rule'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -f -a "rotate" -d 'Change the secret of this space\'s identity, on the server and here'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -f -a "recover" -d 'Take this space\'s identity back with its recovery code: a new secret and a new code'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and not __fish_seen_subcommand_from verify rotate recover revoke" -f -a "revoke" -d 'Revoke this space\'s identity, on the server and here, for good'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l new-secret-file -d 'Read the new secret from FILE, or from standard input with `-`. Without this or --new-secret-fd, the program asks for it on the terminal, twice' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l new-secret-fd -d 'Read the new secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l allow-weak-secret -d 'Accept a new secret that takes fewer than 2^40 guesses; whoever knows I\'s address can guess'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -l json -d 'Print one JSON object, on success and on failure'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l code-file -d 'Read the recovery code from FILE, or from standard input with `-`; else the program asks for it' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l identity -d 'The identity, in a home that `setup --join` could not finish without the secret' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l new-secret-file -d 'Read the new secret from FILE, or from standard input with `-`. Without this or --new-secret-fd, the program asks for it on the terminal, twice' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l new-secret-fd -d 'Read the new secret from the open file descriptor N' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l recovery-file -d 'Write the recovery code to FILE, which must not be there yet, and do not show it' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l allow-weak-secret -d 'Accept a new secret that takes fewer than 2^40 guesses; whoever knows I\'s address can guess'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -l json -d 'Print one JSON object, on success and on failure'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l reason -d 'Why; everybody who reads the identity can read it' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-file -d 'Read the secret from FILE, or from standard input with `-`; one newline at its end is dropped. Without this or --secret-fd, the program asks for it on the terminal' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand keystone; and __fish_seen_subcommand_from revoke" -l secret-fd -d 'Read the secret from the open file descriptor N' -r

@@ -20,9 +20,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A space with an identity and a note.
     let secret = MasterSecret::from_raw(SecretString::from("an example, not a secret"))?;
-    let genesis = keystone::genesis(
+    let genesis = keystone::locked_genesis(
         &secret,
         &presets::identity_pools(&System::new())?,
+        None,
         None,
         &System::new(),
     )?;

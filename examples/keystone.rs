@@ -4,16 +4,20 @@ use std::error::Error;
 
 use sync_gib::ibgib::System;
 use sync_gib::keystone::{
-    self, Claim, MasterSecret, SecretString, Signing, TimelineValidator, VERB_MANAGE, presets,
+    self, Claim, MasterSecret, RecoveryCode, SecretString, Signing, TimelineValidator, VERB_MANAGE,
+    presets,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Of a passphrase `MasterSecret::from_passphrase` makes one, by Argon2id.
     let secret = MasterSecret::from_raw(SecretString::from("an example, not a secret"))?;
-    let genesis = keystone::genesis(
+    // Kept on paper, it continues the identity if the secret is lost or stolen: see `keystone::recover`.
+    let code = RecoveryCode::new_random(&System::new())?;
+    let genesis = keystone::locked_genesis(
         &secret,
         &presets::identity_pools(&System::new())?,
         None,
+        Some(&code),
         &System::new(),
     )?;
     println!("identity {}", genesis.addr()?);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::TjpAddr;
 use sync_gib::space::{Domain, Pending, Purpose, Space, SqliteSpace};
 
+const THIS: &str = "sync-gib-protocols: 1\nsync-gib-features: signing-keys";
 const OTHER: &str = "sync-gib-protocols: 2, 3\nsync-gib-features: zeppelin";
 
 /// What a home's space holds, and the steps that were signed last.
@@ -41,10 +42,12 @@ fn health_names_what_a_server_speaks() {
         (answer.headers().clone(), answer.bytes().await.unwrap())
     });
     assert_eq!(headers["sync-gib-protocols"], "1");
-    assert_eq!(headers["sync-gib-features"], "");
+    assert_eq!(headers["sync-gib-features"], "signing-keys");
     let body: Value = serde_json::from_slice(&body).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    let told = json!({ "ok": true, "version": version, "protocols": [1], "features": [] });
+    let told = json!({
+        "ok": true, "version": version, "protocols": [1], "features": ["signing-keys"],
+    });
     assert_eq!(body, told);
 }
 
@@ -93,11 +96,11 @@ fn a_refusal_of_a_later_version_is_told_with_its_text() {
     let world = World::new();
     let runtime = runtime();
     let (url, _) = naming(&runtime, |path| match path {
-        "/health" | "/v1/keystones" => (200, "", "{}".to_owned()),
-        path if path.ends_with("/identity") => (200, "", String::new()),
+        "/health" | "/v1/keystones" => (200, THIS, "{}".to_owned()),
+        path if path.ends_with("/identity") => (200, THIS, String::new()),
         _ => {
             let error = json!({ "code": "moved-house", "message": "it lives elsewhere" });
-            (410, "", json!({ "error": error }).to_string())
+            (410, THIS, json!({ "error": error }).to_string())
         }
     });
     world.ok("a", &["setup", "--server", &url]);

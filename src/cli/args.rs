@@ -18,7 +18,7 @@ use super::{
     version,
     about = "Syncs ibGib graphs between a local space and a server",
     long_about = "Syncs ibGib graphs between a local SQLite space and a server, with an identity \
-                  that proves itself by hash reveals (a keystone).\n\nWherever a command takes \
+                  that proves itself by hash reveals and a signature (a keystone).\n\nWherever a command takes \
                   ADDR, it takes a whole address (ib^gib), the beginning of a gib if only one \
                   matches, or a name: X (the synced timeline's tip), I (the identity), S (the last \
                   session).",
@@ -108,6 +108,8 @@ impl Command {
             Command::Hash(_) => "hash",
             Command::Transform(_) => "transform",
             Command::Keystone(KeystoneCommand::Verify(_)) => "keystone verify",
+            Command::Keystone(KeystoneCommand::Rotate(_)) => "keystone rotate",
+            Command::Keystone(KeystoneCommand::Recover(_)) => "keystone recover",
             Command::Keystone(KeystoneCommand::Revoke(_)) => "keystone revoke",
             Command::Generate(_) => "generate",
         }

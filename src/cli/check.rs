@@ -6,6 +6,7 @@ use super::Ctx;
 use super::audit;
 use super::connection::{self, Connection, NAME_X};
 use super::error::{CliError, ErrorCode};
+use super::identity;
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::TjpAddr;
@@ -45,7 +46,7 @@ pub fn run(args: &CheckArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         let absent = || CliError::new(ErrorCode::NotFound, format!("the space has no {name} yet"));
         space.name(name)?.ok_or_else(|| absent().hint(hint))
     };
-    let domain = connection::domain_of(&space)?;
+    let domain = identity::domain_of(&space)?;
     let x = named(NAME_X, "run `sync-gib setup`, or `sync-gib sync` on a device that joined")?;
     let session = named(NAME_SESSION, "run `sync-gib sync` first")?;
     let saga = named(NAME_SAGA, "run `sync-gib sync` first")?;

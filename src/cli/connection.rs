@@ -3,21 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::error::{CliError, ErrorCode};
 use super::home::{Config, Durable, Home};
+use super::identity::{Given, domain_of};
 use super::output::printable;
-use super::secret::{Ask, SecretArgs};
+use super::secret::SecretArgs;
 use crate::ibgib::{Moment, TjpAddr};
-use crate::keystone::{self, KdfParams, MasterSecret};
-use crate::peer::{
-    Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client,
-};
+use crate::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client};
 use crate::server::{Server, ServerOpts};
-use crate::space::{Domain, Space, SpaceError, SpaceExt, SqliteSpace};
+use crate::space::{Domain, Space, SpaceError, SqliteSpace};
 use crate::sync::SyncError;
 use crate::sync::msg::{RefusalCode, Token};
 use crate::sync::sender::NAME_SESSION;
@@ -82,6 +79,9 @@ impl Connection {
                     && self.embedded.as_ref().is_some_and(Server::met_full_disk) =>
             {
                 SpaceError::Full(self.receiver.clone()).into()
+            }
+            PeerError::Sync(error @ SyncError::NotRegistered(_)) => {
+                CliError::from(error).hint("run `sync-gib setup` to register it")
             }
             error => self.name_damaged_file(error.into()),
         }
@@ -153,51 +153,6 @@ pub fn config(home: &Home, space: Option<&SqliteSpace>) -> Result<Config, CliErr
         .hint(printable(&format!("`sync-gib setup --server {url}` brings it back"))))
 }
 
-/// The address of the space's identity.
-pub fn domain_of(space: &dyn Space) -> Result<TjpAddr, CliError> {
-    space.name(NAME_IDENTITY)?.ok_or_else(|| {
-        let message = "there is no identity in this space yet";
-        CliError::new(ErrorCode::IdentityRefused, message).hint("run `sync-gib setup`")
-    })
-}
-
-/// Asks for the secret and makes of it what signs for the space's identity.
-pub fn identity(space: &dyn Space, secret: &SecretArgs) -> Result<Identity, CliError> {
-    let domain = domain_of(space)?;
-    let secret = secret.read(Ask::Known)?;
-    let secret = master_secret(space, &domain, &secret)?;
-    let tip = space.tip(&domain)?.map(|tip| space.get_id(tip.id)).transpose()?;
-    if let Some(tip) = tip
-        && !keystone::is_revoked(&tip)
-        && !keystone::knows(&secret, &tip)
-    {
-        return Err(wrong_secret());
-    }
-    Ok(Identity { domain, secret })
-}
-
-/// What a secret that does not fit is answered with.
-pub fn wrong_secret() -> CliError {
-    CliError::new(ErrorCode::SecretRefused, "this secret is not the identity's")
-        .hint("nothing was sent; try again")
-}
-
-/// Stretches a secret as the identity's genesis says.
-pub fn master_secret(
-    space: &dyn Space,
-    domain: &TjpAddr,
-    secret: &SecretString,
-) -> Result<MasterSecret, CliError> {
-    let absent = || CliError::new(ErrorCode::Damaged, format!("the identity {domain} is not here"));
-    let genesis = space.get(domain)?.ok_or_else(absent)?;
-    let params = match keystone::frame_details(&genesis) {
-        Some(details) => KdfParams::from_frame_details(details)?,
-        // An identity that says nothing of its secret was made elsewhere, with the bare secret.
-        None => KdfParams::Raw,
-    };
-    Ok(MasterSecret::from_passphrase(secret, &params)?)
-}
-
 /// A token as it is kept between commands.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -237,9 +192,9 @@ pub fn token(
     {
         return Ok(kept.token.value);
     }
-    let identity = identity(space, secret)?;
-    let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)
-        .map_err(|error| connection.explain(error))?;
+    let token = Given::ask(space, secret)?.sign(connection, |identity| {
+        client::connect(space, link, identity, home.dir(), &mut NoObserver)
+    })?;
     keep_token(home, connection, &domain, token.as_ref());
     let none = || CliError::new(ErrorCode::Unreachable, "the server issued no token");
     token.map(|token| token.value).ok_or_else(none)

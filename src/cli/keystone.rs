@@ -1,4 +1,7 @@
-//! `keystone verify`: whether frames are an identity's, by every rule; `keystone revoke`: its end.
+//! `keystone verify`: whether frames are an identity's, by every rule; `keystone rotate` and `keystone
+//! recover`: another secret; `keystone revoke`: the identity's end.
+
+pub mod renew;
 
 use std::io::BufRead;
 
@@ -7,11 +10,12 @@ use serde_json::{Value, json};
 use super::Ctx;
 use super::connection::{self, Connection};
 use super::error::{CliError, ErrorCode};
+use super::identity::{Given, Renewed, say_keys};
 use super::input::{JsonTexts, at, stdin_texts};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::IbGib;
-use crate::keystone::TimelineValidator;
+use crate::keystone::{self, Lock, TimelineValidator};
 use crate::peer::client;
 
 /// Work on keystones.
@@ -19,6 +23,8 @@ use crate::peer::client;
 #[command(after_help = "Example:\n  sync-gib keystone verify < frames.ndjson")]
 pub enum KeystoneCommand {
     Verify(KeystoneVerifyArgs),
+    Rotate(renew::KeystoneRotateArgs),
+    Recover(renew::KeystoneRecoverArgs),
     Revoke(KeystoneRevokeArgs),
 }
 
@@ -53,21 +59,24 @@ pub fn revoke(args: &KeystoneRevokeArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     }
     let home = ctx.home()?;
     let space = ctx.open_space()?;
-    let identity = connection::identity(&space, &args.secret)?;
+    let mut given = Given::ask(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     ctx.out.note("data that only the server has cannot be read afterwards");
-    let tip = client::revoke(&space, &link, &identity, &args.reason)?;
-    ctx.out.line(format_args!("revoked {}", printable(identity.domain.as_str())))?;
+    let tip = given
+        .sign(&connection, |identity| client::revoke(&space, &link, identity, &args.reason))?;
+    let domain = &given.identity().domain;
+    ctx.out.line(format_args!("revoked {}", printable(domain.as_str())))?;
     ctx.out.done(json!({
-        "server": connection.name(), "identity": identity.domain, "tip": tip, "reason": args.reason,
+        "server": connection.name(), "identity": domain, "tip": tip, "reason": args.reason,
     }))
 }
 
 /// Check a keystone's frames, read as NDJSON, by every rule.
 ///
-/// Reads the frames from standard input, genesis first, and prints `ok`, or each broken rule with
-/// the frame that breaks it; exits with 1 if a rule is broken.
+/// Reads the frames from standard input, genesis first, and prints `ok`, how the identity signs and
+/// where its secret was changed; or each broken rule with the frame that breaks it. Exits with 1 if a
+/// rule is broken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     sync-gib log I --json | jq -r '.frames | reverse | .[].addr' \\\n    \
@@ -85,7 +94,7 @@ struct Broken {
 pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let mut found = Verified::default();
     let read = found.read(stdin_texts());
-    let Verified { frames, tip, broken } = found;
+    let Verified { frames, tip, lock, renewals, broken } = found;
     for Broken { line, addr, rule } in &broken {
         ctx.out.line(format_args!("line {line}, {}: {rule}", printable(addr)))?;
     }
@@ -95,7 +104,17 @@ pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         (Ok(()), Some(tip)) if broken.is_empty() => {
             let shown = printable(&tip);
             ctx.out.line(format_args!("ok: {frames} {}, tip {shown}", plural(frames)))?;
-            return ctx.out.done(json!({"frames": frames, "tip": tip}));
+            for (n, addr, how) in &renewals {
+                ctx.out.line(format_args!("frame {n}: {}, {}", how.told(), printable(addr)))?;
+            }
+            ctx.out.line(format_args!("signs with {}", keystone::described(lock.as_ref())))?;
+            let renewals: Vec<Value> = renewals
+                .into_iter()
+                .map(|(n, addr, how)| json!({"n": n, "addr": addr, "how": how.as_str()}))
+                .collect();
+            let mut said = json!({"frames": frames, "tip": tip, "renewals": renewals});
+            say_keys(lock.as_ref(), &mut said);
+            return ctx.out.done(said);
         }
         (Ok(()), Some(_)) => {
             let count = broken.len();
@@ -119,6 +138,10 @@ fn plural(frames: u64) -> &'static str {
 struct Verified {
     frames: u64,
     tip: Option<String>,
+    /// What the newest frame says of the identity's keys.
+    lock: Option<Lock>,
+    /// Where the secret was changed, and how.
+    renewals: Vec<(u64, String, Renewed)>,
     broken: Vec<Broken>,
 }
 
@@ -137,6 +160,10 @@ impl Verified {
                 self.broken.push(Broken { line: text.line, addr: addr.clone(), rule });
             }
             self.frames += 1;
+            self.lock = keystone::lock_of(&frame);
+            if let Some((n, how)) = frame.n().zip(Renewed::of(&frame)) {
+                self.renewals.push((n, addr.clone(), how));
+            }
             self.tip = Some(addr);
         }
         Ok(())

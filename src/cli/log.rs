@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::Ctx;
 use super::error::{CliError, ErrorCode};
+use super::identity::{Renewed, say_keys};
 use super::merge::{base_of, is_merge};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
 use crate::ibgib::IbGib;
-use crate::space::{RowId, Space, SpaceError, Timeline, TimelineKind};
+use crate::keystone::{self, Lock};
+use crate::space::{NAME_IDENTITY, RowId, Space, SpaceError, Timeline, TimelineKind};
 
 /// List the frames of a timeline, newest first, or all timelines.
 ///
@@ -63,6 +65,10 @@ struct Frame {
     base: Option<RowId>,
     /// Whether a merge replayed it: it carries the time of the edit that it replays.
     replayed: bool,
+    /// How it changed its identity's secret.
+    renewed: Option<Renewed>,
+    /// What it says of its identity's keys.
+    lock: Option<Lock>,
 }
 
 impl Frame {
@@ -81,6 +87,8 @@ impl Frame {
             merges,
             base: if merges { base_of(space, &ibgib)? } else { None },
             replayed: false,
+            renewed: Renewed::of(&ibgib),
+            lock: keystone::lock_of(&ibgib),
         })
     }
 
@@ -92,6 +100,9 @@ impl Frame {
         if self.replayed {
             value["replayed"] = true.into();
         }
+        if let Some(how) = self.renewed {
+            value["renewal"] = how.as_str().into();
+        }
         if !self.stage.is_null() {
             value["stage"] = self.stage.clone();
         }
@@ -100,13 +111,14 @@ impl Frame {
 
     fn line(&self) -> String {
         let stage = self.stage.as_str().map_or(String::new(), |stage| format!("{stage:<8}  "));
-        let merge = match (self.merges, self.replayed) {
-            (true, _) => "  (merge)",
-            (_, true) => "  (replayed)",
-            _ => "",
+        let what = match (self.merges, self.replayed, self.renewed) {
+            (true, ..) => "  (merge)".to_owned(),
+            (_, true, _) => "  (replayed)".to_owned(),
+            (.., Some(how)) => format!("  ({})", how.told()),
+            _ => String::new(),
         };
         let time = self.time.as_str().unwrap_or("-");
-        let line = format!("{:>6}  {time:<29}  {stage}{}{merge}", self.n, self.addr);
+        let line = format!("{:>6}  {time:<29}  {stage}{}{what}", self.n, self.addr);
         printable(&line)
     }
 }
@@ -194,12 +206,21 @@ fn timeline_item(
 ) -> Result<(), CliError> {
     let frame = Frame::read(space, timeline.tip.id)?;
     let names = names.get(&timeline.tjp_id).cloned().unwrap_or_default();
-    let line = format!("{:<3}  {:<8}  {}", names.join(","), kind(timeline), frame.line());
+    let is_identity = names.contains(&NAME_IDENTITY);
+    let signs = match is_identity {
+        true => format!("  (signs with {})", keystone::described(frame.lock.as_ref())),
+        false => String::new(),
+    };
+    let line = format!("{:<3}  {:<8}  {}{signs}", names.join(","), kind(timeline), frame.line());
     out.item(line.trim_end(), || {
-        json!({
+        let mut value = json!({
             "tjp": timeline.tjp, "kind": kind(timeline), "names": names,
             "tip": frame.addr, "n": frame.n, "timestamp": frame.time,
-        })
+        });
+        if is_identity {
+            say_keys(frame.lock.as_ref(), &mut value);
+        }
+        value
     })
 }
 

@@ -15,6 +15,7 @@ mod get;
 mod graph;
 mod hash;
 mod home;
+mod identity;
 mod input;
 mod interrupt;
 mod keystone;
@@ -27,6 +28,7 @@ mod new;
 mod output;
 mod progress;
 mod put;
+mod recovery;
 mod rel8;
 mod repair;
 mod restore;
@@ -168,6 +170,8 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Hash(args) => hash::run(args, ctx),
         Command::Transform(args) => transform::run(args, ctx),
         Command::Keystone(KeystoneCommand::Verify(args)) => keystone::run(args, ctx),
+        Command::Keystone(KeystoneCommand::Rotate(args)) => keystone::renew::rotate(args, ctx),
+        Command::Keystone(KeystoneCommand::Recover(args)) => keystone::renew::recover(args, ctx),
         Command::Keystone(KeystoneCommand::Revoke(args)) => keystone::revoke(args, ctx),
         Command::Generate(args) => generate::run(args, ctx),
     }

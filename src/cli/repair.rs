@@ -9,10 +9,11 @@ use super::Ctx;
 use super::audit::assertions;
 use super::connection::{self, Connection, NAME_IDENTITY};
 use super::error::{CliError, ErrorCode, LOST_STEP, UNREADABLE};
+use super::identity;
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
-use crate::peer::{ReceiverLink, Remote, identity};
+use crate::peer::{self, ReceiverLink, Remote};
 use crate::space::{Audit, Damaged, Prepared, Space, SpaceError, SqliteSpace, Steps};
 use crate::sync::SyncError;
 
@@ -104,9 +105,10 @@ fn repair_steps(space: &SqliteSpace, ctx: &Ctx, done: &mut Done) -> Result<Steps
     done.dropped += steps.dropped;
     if steps.left > 0 {
         let home = ctx.home()?;
-        let domain = connection::domain_of(space)?;
+        let domain = identity::domain_of(space)?;
         let connection = Connection::open(&home, &connection::config(&home, Some(space))?)?;
-        let caught_up = connection.link().map(|link| identity::fetch(space, &link, &domain))?;
+        let caught_up =
+            connection.link().map(|link| peer::identity::fetch(space, &link, &domain))?;
         if let Err(error) = caught_up {
             ctx.out.note(format_args!("the identity's newest frame is not known: {error}"));
         }
@@ -143,7 +145,7 @@ fn from_server(
     done: &mut Done,
 ) -> Result<Vec<Prepared>, CliError> {
     let home = ctx.home()?;
-    let domain = connection::domain_of(space)?;
+    let domain = identity::domain_of(space)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(space))?)?;
     let link = connection.link()?;
     let mut frames = identity_frames(space, &link, &domain, &audit.damaged)?;

@@ -53,59 +53,149 @@ impl SecretArgs {
     /// Errors: an empty one, one over [`MAX_SECRET_BYTES`], one that is not UTF-8 text, two that
     /// differ, no terminal to ask on.
     pub fn read(&self, ask: Ask) -> Result<SecretString, CliError> {
-        match (&self.secret_file, self.secret_fd) {
-            (Some(path), _) if is_stdin(path) => from_stdin(),
-            (Some(path), _) => from_file(path),
-            (None, Some(fd)) => from_fd(fd),
-            (None, None) => prompt(ask),
+        let hint = "give --secret-file FILE, --secret-file - or --secret-fd N";
+        let source =
+            Source { file: self.secret_file.as_deref(), fd: self.secret_fd, what: "secret", hint };
+        source.read(ask)
+    }
+}
+
+/// The options that say where a secret comes from that takes the place of another; a prompt where
+/// none is given.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Secret")]
+pub struct NewSecretArgs {
+    /// Read the new secret from FILE, or from standard input with `-`. Without this or
+    /// --new-secret-fd, the program asks for it on the terminal, twice
+    #[arg(long, value_name = "FILE", conflicts_with = "new_secret_fd")]
+    pub new_secret_file: Option<PathBuf>,
+    /// Read the new secret from the open file descriptor N
+    #[arg(long, value_name = "N")]
+    pub new_secret_fd: Option<u32>,
+    /// Accept a new secret that takes fewer than 2^40 guesses; whoever knows I's address can guess
+    #[arg(long)]
+    pub allow_weak_secret: bool,
+}
+
+impl NewSecretArgs {
+    /// Whether reading the secret uses standard input up.
+    pub fn takes_stdin(&self) -> bool {
+        self.new_secret_file.as_deref().is_some_and(is_stdin)
+    }
+
+    /// Reads the new secret. Errors as [`SecretArgs::read`] does.
+    pub fn read(&self) -> Result<SecretString, CliError> {
+        let (file, fd) = (self.new_secret_file.as_deref(), self.new_secret_fd);
+        let hint = "give --new-secret-file FILE, --new-secret-file - or --new-secret-fd N";
+        Source { file, fd, what: "new secret", hint }.read(Ask::New)
+    }
+}
+
+/// Where something that nobody else may see comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// A file, or standard input (`-`).
+    pub file: Option<&'a Path>,
+    /// An open file descriptor.
+    pub fd: Option<u32>,
+    /// What it is, for messages and for the prompt, which asks where neither is given.
+    pub what: &'static str,
+    /// What to give where nobody can be asked.
+    pub hint: &'static str,
+}
+
+impl Source<'_> {
+    /// Reads it. Errors as [`SecretArgs::read`] does.
+    pub fn read(&self, ask: Ask) -> Result<SecretString, CliError> {
+        match (self.file, self.fd) {
+            (Some(path), _) if is_stdin(path) => from_stdin(self.what),
+            (Some(path), _) => from_file(path, self.what),
+            (None, Some(fd)) => from_fd(fd, self.what),
+            (None, None) => self.prompt(ask),
         }
+    }
+
+    fn prompt(&self, ask: Ask) -> Result<SecretString, CliError> {
+        let what = self.what;
+        if !io::stderr().is_terminal() && !io::stdin().is_terminal() {
+            let error = CliError::new(ErrorCode::SecretRefused, format!("no {what} given"));
+            return Err(error.hint(self.hint));
+        }
+        let mut question = match ask {
+            Ask::New if !what.starts_with("new") => format!("new {what}: "),
+            _ => format!("{what}: "),
+        };
+        question[..1].make_ascii_uppercase();
+        let secret = self.ask_for(&question)?;
+        if ask == Ask::New && self.ask_for("Again: ")?.expose_secret() != secret.expose_secret() {
+            let error = CliError::new(ErrorCode::SecretRefused, "the two secrets differ");
+            return Err(error.hint("run the command again"));
+        }
+        Ok(secret)
+    }
+
+    fn ask_for(&self, question: &str) -> Result<SecretString, CliError> {
+        let _echo = give_echo_back();
+        let from = format!("the {} from the terminal", self.what);
+        let mut typed =
+            rpassword::prompt_password(question).map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => CliError::interrupted(Signal::Interrupt),
+                _ => unreadable(&from, &error).hint(self.hint),
+            })?;
+        let secret = from_reader(typed.as_bytes(), &from);
+        typed.zeroize();
+        secret
     }
 }
 
 /// Reads standard input past its buffer, which nobody would wipe.
 #[cfg(unix)]
-fn from_stdin() -> Result<SecretString, CliError> {
+fn from_stdin(what: &str) -> Result<SecretString, CliError> {
     use std::os::fd::AsFd;
     const NAME: &str = "standard input";
+    let from = format!("the {what} from {NAME}");
     let same =
-        io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(NAME, &error))?;
+        io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(&from, &error))?;
     let same = File::from(same);
     modes::warn_of_secret(&same, NAME);
-    from_reader(same, NAME)
+    from_reader(same, &from)
 }
 
 #[cfg(not(unix))]
-fn from_stdin() -> Result<SecretString, CliError> {
-    from_reader(io::stdin().lock(), "standard input")
+fn from_stdin(what: &str) -> Result<SecretString, CliError> {
+    from_reader(io::stdin().lock(), &format!("the {what} from standard input"))
 }
 
-fn from_file(path: &Path) -> Result<SecretString, CliError> {
+fn from_file(path: &Path, what: &str) -> Result<SecretString, CliError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    let from = format!("the {what} from {name}");
+    let file = File::open(path).map_err(|error| unreadable(&from, &error))?;
     modes::warn_of_secret(&file, &name);
-    from_reader(file, &name)
+    from_reader(file, &from)
 }
 
 #[cfg(unix)]
-fn from_fd(fd: u32) -> Result<SecretString, CliError> {
+fn from_fd(fd: u32, what: &str) -> Result<SecretString, CliError> {
     let name = format!("file descriptor {fd}");
+    let from = format!("the {what} from {name}");
     let opened = File::open(format!("/dev/fd/{fd}"))
         .or_else(|_| File::open(format!("/proc/self/fd/{fd}")))
-        .map_err(|error| unreadable(&name, &error))?;
+        .map_err(|error| unreadable(&from, &error))?;
     modes::warn_of_secret(&opened, &name);
-    from_reader(opened, &name)
+    from_reader(opened, &from)
 }
 
 #[cfg(not(unix))]
-fn from_fd(_: u32) -> Result<SecretString, CliError> {
-    Err(CliError::usage("--secret-fd works on Unix only").hint("use --secret-file"))
+fn from_fd(_: u32, _: &str) -> Result<SecretString, CliError> {
+    Err(CliError::usage("file descriptors work on Unix only").hint("give a file"))
 }
 
-fn unreadable(name: &str, error: &io::Error) -> CliError {
-    CliError::new(ErrorCode::SecretRefused, format!("cannot read the secret from {name}: {error}"))
+fn unreadable(from: &str, error: &io::Error) -> CliError {
+    CliError::new(ErrorCode::SecretRefused, format!("cannot read {from}: {error}"))
 }
 
-fn from_reader(reader: impl Read, name: &str) -> Result<SecretString, CliError> {
+/// Reads what messages name by `from`.
+fn from_reader(reader: impl Read, from: &str) -> Result<SecretString, CliError> {
     // Room for everything from the start: growing would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 64));
     let mut reader = reader.take(MAX_SECRET_BYTES as u64 + 3);
@@ -115,14 +205,12 @@ fn from_reader(reader: impl Read, name: &str) -> Result<SecretString, CliError> 
             Ok(0) => break,
             Ok(read) => bytes.extend_from_slice(&chunk[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(name, &error)),
+            Err(error) => return Err(unreadable(from, &error)),
         }
     }
     let bytes =
         bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b)).unwrap_or(&bytes);
-    let refused = |what: &str| {
-        CliError::new(ErrorCode::SecretRefused, format!("the secret from {name} {what}"))
-    };
+    let refused = |what: &str| CliError::new(ErrorCode::SecretRefused, format!("{from} {what}"));
     if bytes.len() > MAX_SECRET_BYTES {
         return Err(refused(&format!("is longer than {MAX_SECRET_BYTES} bytes")));
     }
@@ -131,34 +219,6 @@ fn from_reader(reader: impl Read, name: &str) -> Result<SecretString, CliError> 
         return Err(refused("is empty"));
     }
     Ok(SecretString::new(text.into()))
-}
-
-fn prompt(ask: Ask) -> Result<SecretString, CliError> {
-    if !io::stderr().is_terminal() && !io::stdin().is_terminal() {
-        let error = CliError::new(ErrorCode::SecretRefused, "no secret given");
-        return Err(error.hint("give --secret-file FILE, --secret-file - or --secret-fd N"));
-    }
-    let secret = ask_for(match ask {
-        Ask::Known => "Secret: ",
-        Ask::New => "New secret: ",
-    })?;
-    if ask == Ask::New && ask_for("Again: ")?.expose_secret() != secret.expose_secret() {
-        let error = CliError::new(ErrorCode::SecretRefused, "the two secrets differ");
-        return Err(error.hint("run the command again"));
-    }
-    Ok(secret)
-}
-
-fn ask_for(question: &str) -> Result<SecretString, CliError> {
-    let _echo = give_echo_back();
-    let mut typed = rpassword::prompt_password(question).map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => CliError::interrupted(Signal::Interrupt),
-        _ => unreadable("the terminal", &error)
-            .hint("give --secret-file FILE, --secret-file - or --secret-fd N"),
-    })?;
-    let secret = from_reader(typed.as_bytes(), "the terminal");
-    typed.zeroize();
-    secret
 }
 
 /// The terminal gets its echo back where a signal ends the process while it asks.

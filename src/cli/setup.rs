@@ -1,26 +1,23 @@
 //! `setup`: the identity, its registration, and a first timeline X.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
 use super::Ctx;
-use super::connection::{
-    self, Connection, NAME_IDENTITY, NAME_X, keep_token, master_secret, wrong_secret,
-};
+use super::connection::{self, Connection, NAME_IDENTITY, NAME_X, keep_token};
 use super::edit::read_object;
 use super::error::{CliError, ErrorCode};
 use super::home::{Config, Home};
+use super::identity::{Given, NewSecret, expect_signing_keys, newest, wrong_secret};
 use super::input::is_stdin;
 use super::output::printable;
-use super::secret::{Ask, SecretArgs, strength};
+use super::recovery::RecoveryArgs;
+use super::secret::{Ask, SecretArgs};
 use crate::ibgib::transform::timeline;
 use crate::ibgib::{IbGib, System, TjpAddr};
-use crate::keystone::{self, KdfParams, MasterSecret, presets};
-use crate::peer::{
-    Endpoint, Identity, NoObserver, PeerError, ReceiverLink, Remote, client, identity,
-};
+use crate::keystone::{self, KdfError, RecoveryCode, presets};
+use crate::peer::{Endpoint, NoObserver, PeerError, ReceiverLink, Remote, client, identity};
 use crate::space::{PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
@@ -55,12 +52,18 @@ pub struct SetupArgs {
     /// Accept a new secret that takes fewer than 2^40 guesses; whoever knows I's address can guess
     #[arg(long, conflicts_with = "join")]
     pub allow_weak_secret: bool,
+    /// Make no recovery code: a lost or stolen secret is then the end of the identity
+    #[arg(long, conflicts_with_all = ["join", "recovery_file"])]
+    pub no_recovery: bool,
     /// Make a new identity even if there is one; the old one stays in the space, under its address
     #[arg(long, conflicts_with = "join")]
     pub force: bool,
     /// Where the secret comes from.
     #[command(flatten)]
     pub secret: SecretArgs,
+    /// Where the recovery code goes.
+    #[command(flatten)]
+    pub recovery: RecoveryArgs,
 }
 
 /// Sets the home up.
@@ -68,12 +71,20 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     if args.secret.takes_stdin() && args.data.as_deref().is_some_and(is_stdin) {
         return Err(CliError::usage("the secret and --data cannot both come from standard input"));
     }
+    if args.join.is_some() && args.recovery.recovery_file.is_some() {
+        let error = CliError::usage("--recovery-file is for a new identity");
+        return Err(error.hint("the one that is joined has the code that it was made with"));
+    }
     let data = args.data.as_deref().map(read_object).transpose()?;
     let home = ctx.home()?;
     expect_somewhere_to_join(args, &home)?;
     let (before, config) = configure(args, &home, ctx)?;
     let server = config.server.as_ref().map(|_| Connection::open(&home, &config)).transpose()?;
-    let asked = server.as_ref().map_or(Ok(Ok(())), ask_for_versions)?;
+    let makes = makes_identity(args, ctx)?;
+    if makes {
+        args.recovery.expect_new_file()?;
+    }
+    let asked = server.as_ref().map_or(Ok(Ok(())), |server| ask_for_versions(server, makes))?;
     remember(&before, &config, &home, ctx)?;
     let space = ctx.create_space(args.join.as_ref())?;
     let connection = server.map_or_else(|| Connection::open(&home, &config), Ok)?;
@@ -97,25 +108,31 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         }
     };
     report(ctx, "identity I", done.identity, args.join.is_some());
+    if !done.identity && args.recovery.recovery_file.is_some() {
+        ctx.out.note("it has the recovery code that it was made with, if any: no new one is made");
+    }
     let x = first_timeline(args, data, &space, &mut done)?;
     if x.is_some() {
         report(ctx, "timeline X", done.x, false);
     }
     let genesis = genesis(&space, &domain)?;
     asked
-        .and_then(|()| link.register(&genesis))
+        .and_then(|()| client::register(&link, &genesis))
         .map_err(|error| unregistered(ctx, &connection, error))?;
     ctx.out.note(format_args!("I registered with {}", connection.shown_name()));
     ctx.out.line(format_args!("I {}", printable(domain.as_str())))?;
     if let Some(x) = &x {
         ctx.out.line(format_args!("X {}", printable(x.as_str())))?;
     }
+    let lock = keystone::lock_of(&newest(&space, &domain)?);
     ctx.out.done(json!({
         "home": home.dir(),
         "server": connection.name(),
         "identity": domain,
         "x": x,
         "made": { "identity": done.identity, "x": done.x },
+        "signing_key": lock.is_some(),
+        "recovery": lock.is_some_and(|lock| lock.is_recoverable()),
         "registered": true,
     }))
 }
@@ -172,13 +189,28 @@ fn configure(args: &SetupArgs, home: &Home, ctx: &Ctx) -> Result<(Config, Config
     Ok((before, config))
 }
 
+/// Whether a new identity is to be made.
+fn makes_identity(args: &SetupArgs, ctx: &Ctx) -> Result<bool, CliError> {
+    let space = match args.join.is_some() || args.force {
+        true => return Ok(args.join.is_none()),
+        false => ctx.open_space().ok(),
+    };
+    let name = space.map(|space| space.name(NAME_IDENTITY)).transpose()?;
+    Ok(name.flatten().is_none())
+}
+
 /// Asks a server what it speaks before anything is made: one that speaks no version that is spoken
-/// here is an error. The inner one is that it does not answer, which lets all be made but the
-/// registration.
-fn ask_for_versions(server: &Connection) -> Result<Result<(), PeerError>, CliError> {
-    match server.link()?.common() {
+/// here, or is too old for the identity that is to be made (`makes`), is an error. The inner one is
+/// that it does not answer, which lets all be made but the registration.
+fn ask_for_versions(server: &Connection, makes: bool) -> Result<Result<(), PeerError>, CliError> {
+    let link = server.link()?;
+    match link.common() {
         Err(error @ (PeerError::Unreachable { .. } | PeerError::Late { .. })) => Ok(Err(error)),
         Err(error @ PeerError::Version { .. }) => Err(error.into()),
+        Ok(_) if makes => {
+            expect_signing_keys(&link).map_err(|error| CliError::from(error).at(server.name()))?;
+            Ok(Ok(()))
+        }
         _ => Ok(Ok(())),
     }
 }
@@ -195,18 +227,23 @@ fn remember(before: &Config, config: &Config, home: &Home, ctx: &Ctx) -> Result<
     Ok(())
 }
 
+/// Makes an identity with a signing key. Its recovery code is given out before anything is stored, so
+/// that there is no identity whose code nobody saw.
 fn new_identity(args: &SetupArgs, space: &SqliteSpace) -> Result<TjpAddr, CliError> {
-    let secret = args.secret.read(Ask::New)?;
-    let params =
-        if args.raw_secret { KdfParams::Raw } else { KdfParams::new_random(&System::new())? };
-    let started = Instant::now();
-    let master = MasterSecret::from_passphrase(&secret, &params)?;
-    let stretching = Some(started.elapsed()).filter(|_| !args.raw_secret);
-    strength::check(&secret, stretching, args.allow_weak_secret)?;
-    let details = json!({ "kdf": params.to_value() });
-    let pools = presets::identity_pools(&System::new())?;
-    let genesis = keystone::genesis(&master, &pools, Some(details), &System::new())?;
+    let typed = args.secret.read(Ask::New)?;
+    let secret = NewSecret::of(typed, args.raw_secret, args.allow_weak_secret)?;
+    let env = System::new();
+    let code = match args.no_recovery {
+        true => None,
+        false => Some(RecoveryCode::new_random(&env).map_err(KdfError::from)?),
+    };
+    let pools = presets::identity_pools(&env)?;
+    let details = Some(secret.details());
+    let genesis = keystone::locked_genesis(&secret.master, &pools, details, code.as_ref(), &env)?;
     let domain = TjpAddr::from(genesis.addr()?);
+    if let Some(code) = &code {
+        args.recovery.hand_out(code, "The recovery code of the new identity")?;
+    }
     let names = vec![(NAME_IDENTITY.to_owned(), domain.clone())];
     space.put_with([&genesis], &PutOpts { names, ..PutOpts::default() })?;
     Ok(domain)
@@ -224,14 +261,16 @@ fn join_identity(
     connection: &Connection,
 ) -> Result<TjpAddr, CliError> {
     identity::fetch(space, link, join)?;
-    let secret = args.secret.read(Ask::Known)?;
-    let secret = master_secret(space, join, &secret)?;
-    let tip = space.tip(join)?.map(|tip| space.get_id(tip.id)).transpose()?;
-    if !tip.is_some_and(|tip| keystone::knows(&secret, &tip)) {
-        return Err(wrong_secret());
+    let mut given = Given::of(space, join, args.secret.read(Ask::Known)?)?;
+    if !given.is_known()? {
+        return Err(wrong_secret().hint(format!(
+            "nothing was sent; try again, or take the identity back with its recovery code: \
+             `sync-gib keystone recover --identity '{join}'`"
+        )));
     }
-    let identity = Identity { domain: join.clone(), secret };
-    let token = client::connect(space, link, &identity, home.dir(), &mut NoObserver)?;
+    let token = given.sign(connection, |identity| {
+        client::connect(space, link, identity, home.dir(), &mut NoObserver)
+    })?;
     space.set_name(NAME_IDENTITY, join)?;
     keep_token(home, connection, join, token.as_ref());
     Ok(join.clone())

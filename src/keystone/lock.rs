@@ -206,6 +206,16 @@ pub fn lock_of(frame: &IbGib) -> Option<Lock> {
     Lock::of(frame).ok().flatten()
 }
 
+/// What an identity signs with whose newest frame has this lock, for people.
+pub fn described(lock: Option<&Lock>) -> String {
+    let Some(lock) = lock else { return "hash reveals alone".into() };
+    let code = match lock.is_recoverable() {
+        true => "recoverable by code",
+        false => "without a recovery code",
+    };
+    format!("a signing key since frame {}, {code}", lock.since)
+}
+
 /// A frame, whose lock has no signature yet, signed by `key` as the one after `prev`.
 pub(super) fn sealed(
     unsigned: Valid<IbGib>,

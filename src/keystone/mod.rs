@@ -30,7 +30,7 @@ pub use error::{KeystoneError, ShapeError};
 pub use frame::{frame_details, is_revoked, pool_ids, proof_of, read_frame, revocation_reason};
 pub use genesis::{genesis, locked_genesis};
 pub use kdf::{KdfError, KdfParams};
-pub use lock::{Lock, PublicKey, lock_of};
+pub use lock::{Lock, PublicKey, described, lock_of};
 pub use policy::{Unmet, choose_demands};
 pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};

@@ -197,7 +197,8 @@ async fn register(
         }
         let space = shared.space(&addr)?;
         newcomers::register(&shared, &space, &addr, &genesis, from)?;
-        info!(domain = %addr, "identity registered");
+        let signs = keystone::described(keystone::lock_of(&genesis).as_ref());
+        info!(domain = %addr, %signs, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
     })
     .await

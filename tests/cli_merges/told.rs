@@ -52,6 +52,7 @@ fn a_push_alone_sends_what_has_not_diverged_and_names_what_has() {
     let note = world.ok("desktop", &["new", "--ib", "note"]);
     let plan = world.json("desktop", &["sync", "--push-only", "--dry-run"]);
     assert_eq!(plan["diverged"].as_array().unwrap().len(), 1);
+    assert_eq!(plan["heldBack"], json!([]));
     let failed = world.fails_as("desktop", &["sync", "--push-only"], "refused", 1);
     let x = world.json("laptop", &["log", "X"])["tjp"].clone();
     assert_eq!(failed["diverged"], json!([x]));
@@ -60,6 +61,27 @@ fn a_push_alone_sends_what_has_not_diverged_and_names_what_has() {
     world.ok("laptop", &["sync"]);
     world.ok("laptop", &["get", note.trim()]);
     assert_eq!(world.json("desktop", &["sync"])["tips"][0]["how"], "merged");
+}
+
+#[test]
+fn a_push_alone_holds_back_what_relates_to_the_branch_that_diverged() {
+    let (world, _serve) = two_homes();
+    world.ok("laptop", &["mut8", "X", "--set", "title=LAPTOP"]);
+    world.ok("laptop", &["sync"]);
+    let desktop = world.ok("desktop", &["mut8", "X", "--set", "title=DESKTOP"]);
+    let note = world.json("desktop", &["new", "--ib", "note"]);
+    let link = format!("about={}", desktop.trim());
+    world.ok("desktop", &["rel8", note["addr"].as_str().unwrap(), "--add", &link]);
+
+    let dry = world.run("desktop", &["sync", "--push-only", "--dry-run"]);
+    let text = String::from_utf8(dry.stdout).unwrap();
+    let line = format!("held back {}\n", note["tjp"].as_str().unwrap());
+    assert!(text.contains("diverged x^") && text.ends_with(&line), "{text}");
+    let failed = world.fails_as("desktop", &["sync", "--push-only"], "refused", 1);
+    assert_eq!((&failed["heldBack"], &failed["tips"]), (&json!([note["tjp"]]), &json!([])));
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("; one other that stands on such edits was held back;"), "{message}");
+    assert_eq!(world.json("desktop", &["sync"])["tips"].as_array().unwrap().len(), 2);
 }
 
 /// A frame of X whose time is given, put as another program would put it.

@@ -9,4 +9,5 @@ mod hostile_common;
 #[path = "../net_common/mod.rs"]
 mod net_common;
 mod random;
+mod renewals;
 mod sides;

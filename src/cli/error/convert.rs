@@ -263,10 +263,17 @@ impl From<SpaceError> for CliError {
 impl From<KeystoneError> for CliError {
     fn from(error: KeystoneError) -> CliError {
         let code = match &error {
-            KeystoneError::SecretRefused { .. } => ErrorCode::SecretRefused,
+            KeystoneError::SecretRefused { .. }
+            | KeystoneError::KeyRefused
+            | KeystoneError::CodeRefused => ErrorCode::SecretRefused,
             _ => ErrorCode::IdentityRefused,
         };
-        CliError::new(code, error.to_string())
+        let failure = CliError::new(code, error.to_string());
+        match error {
+            KeystoneError::CodeRefused => failure
+                .hint("nothing was sent; each recovery gives a new code, and the newest one holds"),
+            _ => failure,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::{GraphArgs, print};
 use crate::cli::Ctx;
 use crate::cli::connection::{self, Connection};
 use crate::cli::error::{CliError, ErrorCode};
+use crate::cli::identity;
 use crate::cli::output::printable;
 use crate::cli::target::{Target, resolve};
 use crate::ibgib::Addr;
@@ -14,7 +15,7 @@ use crate::sync::SyncError;
 
 pub(super) fn run(space: &SqliteSpace, args: &GraphArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
-    let domain = connection::domain_of(space)?;
+    let domain = identity::domain_of(space)?;
     // What is not here may be there.
     let root = match resolve(space, &args.addr) {
         Ok(target) => target.addr,

@@ -9,17 +9,18 @@ use std::time::Duration;
 use super::Ctx;
 use super::connection::{self, Connection, NAME_X};
 use super::error::CliError;
+use super::identity::Given;
 use super::output::printable;
 use super::progress::Progress;
 use super::secret::SecretArgs;
 use super::target;
 use super::trace::ProgressObserver;
 use crate::ibgib::Addr;
-use crate::peer::{PeerError, Synced, client};
+use crate::peer::{Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
 use crate::sync::payload::Limits;
-use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts, SyncError};
+use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 
 /// Bring the local space and the server to the same state.
 ///
@@ -67,7 +68,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let roots = roots(args, &space)?;
-    let identity = connection::identity(&space, &args.secret)?;
+    let mut given = Given::ask(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     let opts = SenderOpts {
@@ -86,10 +87,12 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     space.defer_checkpoints(true)?;
     let progress = Progress::new(&ctx.out, "syncing", None);
     let mut observer = ProgressObserver::new(progress, args.trace.as_deref())?;
-    let synced = client::sync(&space, &link, &identity, &opts, &mut observer);
+    let synced = given
+        .sign(&connection, |identity| client::sync(&space, &link, identity, &opts, &mut observer));
     observer.finish()?;
-    let synced = synced.map_err(|error| explain(&connection, error))?;
-    connection::keep_token(&home, &connection, &identity.domain, synced.token.as_ref());
+    let synced = synced?;
+    let domain = &given.identity().domain;
+    connection::keep_token(&home, &connection, domain, synced.token.as_ref());
     name_x(&space, &synced)?;
     match args.dry_run {
         true => print::plan(&synced.plan, connection.name(), ctx),
@@ -122,16 +125,6 @@ fn roots(args: &SyncArgs, space: &SqliteSpace) -> Result<Vec<Addr>, CliError> {
         Ok(())
     })?;
     Ok(roots)
-}
-
-/// Says what to do where the server does not know the identity.
-fn explain(connection: &Connection, error: PeerError) -> CliError {
-    let is_unknown = matches!(error, PeerError::Sync(SyncError::NotRegistered(_)));
-    let error = connection.explain(error);
-    match is_unknown {
-        true => error.hint("run `sync-gib setup` to register it"),
-        false => error,
-    }
 }
 
 /// A device that joined gets its X with its first sync: the first timeline that came.

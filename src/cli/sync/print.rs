@@ -46,12 +46,15 @@ pub(super) fn plan(plan: &Plan, server: &str, ctx: &mut Ctx) -> Result<(), CliEr
     for tjp in &plan.diverged {
         ctx.out.line(format_args!("diverged {}", addr(tjp)))?;
     }
+    for held in &plan.held_back {
+        ctx.out.line(format_args!("held back {}", addr(held)))?;
+    }
     if plan.is_empty() && plan.diverged.is_empty() {
         ctx.out.line("nothing to move")?;
     }
     let dry_run = json!({
         "server": server, "dryRun": true, "plan": entries, "equal": plan.equal, "left": plan.left,
-        "diverged": plan.diverged,
+        "diverged": plan.diverged, "heldBack": plan.held_back,
     });
     ctx.out.done(dry_run)
 }
@@ -81,6 +84,9 @@ pub(super) fn summary(
     for left in &plan.left {
         ctx.out.note(format_args!("left as it is: {}", printable(left.as_str())));
     }
+    for held in &plan.held_back {
+        ctx.out.note(format_args!("held back: {}", printable(held.as_str())));
+    }
     ctx.out.line(format_args!(
         "turns {}, sent {} ({}), received {} ({}), there already {}, unchanged {}",
         summary.turns,
@@ -108,6 +114,7 @@ pub(super) fn summary(
         "tips": tips,
         "left": plan.left,
         "diverged": plan.diverged,
+        "heldBack": plan.held_back,
         "ahead": ahead.iter().map(ClockAhead::to_value).collect::<Vec<_>>(),
         "tries": tries,
     });
@@ -160,8 +167,13 @@ fn diverged(plan: &Plan) -> Option<CliError> {
         1 => String::new(),
         all => format!(" and {} more", all - 1),
     };
+    let held = match plan.held_back.len() {
+        0 => String::new(),
+        1 => "; one other that stands on such edits was held back".to_owned(),
+        held => format!("; {held} others that stand on such edits were held back"),
+    };
     let message = format!(
-        "{}{more} was edited on both sides, which a push alone cannot merge; the rest was sent",
+        "{}{more} was edited on both sides, which a push alone cannot merge{held}; the rest was sent",
         printable(first.as_str())
     );
     let message = match plan.diverged.len() {

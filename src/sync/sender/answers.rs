@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::held::Branch;
 use super::plan::{Pull, Push};
 use super::probe::Searched;
 use super::state::Stating;
@@ -71,8 +72,9 @@ impl Sender<'_> {
             Decision::Pull { theirs, common } => {
                 self.plan.pulls.push(Pull { tjp, theirs, mine: Some(mine), common, base: None });
             }
-            Decision::Merge { .. } if direction == Direction::PushOnly => {
+            Decision::Merge { common, .. } if direction == Direction::PushOnly => {
                 self.plan.diverged.push(tjp.into());
+                stating.branches.push(Branch { tip: mine.id, common });
             }
             Decision::Merge { theirs, common, base } => {
                 let (mine, common) = (Some(mine), Some(common));

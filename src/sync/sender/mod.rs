@@ -3,6 +3,7 @@
 mod answers;
 mod commit;
 mod fetch;
+mod held;
 mod merges;
 mod plan;
 mod probe;
@@ -199,6 +200,7 @@ impl<'a> Sender<'a> {
             self.state = State::Init(stating);
             return self.request(&Body::Init(init));
         }
+        self.hold_back(&stating.branches)?;
         self.summary.equal = self.plan.equal;
         if self.opts.dry_run {
             self.state = State::Done;

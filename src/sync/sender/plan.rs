@@ -49,6 +49,9 @@ pub struct Plan {
     pub left: Vec<Addr>,
     /// Timelines that were edited on both sides, where only sending was asked for: they stay too.
     pub diverged: Vec<Addr>,
+    /// Timelines and stones that are not sent since they would bring along what a diverged timeline
+    /// has here alone: they relate to it, or to others of these.
+    pub held_back: Vec<Addr>,
 }
 
 impl Plan {

@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use indexmap::IndexSet;
 
 use super::Sender;
+use super::held::Branch;
 use super::probe::Searched;
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::{RowId, TimelineKind};
@@ -32,6 +33,8 @@ pub(super) struct Stating {
     pub(super) probed: Vec<Searched>,
     /// Timelines of which the split is still to be found.
     pub(super) open: Vec<Searched>,
+    /// Branches here of the timelines that the plan leaves as diverged.
+    pub(super) branches: Vec<Branch>,
     /// What the receiver has offered.
     pub(super) offered: HashSet<AddrKey>,
     /// Whether the receiver has nothing more to offer.
@@ -53,6 +56,7 @@ impl Stating {
             stated: Vec::new(),
             probed: Vec::new(),
             open: Vec::new(),
+            branches: Vec::new(),
             offered: HashSet::new(),
             offers_done: false,
         }
