@@ -38,7 +38,7 @@ impl Scene {
         let code = world.path("code");
         let setup = ["setup", "--server", &serve.url, "--recovery-file", code.to_str().unwrap()];
         let made = world.json("one", &setup);
-        assert_eq!((&made["signing_key"], &made["recovery"]), (&json!(true), &json!(true)));
+        assert_eq!((&made["signingKey"], &made["recovery"]), (&json!(true), &json!(true)));
         world.ok("one", &["sync"]);
         let identity = made["identity"].as_str().unwrap().to_owned();
         Scene { world, serve, identity }
@@ -145,7 +145,7 @@ fn setup_shows_the_code_once_and_keeps_it_nowhere() {
         }
         let output = command.output().unwrap();
         let (made, error) = told(&output);
-        assert_eq!((&made["signing_key"], &made["recovery"]), (&json!(true), &json!(true)));
+        assert_eq!((&made["signingKey"], &made["recovery"]), (&json!(true), &json!(true)));
         let shown = codes(&error);
         assert_eq!(shown.len(), 1, "{error}");
         assert!(error.contains("on paper"), "{error}");
@@ -199,7 +199,7 @@ fn a_code_goes_to_a_new_file_or_is_not_made() {
 
     let made = world.run("b", &["setup", "--no-recovery", "--json"]);
     let (made, error) = told(&made);
-    assert_eq!((&made["signing_key"], &made["recovery"]), (&json!(true), &json!(false)));
+    assert_eq!((&made["signingKey"], &made["recovery"]), (&json!(true), &json!(false)));
     assert!(codes(&error).is_empty(), "{error}");
     let secret = world.secret();
     let new = ["--new-secret-file", secret.to_str().unwrap()];
@@ -254,8 +254,8 @@ fn after_a_rotation_the_new_secret_signs_and_the_old_one_nowhere() {
     );
     for home in ["one", "two"] {
         let told = scene.with(OLD, home, &["sync"]);
-        let since = rotated["secret_since"].clone();
-        assert_eq!(told.0["secret_since"], since, "{told:?}");
+        let since = rotated["secretSince"].clone();
+        assert_eq!(told.0["secretSince"], since, "{told:?}");
         let message = failed(told, "secret_refused", 5);
         assert!(message.contains(&format!("frame {since} of ")), "{message}");
         assert!(message.contains("GMT changed it by the old one"), "{message}");
@@ -318,8 +318,8 @@ fn a_thief_who_rotated_first_is_shut_out_by_the_code() {
     let told = good(verify(&scene, "one"));
     let how: Vec<&Value> = told["renewals"].as_array().unwrap().iter().map(|r| &r["how"]).collect();
     assert_eq!(how, ["rotation", "recovery", "recovery"]);
-    assert_eq!((&told["signing_key"], &told["recoverable"]), (&json!(true), &json!(true)));
-    assert_eq!(told["secret_since"], told["renewals"][2]["n"]);
+    assert_eq!((&told["signingKey"], &told["recoverable"]), (&json!(true), &json!(true)));
+    assert_eq!(told["secretSince"], told["renewals"][2]["n"]);
     assert_eq!(told["renewals"][2]["addr"], scene.tip("one"));
 }
 
@@ -454,12 +454,12 @@ fn an_identity_without_a_signing_key_goes_on_and_says_so() {
     space.put_with([&genesis], &PutOpts { names, ..PutOpts::default() }).unwrap();
     drop(space);
     let made = good(scene.with(OLD, "two", &["setup", "--server", &scene.serve.url]));
-    assert_eq!((&made["signing_key"], &made["recovery"]), (&json!(false), &json!(false)));
+    assert_eq!((&made["signingKey"], &made["recovery"]), (&json!(false), &json!(false)));
     good(scene.with(OLD, "two", &["sync"]));
     let log = scene.world.ok("two", &["log"]);
     assert!(log.contains("signs with hash reveals alone"), "{log}");
     let told = good(verify(&scene, "two"));
-    assert_eq!((&told["signing_key"], &told["secret_since"]), (&json!(false), &json!(0)));
+    assert_eq!((&told["signingKey"], &told["secretSince"]), (&json!(false), &json!(0)));
     let message = failed(scene.rotate("two", OLD, NEW), "identity_refused", 5);
     assert!(message.contains("no signing key"), "{message}");
     let code = scene.world.path("code");

@@ -140,7 +140,7 @@ impl<'s> Given<'s> {
             _ => "changed it by the old one",
         });
         let message = format!("this secret is not the identity's: its frame {n} of {when} {how}");
-        CliError { message: printable(&message), ..error }.detail("secret_since", n)
+        CliError { message: printable(&message), ..error }.detail("secretSince", n)
     }
 }
 
@@ -267,9 +267,9 @@ impl Renewed {
 
 /// Puts what a frame says of its keystone's keys into an object.
 pub fn say_keys(lock: Option<&Lock>, object: &mut Value) {
-    object["signing_key"] = lock.is_some().into();
+    object["signingKey"] = lock.is_some().into();
     object["recoverable"] = lock.is_some_and(Lock::is_recoverable).into();
-    object["secret_since"] = lock.map_or(0, Lock::since).into();
+    object["secretSince"] = lock.map_or(0, Lock::since).into();
 }
 
 /// Errors where the server is too old for an identity with a signing key.

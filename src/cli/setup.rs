@@ -131,7 +131,7 @@ pub fn run(args: &SetupArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         "identity": domain,
         "x": x,
         "made": { "identity": done.identity, "x": done.x },
-        "signing_key": lock.is_some(),
+        "signingKey": lock.is_some(),
         "recovery": lock.is_some_and(|lock| lock.is_recoverable()),
         "registered": true,
     }))

@@ -177,7 +177,7 @@ fn expect_recovers(
     let tip = newest(space, domain)?;
     expect_locked(&tip)?;
     expect_signing_keys(link).map_err(explain)?;
-    let earlier = space.pending(domain, Purpose::Renewal)?;
+    let earlier = space.pending(domain, Purpose::Recovery)?;
     let is_done = earlier.is_some_and(|earlier| earlier.evolved == tip);
     match keystone::expect_recovers(code, &tip) {
         Err(error) if !is_done => Err(error.into()),
@@ -208,7 +208,7 @@ impl Done<'_> {
         ctx.out.line(format_args!("{what} {}", printable(tip.as_str())))?;
         ctx.out.done(json!({
             "server": self.connection.name(), "identity": self.domain, "tip": tip,
-            "secret_since": lock.as_ref().map(|lock| lock.since()),
+            "secretSince": lock.as_ref().map(|lock| lock.since()),
             "recovery": lock.is_some_and(|lock| lock.is_recoverable()),
         }))
     }
