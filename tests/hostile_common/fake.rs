@@ -230,7 +230,8 @@ pub fn answering(
             if status == SILENCE {
                 std::future::pending::<()>().await;
             }
-            (axum::http::StatusCode::from_u16(status).unwrap(), body)
+            let named = [(wire::HEADER_FEATURES, "signing-keys")];
+            (axum::http::StatusCode::from_u16(status).unwrap(), named, body)
         }
     });
     (listening(runtime, app), heard)
