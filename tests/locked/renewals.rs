@@ -220,7 +220,7 @@ fn a_stranger_renews_nothing() {
     }
     post(&made_on(&ann.genesis, &ann, "a").identity);
     assert_eq!(host.held(ann.domain()), held);
-    ann.space.put_all(&[good.clone()]).unwrap();
+    ann.space.put_all(std::slice::from_ref(&good)).unwrap();
     host.link().renew(ann.domain(), &[&good]).unwrap();
 }
 
