@@ -231,6 +231,16 @@ pub(super) fn sealed(
     Ok(Valid::new(ib, data, rel8ns)?)
 }
 
+/// A frame without the signature in its lock.
+#[cfg(all(feature = "client", feature = "server"))]
+pub(super) fn unsigned(frame: &IbGib) -> Result<Valid<IbGib>, KeystoneError> {
+    let mut data = frame.data.clone();
+    if let Some(lock) = data.as_mut().and_then(lock_mut) {
+        lock.shift_remove(SIGNATURE);
+    }
+    Ok(Valid::new(frame.ib.clone(), data, frame.rel8ns.clone())?)
+}
+
 /// What is signed of a frame: the domain, the address of the frame before, and the address that the
 /// frame has without its signature, a line each. That address is a hash of all its content.
 fn message(prev: &str, ib: &str, unsigned_gib: &str) -> Vec<u8> {

@@ -36,6 +36,8 @@ pub use pool_config::{Algo, Behavior, PoolConfig, Replenish};
 pub use proof::{Claim, Proof, Solution};
 pub use recovery::{RecoveryCode, RecoveryCodeError};
 pub use renew::{Renewal, expect_recovers, recover, rotate};
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) use renew::{key_of_secret, resealed};
 pub use secrecy::SecretString;
 pub use secret::MasterSecret;
 #[cfg(all(feature = "client", feature = "server"))]

@@ -7,6 +7,8 @@ use super::error::KeystoneError;
 use super::frame::Pool;
 use super::genesis::kept;
 use super::lock::{Lock, PrivateKey, sealed};
+#[cfg(all(feature = "client", feature = "server"))]
+use super::lock::{PublicKey, unsigned};
 use super::pools::{UsedIds, renewed};
 use super::proof::Claim;
 use super::recovery::RecoveryCode;
@@ -134,6 +136,27 @@ fn frame<'s>(
     let mut data = step.data_with(Value::Array(pools), &proof, env)?;
     data.insert("frameDetails".into(), lock.within(kept(renewal.frame_details.clone())?)?);
     sealed(step.frame(data)?, &step.prev_addr, key).map(Valid::into_inner)
+}
+
+/// A frame with another content, signed anew as the one after `prev` by the key that `secret` gives:
+/// who has a secret keeps to no rule but where they choose to.
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) fn resealed(
+    prev: &IbGib,
+    frame: &IbGib,
+    secret: &MasterSecret,
+) -> Result<IbGib, KeystoneError> {
+    let step = Step::on(prev)?;
+    let unsigned = unsigned(frame)?;
+    let key = PrivateKey::derive(secret, step.uuid()?);
+    sealed(unsigned, &step.prev_addr, &key).map(Valid::into_inner)
+}
+
+/// The key that a secret gives for the keystone of a frame.
+#[cfg(all(feature = "client", feature = "server"))]
+pub(crate) fn key_of_secret(secret: &MasterSecret, frame: &IbGib) -> Option<PublicKey> {
+    let uuid = frame.datum("uuid").and_then(Value::as_str)?;
+    Some(PrivateKey::derive(secret, uuid).public())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::chooser::Chooser;
 use super::error::SimulateError;
 use crate::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use crate::ibgib::{Addr, IbGib, Seeded, TjpAddr};
-use crate::keystone::MasterSecret;
+use crate::keystone::{MasterSecret, RecoveryCode};
 use crate::peer::Identity;
 use crate::space::{
     KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, RowId, Space, SpaceError, Timeline,
@@ -26,17 +26,22 @@ const WORDS: [&str; 12] = [
 const FIELDS: [&str; 4] = ["title", "state", "owner", "place"];
 
 /// An identity: a secret and the frame that it begins with.
+#[derive(Clone)]
 pub(super) struct Person {
     /// What its timelines and stones carry in their ib, so that it is seen whose they are.
     pub(super) label: String,
     pub(super) secret: MasterSecret,
     pub(super) genesis: IbGib,
     pub(super) domain: TjpAddr,
+    /// What continues it without the secret, where it has a signing key.
+    pub(super) code: Option<RecoveryCode>,
 }
 
 impl Person {
-    pub(super) fn identity(&self) -> Identity {
-        Identity { domain: self.domain.clone(), secret: self.secret.clone() }
+    /// The identity, with this secret or the one that it began with.
+    pub(super) fn identity(&self, secret: Option<&MasterSecret>) -> Identity {
+        let secret = secret.unwrap_or(&self.secret).clone();
+        Identity { domain: self.domain.clone(), secret }
     }
 }
 
@@ -52,6 +57,8 @@ pub(super) struct Device {
     pub(super) restored: Cell<u32>,
     /// Whether its home has the identity.
     pub(super) is_joined: Cell<bool>,
+    /// The secret that it was told last; none for the one that the identity began with.
+    pub(super) secret: RefCell<Option<MasterSecret>>,
 }
 
 impl Device {
@@ -64,6 +71,7 @@ impl Device {
             backup: RefCell::default(),
             restored: Cell::new(0),
             is_joined: Cell::new(false),
+            secret: RefCell::default(),
         }
     }
 

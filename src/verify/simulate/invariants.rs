@@ -9,7 +9,7 @@ use crate::ibgib::{Addr, Environment, IbGib, Rel8ns, TjpAddr};
 use crate::keystone::KEYSTONE;
 use crate::keystone::TimelineValidator;
 use crate::space::{MemorySpace, RowId, SAGA_IB, Space, SpaceError};
-use crate::sync::domain::expect_session_of;
+use crate::sync::domain::{expect_session_of, secret_since};
 
 /// The graphs of every space are closed.
 pub(super) const CLOSED: &str = "closed graphs";
@@ -35,6 +35,10 @@ pub(super) const LACKING: &str = "what is fetched of a timeline was lacking";
 pub(super) const HONEST: &str = "honest sides do not accuse each other";
 /// What must be refused is.
 pub(super) const ATTACK: &str = "an attack is refused";
+/// Nothing that an old secret signed counts after a renewal.
+pub(super) const RENEWED: &str = "what an old secret opened ends with it";
+/// An identity goes on with the old secret or with the new one.
+pub(super) const GOES_ON: &str = "an identity goes on with a secret that somebody has";
 /// At the end all agree.
 pub(super) const CONVERGENCE: &str = "all devices converge";
 
@@ -64,6 +68,10 @@ struct Seen {
     heads: BTreeMap<RowId, BTreeSet<RowId>>,
     /// Every keystone, replayed from its genesis on.
     keystones: BTreeMap<String, TimelineValidator>,
+    /// Since which frame I had the secret that claimed a session.
+    claims: BTreeMap<String, u64>,
+    /// Since which frame I has its secret.
+    since: u64,
 }
 
 fn damaged(error: &SpaceError) -> (&'static str, String) {
@@ -103,7 +111,8 @@ impl Checker {
             seen.last += 1;
             let in_space = |(what, detail)| (what, format!("{name}: {detail}"));
             let timeline =
-                look_at(seen.last.into(), space, owner, seen, successors).map_err(in_space)?;
+                look_at(seen.last.into(), space, (owner, server.is_some()), seen, successors)
+                    .map_err(in_space)?;
             touched.extend(timeline);
         }
         for tjp in touched {
@@ -135,7 +144,7 @@ impl Checker {
 fn look_at(
     id: RowId,
     space: &MemorySpace,
-    owner: &Owner<'_>,
+    (owner, is_server): (&Owner<'_>, bool),
     seen: &mut Seen,
     successors: &mut BTreeMap<Addr, Addr>,
 ) -> Result<Option<RowId>, (&'static str, String)> {
@@ -161,7 +170,7 @@ fn look_at(
         heads.insert(id);
     }
     if ibgib.ib == KEYSTONE {
-        look_at_keystone(&ibgib, &addr, owner, seen, successors)?;
+        look_at_keystone(&ibgib, &addr, (owner, is_server), seen, successors)?;
     } else if !ibgib.ib.starts_with(SAGA_IB) {
         let is_labelled = ["note ", "tag "].iter().any(|kind| ibgib.ib.starts_with(kind));
         if is_labelled && ibgib.ib.split(' ').nth(1) != Some(owner.label) {
@@ -177,7 +186,7 @@ fn look_at(
 fn look_at_keystone(
     frame: &IbGib,
     addr: &Addr,
-    owner: &Owner<'_>,
+    (owner, is_server): (&Owner<'_>, bool),
     seen: &mut Seen,
     successors: &mut BTreeMap<Addr, Addr>,
 ) -> Found {
@@ -186,9 +195,21 @@ fn look_at_keystone(
     if !is_own && addr.as_str() == tjp && expect_session_of(frame, owner.domain).is_err() {
         return Err((OWN_DATA, format!("{addr} is another identity's session")));
     }
-    let violations = seen.keystones.entry(tjp).or_default().push(frame);
+    let violations = seen.keystones.entry(tjp.clone()).or_default().push(frame);
     if let Some(violation) = violations.first() {
         return Err((KEYSTONES, format!("{addr}: {violation}")));
+    }
+    if is_own {
+        seen.since = secret_since(frame);
+        if let Some(proof) = crate::keystone::proof_of(frame).ok().flatten() {
+            seen.claims.insert(proof.claim.target, seen.since);
+        }
+    } else if is_server
+        && frame.n() > Some(0)
+        && seen.claims.get(&tjp).is_some_and(|since| *since != seen.since)
+    {
+        let detail = format!("{addr} is of a session that an old secret claimed");
+        return Err((RENEWED, detail));
     }
     let prev = frame.prev().and_then(|prev| Addr::parse(prev).ok());
     if let (true, Some(prev)) = (is_own, prev) {
@@ -208,8 +229,10 @@ pub(super) fn look_at_tokens<'a>(
     let now = server.env.now().ms();
     for issued in server.issued.borrow().iter() {
         for domain in domains.clone() {
-            let may = *domain == issued.domain && now < issued.token.expires_ms;
-            if !may && server.may_read(domain, &issued.token.value).unwrap_or(true) {
+            let may = *domain == issued.domain
+                && now < issued.token.expires_ms
+                && server.since(domain) == issued.since;
+            if !may && matches!(server.may_read(domain, &issued.token.value), Ok(true)) {
                 let detail = format!("a token of {} opens {domain}", issued.domain);
                 return Err((TOKENS, detail));
             }

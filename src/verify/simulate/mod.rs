@@ -14,6 +14,7 @@ mod hostile;
 mod invariants;
 mod ledger;
 mod link;
+mod renewals;
 mod server;
 mod steps;
 mod trace;

@@ -14,7 +14,9 @@ use crate::server::sessions;
 use crate::space::{KillSwitch, KillableSpace, MemorySpace, Space, SpaceExt, dependency_graph};
 use crate::sync::domain::{self, StoredFrames};
 use crate::sync::msg::{Msg, Refusal, RefusalCode, Token};
-use crate::sync::{Machine, Paused, Quota, ReceiverOpts, SessionAuthority, SyncError};
+use crate::sync::{
+    Capabilities, Machine, Paused, Quota, ReceiverOpts, SessionAuthority, SyncError,
+};
 
 /// How long a session may wait for its socket, and how long a token is good, in milliseconds.
 pub(super) const SESSION_MS: u64 = 600_000;
@@ -26,6 +28,8 @@ const PAGE: usize = 4;
 pub(super) struct Issued {
     pub(super) token: Token,
     pub(super) domain: TjpAddr,
+    /// Since which frame I had its secret then.
+    pub(super) since: u64,
 }
 
 /// What a connection's step came to.
@@ -72,7 +76,7 @@ impl SessionAuthority for Authority<'_> {
         let (ledger, env) = (&self.server.ledger, &*self.server.env);
         let token =
             sessions::hand_out_token(ledger, (&self.domain, since), (TOKEN_MS, SESSION_MS), env)?;
-        let issued = Issued { token: token.clone(), domain: self.domain.clone() };
+        let issued = Issued { token: token.clone(), domain: self.domain.clone(), since };
         self.server.issued.borrow_mut().push(issued);
         Ok(Some(token))
     }
@@ -209,6 +213,13 @@ impl Server {
         })
     }
 
+    /// Since which frame an identity has its secret.
+    pub(super) fn since(&self, domain: &TjpAddr) -> u64 {
+        let disk = self.disk(domain);
+        let tip = disk.tip(domain).ok().flatten().and_then(|tip| disk.get_id(tip.id).ok());
+        tip.as_ref().map_or(0, domain::secret_since)
+    }
+
     /// `GET …/identity`: a page of I's frames.
     pub(super) fn identity(
         &self,
@@ -331,7 +342,9 @@ impl Server {
                     return Err(SyncError::protocol("a session begins with hello"));
                 };
                 let env: Arc<dyn Environment> = Arc::clone(&self.env) as _;
-                let opts = ReceiverOpts { env, ..ReceiverOpts::new(self.stage_dir.clone()) };
+                let features = Capabilities::default().features;
+                let opts =
+                    ReceiverOpts { env, features, ..ReceiverOpts::new(self.stage_dir.clone()) };
                 (domain.clone(), session.clone(), Paused::new(domain.clone(), opts))
             }
         };

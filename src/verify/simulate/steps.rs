@@ -8,10 +8,11 @@ use super::device::{self, Device};
 use super::error::SimulateError;
 use super::invariants::{ACKNOWLEDGED, CONVERGENCE, COUNT, HONEST, LACKING};
 use super::link::SimLink;
+use super::renewals::is_changed;
 use super::world::World;
 use crate::ibgib::{Addr, Environment};
 use crate::keystone;
-use crate::peer::{NoObserver, PeerError, ReceiverLink, Synced, client, identity};
+use crate::peer::{Identity, NoObserver, PeerError, ReceiverLink, Synced, client, identity};
 use crate::space::{KillSwitch, KillableSpace, RowId, Space, chain};
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::sender::TipChangeKind;
@@ -36,6 +37,9 @@ impl World {
 
     /// Does one thing that the seed chooses, on a device where it is of that kind.
     pub(super) fn act_on(&self, device: &Rc<Device>) {
+        if self.is_locked && self.choose().chance(70) {
+            return self.renew_somehow(device);
+        }
         let deed = self.choose().below(1000);
         match deed {
             // Now and then so many that the other side's samples leave gaps.
@@ -72,7 +76,12 @@ impl World {
         }
     }
 
-    fn process(&self, device: &Device) -> (Arc<KillSwitch>, KillableSpace) {
+    /// Its identity, with the secret that a device was told.
+    pub(super) fn identity_of(&self, device: &Device) -> Identity {
+        self.people[device.person].identity(device.secret.borrow().as_ref())
+    }
+
+    pub(super) fn process(&self, device: &Device) -> (Arc<KillSwitch>, KillableSpace) {
         let (switch, space) = device.process();
         if self.mishap(60) {
             let (write, after) = (1 + self.choose().below(6), self.choose().chance(500));
@@ -86,7 +95,7 @@ impl World {
         (switch, space)
     }
 
-    fn link(&self, device: &Rc<Device>, switch: &Arc<KillSwitch>) -> SimLink<'_> {
+    pub(super) fn link(&self, device: &Rc<Device>, switch: &Arc<KillSwitch>) -> SimLink<'_> {
         let is_hostile = self.has_enemy && !self.is_calm() && self.choose().chance(200);
         if is_hostile {
             self.trace.line("somebody hostile is in between");
@@ -146,7 +155,7 @@ impl World {
     pub(super) fn sync(&self, device: &Rc<Device>, opts: &SenderOpts) -> Option<Synced> {
         let (switch, space) = self.process(device);
         let link = self.link(device, &switch);
-        let identity = self.people[device.person].identity();
+        let identity = self.identity_of(device);
         let (Ok(before), Ok(count)) = (here(&space), space.count()) else { return None };
         let last = RowId::from(i64::try_from(count.ibgibs).unwrap_or(i64::MAX));
         self.trace.line(format_args!(
@@ -186,7 +195,9 @@ impl World {
             }
             Err(error) => {
                 self.trace.line(format_args!("{} fails: {error}", device.name));
-                if !link.is_hostile {
+                if is_changed(&error) {
+                    self.tell_secret(device);
+                } else if !link.is_hostile {
                     self.look_at_error(device, &error);
                 }
                 None
@@ -264,7 +275,7 @@ impl World {
     }
 
     /// Honest sides may be cut off, too late or refused as revoked, and nothing else.
-    fn look_at_error(&self, device: &Device, error: &PeerError) {
+    pub(super) fn look_at_error(&self, device: &Device, error: &PeerError) {
         let is_accusation = match error {
             PeerError::Stopped { .. }
             | PeerError::Unreachable { .. }
@@ -278,7 +289,10 @@ impl World {
                     | RefusalCode::NotFound
             ),
             PeerError::Sync(
-                SyncError::Auth(_) | SyncError::NotRegistered(_) | SyncError::Conflict(_),
+                SyncError::Auth(_)
+                | SyncError::SecretChanged { .. }
+                | SyncError::NotRegistered(_)
+                | SyncError::Conflict(_),
             ) => false,
             PeerError::Sync(SyncError::Space(error)) => {
                 use crate::space::SpaceError::{Diverged, Revoked, TipMoved};
@@ -335,11 +349,15 @@ impl World {
         let owner = &self.people[person];
         identity::fetch(space, link, &owner.domain)?;
         let tip = space.tip(&owner.domain)?.map(|tip| space.get_id(tip.id)).transpose()?;
-        if !tip.is_some_and(|tip| keystone::knows(&owner.secret, &tip)) {
+        if self.is_locked {
+            self.tell_secret(device);
+        }
+        let identity = self.identity_of(device);
+        if !tip.is_some_and(|tip| keystone::knows(&identity.secret, &tip)) {
             return Err(SyncError::Auth("the secret is not this identity's".into()).into());
         }
         let opts = SenderOpts { connect_only: true, ..self.opts(device) };
-        client::sync(space, link, &owner.identity(), &opts, &mut NoObserver)?;
+        client::sync(space, link, &identity, &opts, &mut NoObserver)?;
         space.set_name("I", &owner.domain)?;
         Ok(())
     }
@@ -392,7 +410,7 @@ impl World {
     fn revoke(&self, device: &Rc<Device>) -> bool {
         let (switch, space) = self.process(device);
         let link = self.link(device, &switch);
-        let identity = self.people[device.person].identity();
+        let identity = self.identity_of(device);
         self.trace.line(format_args!("{} revokes", device.name));
         self.trace.enter();
         let env: Arc<dyn Environment> = Arc::clone(&device.env) as _;
@@ -428,6 +446,7 @@ impl World {
                 self.register(&device);
             }
         }
+        self.regain();
         let mut is_quiet = false;
         for _ in 0..ROUNDS {
             if is_quiet || self.broken().is_some() {

@@ -13,10 +13,11 @@ use super::chooser::Chooser;
 use super::device::{Device, Person};
 use super::error::SimulateError;
 use super::invariants::{self, Checker, Owner};
+use super::renewals::Keys;
 use super::server::Server;
 use super::trace::Trace;
 use crate::ibgib::{Addr, Environment, IbGib, Moment, Seeded, TjpAddr};
-use crate::keystone::{self, KdfParams, MasterSecret, presets};
+use crate::keystone::{self, KdfParams, MasterSecret, PoolConfig, RecoveryCode, presets};
 use crate::space::{KillSwitch, Prepared, Purpose, PutOpts, Space, SpaceExt};
 use crate::sync::establish::random_id;
 use crate::sync::msg::Msg;
@@ -62,6 +63,10 @@ pub(super) struct World {
     trouble: u32,
     /// Whether somebody hostile is about.
     pub(super) has_enemy: bool,
+    /// Whether the identities have a signing key.
+    pub(super) is_locked: bool,
+    /// Who knows which secret and code of each of the people.
+    pub(super) keys: RefCell<Vec<Keys>>,
     pub(super) enemy: Arc<Seeded>,
     seed: u64,
 }
@@ -74,8 +79,9 @@ impl World {
         let env = Arc::new(Seeded::new(seed, beginning));
         let folder = tempfile::Builder::new().prefix("sync-gib-simulate-").tempdir();
         let stage_dir = folder.map_err(SimulateError::Folder)?;
+        let is_locked = chooser.chance(500);
         let people = (0..2 + chooser.below(2))
-            .map(|number| person(number, &env))
+            .map(|number| person(number, is_locked, &env))
             .collect::<Result<Vec<_>, _>>()?;
         let trouble = [0, 1, 2, 4][chooser.below(4)];
         let has_enemy = chooser.chance(500);
@@ -84,6 +90,7 @@ impl World {
             trace: Trace::default(),
             server: Server::new(env, stage_dir.path().to_owned()),
             made: RefCell::new(people.iter().map(|_| BTreeSet::new()).collect()),
+            keys: RefCell::new(people.iter().map(Keys::of).collect()),
             people,
             devices: RefCell::default(),
             stage_dir,
@@ -98,12 +105,14 @@ impl World {
             is_calm: Cell::new(false),
             trouble,
             has_enemy,
+            is_locked,
             enemy: Arc::new(Seeded::new(seed.wrapping_add(1 << 63), beginning)),
             seed,
         };
         world.trace.line(format_args!(
-            "seed {seed}: {} identities, trouble {trouble}, {} enemy",
+            "seed {seed}: {} identities{}, trouble {trouble}, {} enemy",
             world.people.len(),
+            if is_locked { " with signing keys" } else { "" },
             if has_enemy { "an" } else { "no" }
         ));
         for person in 0..world.people.len() {
@@ -355,6 +364,7 @@ impl World {
         if let Some(detail) = self.server.broken.borrow_mut().take() {
             return Err((invariants::REFUSED, detail));
         }
+        self.look_at_keys();
         let domains = self.people.iter().map(|person| &person.domain);
         invariants::look_at_tokens(&self.server, domains)
     }
@@ -374,16 +384,35 @@ impl World {
 }
 
 /// An identity that nobody else has.
-pub(super) fn person(number: usize, env: &Arc<Seeded>) -> Result<Person, SimulateError> {
+pub(super) fn person(
+    number: usize,
+    is_locked: bool,
+    env: &Arc<Seeded>,
+) -> Result<Person, SimulateError> {
     let secret = MasterSecret::from_raw(SecretString::from(random_id(&**env)?))?;
     let mut pools = presets::identity_pools(&**env)?;
     for pool in pools.iter_mut().filter(|pool| pool.id == keystone::POOL_SYNC) {
         // The rules are the same, and a signature costs a third.
         (pool.behavior.size, pool.behavior.target_binding_chars) = (32, 4);
     }
-    let details = json!({ "kdf": KdfParams::Raw.to_value() });
-    let genesis = keystone::genesis(&secret, &pools, Some(details), &**env)?;
+    let details = Some(json!({ "kdf": KdfParams::Raw.to_value() }));
+    let code = is_locked.then(|| RecoveryCode::new_random(&**env)).transpose()?;
+    let genesis = match &code {
+        Some(code) => {
+            pools.push(open_pool(&pools[0]));
+            keystone::locked_genesis(&secret, &pools, details, Some(code), &**env)?
+        }
+        None => keystone::genesis(&secret, &pools, details, &**env)?,
+    };
     let domain = genesis.addr()?;
     let label = ["anna", "ben", "cleo"][number % 3].to_owned();
-    Ok(Person { label, secret, genesis, domain: domain.into() })
+    Ok(Person { label, secret, genesis, domain: domain.into(), code })
+}
+
+/// A pool that signs whatever is asked for: no rule may hang on which verbs a pool allows.
+fn open_pool(like: &PoolConfig) -> PoolConfig {
+    let mut pool = like.clone();
+    (pool.id, pool.allowed_verbs) = ("any".to_owned(), Vec::new());
+    (pool.behavior.size, pool.behavior.target_binding_chars) = (8, 0);
+    pool
 }

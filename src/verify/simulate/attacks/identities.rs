@@ -286,7 +286,8 @@ impl World {
     /// What an identity that was revoked may still do: nothing. Ok where something was taken.
     pub(super) fn attack_revoked(&self, way: usize) -> Result<(), Ended> {
         let (server, env) = (&self.server, &*self.enemy);
-        let owner = super::super::world::person(self.choose().below(100), &self.enemy)?;
+        let owner =
+            super::super::world::person(self.choose().below(100), self.is_locked, &self.enemy)?;
         let whose = (&owner.domain, &owner.secret);
         server.register(&owner.genesis.to_json()).map_err(Ended::Refused)?;
         let made = sign_session(server, env, whose)?;

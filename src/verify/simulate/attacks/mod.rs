@@ -1,6 +1,7 @@
 //! What somebody hostile tries against the server, with and without a secret.
 
 mod identities;
+mod locked;
 mod raw;
 mod turns;
 
@@ -34,6 +35,7 @@ impl World {
         let ended = match what.as_str() {
             "evolve" => self.server.evolve(domain, body),
             "revoke" => self.server.revoke(domain, body),
+            "renew" => self.server.renew(domain, body),
             "register" => self.server.register(body).map(drop),
             _ => return,
         };
@@ -73,7 +75,7 @@ impl World {
             return;
         }
         let at = self.choose().below(self.people.len());
-        let (owner, other) = (&self.people[at], &self.people[(at + 1) % self.people.len()]);
+        let (owner, other) = (&self.person_now(at), &self.person_now((at + 1) % self.people.len()));
         let (before, is_revoked) = (self.stored(), self.is_revoked(at));
         let (kind, way) = self.choose_attack();
         self.trace.line(format_args!("somebody attacks {}: {kind} {way}", owner.label));
@@ -83,6 +85,7 @@ impl World {
             "proof" => self.attack_proof(owner, other, way),
             "revoked" => self.attack_revoked(way),
             "turns" => self.attack_turns(owner, other, way),
+            "locked" => self.attack_locked(way),
             _ if is_revoked => return,
             _ => return self.expect_taken(self.keep_to_the_rules(at, owner, way % 2), owner),
         };
@@ -109,6 +112,7 @@ impl World {
             ("revoked", 7),
             ("no rule", 4),
             ("turns", turns::TURNS),
+            ("locked", if self.is_locked { locked::LOCKED } else { 0 }),
         ];
         let mut way = self.choose().below(kinds.iter().map(|(_, ways)| ways).sum());
         for (kind, ways) in kinds {
