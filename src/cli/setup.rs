@@ -22,6 +22,7 @@ use crate::space::{PutOpts, Space, SpaceExt, SqliteSpace};
 
 /// Make the identity, register it with the server, and make a first timeline X.
 ///
+/// A new identity gets a recovery code, which is shown once on standard error: keep it on paper.
 /// Skips what is done already, so that a rerun finishes a setup that failed half way. Without
 /// --server, a receiver that is embedded in this program takes the place of the server, with its
 /// own space beside the client's.

@@ -216,7 +216,8 @@ pub type Heard = (String, String);
 /// The status of an answer that never comes.
 pub const SILENCE: u16 = 0;
 
-/// Answers each request as `says` says to its path and body: a status, and a body.
+/// Answers each request as `says` says to its path and body: a status, and a body. It names what this
+/// program speaks.
 pub fn answering(
     runtime: &Runtime,
     says: impl Fn(&str, &str) -> (u16, String) + Clone + Send + Sync + 'static,
@@ -230,8 +231,8 @@ pub fn answering(
             if status == SILENCE {
                 std::future::pending::<()>().await;
             }
-            let named = [(wire::HEADER_FEATURES, "signing-keys")];
-            (axum::http::StatusCode::from_u16(status).unwrap(), named, body)
+            let names = [("sync-gib-protocols", "1"), ("sync-gib-features", "signing-keys")];
+            (axum::http::StatusCode::from_u16(status).unwrap(), names, body)
         }
     });
     (listening(runtime, app), heard)
