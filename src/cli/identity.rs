@@ -174,6 +174,9 @@ fn params_of(frame: &IbGib) -> Result<KdfParams, CliError> {
     }
 }
 
+/// How many earlier secrets of an identity a new one is compared with, at one stretching each.
+const MAX_EARLIER: usize = 16;
+
 /// A new secret, stretched.
 pub struct NewSecret {
     /// What signs.
@@ -214,16 +217,24 @@ impl NewSecret {
         Ok(keystone::knows(&same, frame))
     }
 
-    /// Whether it is a secret that the identity has, or had at first: who knows that one is not shut
-    /// out by it.
-    pub fn is_used(&self, space: &dyn Space, domain: &TjpAddr) -> Result<bool, CliError> {
-        let since = secret_since(&newest(space, domain)?);
-        for n in if since == 0 { vec![0] } else { vec![since, 0] } {
-            if self.was_brought_in_by(&frame_at(space, domain, n)?)? {
+    /// Whether it is a secret that the identity had before the one that it has: whoever knows that
+    /// one is not shut out by it. The one that it was made with and the newest 16 are tried.
+    pub fn was_used(&self, space: &dyn Space, domain: &TjpAddr) -> Result<bool, CliError> {
+        let mut since = secret_since(&newest(space, domain)?);
+        for _ in 0..MAX_EARLIER {
+            let Some(before) = since.checked_sub(1) else { return Ok(false) };
+            since = secret_since(&frame_at(space, domain, before)?);
+            if self.was_brought_in_by(&frame_at(space, domain, since)?)? {
                 return Ok(true);
             }
         }
-        Ok(false)
+        self.was_brought_in_by(&frame_at(space, domain, 0)?)
+    }
+
+    /// Whether it is the secret that the identity has.
+    pub fn is_in_force(&self, space: &dyn Space, domain: &TjpAddr) -> Result<bool, CliError> {
+        let since = secret_since(&newest(space, domain)?);
+        self.was_brought_in_by(&frame_at(space, domain, since)?)
     }
 }
 
@@ -265,11 +276,14 @@ impl Renewed {
     }
 }
 
-/// Puts what a frame says of its keystone's keys into an object.
-pub fn say_keys(lock: Option<&Lock>, object: &mut Value) {
+/// Puts what a keystone's newest frame says of its keys into an object.
+pub fn say_keys(newest: &IbGib, object: &mut Value) {
+    let (lock, is_revoked) = (keystone::lock_of(newest), keystone::is_revoked(newest));
+    let is_recoverable = !is_revoked && lock.as_ref().is_some_and(Lock::is_recoverable);
     object["signingKey"] = lock.is_some().into();
-    object["recoverable"] = lock.is_some_and(Lock::is_recoverable).into();
-    object["secretSince"] = lock.map_or(0, Lock::since).into();
+    object["recoverable"] = is_recoverable.into();
+    object["secretSince"] = lock.map_or(0, |lock| lock.since()).into();
+    object["revoked"] = is_revoked.into();
 }
 
 /// Errors where the server is too old for an identity with a signing key.

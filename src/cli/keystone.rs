@@ -15,7 +15,7 @@ use super::input::{JsonTexts, at, stdin_texts};
 use super::output::printable;
 use super::secret::SecretArgs;
 use crate::ibgib::IbGib;
-use crate::keystone::{self, Lock, TimelineValidator};
+use crate::keystone::{self, TimelineValidator};
 use crate::peer::client;
 
 /// Work on keystones.
@@ -94,7 +94,7 @@ struct Broken {
 pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let mut found = Verified::default();
     let read = found.read(stdin_texts());
-    let Verified { frames, tip, lock, renewals, broken } = found;
+    let Verified { frames, tip, newest, renewals, broken } = found;
     for Broken { line, addr, rule } in &broken {
         ctx.out.line(format_args!("line {line}, {}: {rule}", printable(addr)))?;
     }
@@ -107,13 +107,18 @@ pub fn run(_: &KeystoneVerifyArgs, ctx: &mut Ctx) -> Result<(), CliError> {
             for (n, addr, how) in &renewals {
                 ctx.out.line(format_args!("frame {n}: {}, {}", how.told(), printable(addr)))?;
             }
-            ctx.out.line(format_args!("signs with {}", keystone::described(lock.as_ref())))?;
+            let newest = newest.as_ref();
+            if let Some(newest) = newest {
+                ctx.out.line(format_args!("signs with {}", keystone::described(newest)))?;
+            }
             let renewals: Vec<Value> = renewals
                 .into_iter()
                 .map(|(n, addr, how)| json!({"n": n, "addr": addr, "how": how.as_str()}))
                 .collect();
             let mut said = json!({"frames": frames, "tip": tip, "renewals": renewals});
-            say_keys(lock.as_ref(), &mut said);
+            if let Some(newest) = newest {
+                say_keys(newest, &mut said);
+            }
             return ctx.out.done(said);
         }
         (Ok(()), Some(_)) => {
@@ -138,8 +143,7 @@ fn plural(frames: u64) -> &'static str {
 struct Verified {
     frames: u64,
     tip: Option<String>,
-    /// What the newest frame says of the identity's keys.
-    lock: Option<Lock>,
+    newest: Option<IbGib>,
     /// Where the secret was changed, and how.
     renewals: Vec<(u64, String, Renewed)>,
     broken: Vec<Broken>,
@@ -160,11 +164,11 @@ impl Verified {
                 self.broken.push(Broken { line: text.line, addr: addr.clone(), rule });
             }
             self.frames += 1;
-            self.lock = keystone::lock_of(&frame);
             if let Some((n, how)) = frame.n().zip(Renewed::of(&frame)) {
                 self.renewals.push((n, addr.clone(), how));
             }
             self.tip = Some(addr);
+            self.newest = Some(frame);
         }
         Ok(())
     }

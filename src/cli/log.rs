@@ -11,7 +11,7 @@ use super::merge::{base_of, is_merge};
 use super::output::{Output, printable};
 use super::target::{NAMES, for_each_timeline, resolve};
 use crate::ibgib::IbGib;
-use crate::keystone::{self, Lock};
+use crate::keystone;
 use crate::space::{NAME_IDENTITY, RowId, Space, SpaceError, Timeline, TimelineKind};
 
 /// List the frames of a timeline, newest first, or all timelines.
@@ -67,8 +67,6 @@ struct Frame {
     replayed: bool,
     /// How it changed its identity's secret.
     renewed: Option<Renewed>,
-    /// What it says of its identity's keys.
-    lock: Option<Lock>,
 }
 
 impl Frame {
@@ -88,7 +86,6 @@ impl Frame {
             base: if merges { base_of(space, &ibgib)? } else { None },
             replayed: false,
             renewed: Renewed::of(&ibgib),
-            lock: keystone::lock_of(&ibgib),
         })
     }
 
@@ -207,18 +204,18 @@ fn timeline_item(
     let frame = Frame::read(space, timeline.tip.id)?;
     let names = names.get(&timeline.tjp_id).cloned().unwrap_or_default();
     let is_identity = names.contains(&NAME_IDENTITY);
-    let signs = match is_identity {
-        true => format!("  (signs with {})", keystone::described(frame.lock.as_ref())),
-        false => String::new(),
-    };
+    let newest = is_identity.then(|| space.get_id(timeline.tip.id)).transpose()?;
+    let signs = newest
+        .as_ref()
+        .map_or(String::new(), |newest| format!("  (signs with {})", keystone::described(newest)));
     let line = format!("{:<3}  {:<8}  {}{signs}", names.join(","), kind(timeline), frame.line());
     out.item(line.trim_end(), || {
         let mut value = json!({
             "tjp": timeline.tjp, "kind": kind(timeline), "names": names,
             "tip": frame.addr, "n": frame.n, "timestamp": frame.time,
         });
-        if is_identity {
-            say_keys(frame.lock.as_ref(), &mut value);
+        if let Some(newest) = &newest {
+            say_keys(newest, &mut value);
         }
         value
     })

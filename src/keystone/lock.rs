@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::error::{KeystoneError, ShapeError};
+use super::frame::is_revoked;
 use super::secret::MasterSecret;
 use crate::ibgib::gib::gib_of;
 use crate::ibgib::{IbGib, Valid};
@@ -206,14 +207,21 @@ pub fn lock_of(frame: &IbGib) -> Option<Lock> {
     Lock::of(frame).ok().flatten()
 }
 
-/// What an identity signs with whose newest frame has this lock, for people.
-pub fn described(lock: Option<&Lock>) -> String {
-    let Some(lock) = lock else { return "hash reveals alone".into() };
+/// What an identity whose newest frame this is signs with, for people.
+pub fn described(newest: &IbGib) -> String {
+    if is_revoked(newest) {
+        return format!("nothing any more: revoked in frame {}", newest.n().unwrap_or_default());
+    }
+    let Some(lock) = lock_of(newest) else { return "hash reveals alone".into() };
+    let changed = match lock.since {
+        0 => String::new(),
+        since => format!(" (the secret is from frame {since})"),
+    };
     let code = match lock.is_recoverable() {
         true => "recoverable by code",
         false => "without a recovery code",
     };
-    format!("a signing key since frame {}, {code}", lock.since)
+    format!("a signing key{changed}, {code}")
 }
 
 /// A frame, whose lock has no signature yet, signed by `key` as the one after `prev`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::link::{Observer, ReceiverLink};
 use super::retries::Retries;
+pub use super::signing::NextCode;
 use super::signing::{self, AcceptedSession, Ending};
 use super::{PeerError, identity};
 use crate::ibgib::{Addr, Environment, IbGib, System, TjpAddr};
@@ -188,7 +189,21 @@ pub fn recover<L: ReceiverLink>(
     renewal: &Renewal<'_>,
     env: Arc<dyn Environment>,
 ) -> Result<IbGib, PeerError> {
-    let ending = Ending::Recovery(codes, renewal);
+    let [code, next] = codes;
+    recover_with(space, link, domain, (code, &|| Ok(next.clone())), renewal, env)
+}
+
+/// As [`recover`], with the next code from a function that is called only where a frame is made: what
+/// an earlier run kept or sent is completed without.
+pub fn recover_with<L: ReceiverLink>(
+    space: &dyn Space,
+    link: &L,
+    domain: &TjpAddr,
+    (code, next): (&RecoveryCode, NextCode<'_>),
+    renewal: &Renewal<'_>,
+    env: Arc<dyn Environment>,
+) -> Result<IbGib, PeerError> {
+    let ending = Ending::Recovery(code, next, renewal);
     signing::end(space, link, domain, &ending, &mut Retries::new(RETRY_FOR, env))
 }
 

@@ -81,14 +81,18 @@ pub(super) fn open_session<L: ReceiverLink>(
     }
 }
 
+/// Gives the code that a recovery brings in. It is asked for only where a frame is made, before that is
+/// kept or sent, so whoever gives it hands it out first.
+pub type NextCode<'a> = &'a dyn Fn() -> Result<RecoveryCode, KeystoneError>;
+
 /// What ends or changes an identity's secret.
 pub(super) enum Ending<'a> {
     /// The secret revokes the identity, for this reason.
     Revocation(&'a MasterSecret, &'a str),
     /// The secret is changed by itself.
     Rotation(&'a MasterSecret, &'a Renewal<'a>),
-    /// The secret is changed by the recovery code; the second is the next one.
-    Recovery([&'a RecoveryCode; 2], &'a Renewal<'a>),
+    /// The secret is changed by the recovery code; the second gives the next one.
+    Recovery(&'a RecoveryCode, NextCode<'a>, &'a Renewal<'a>),
 }
 
 impl Ending<'_> {
@@ -111,7 +115,7 @@ impl Ending<'_> {
             Ending::Revocation(secret, _) | Ending::Rotation(secret, _) => {
                 expect_known(secret, tip)
             }
-            Ending::Recovery([code, _], _) => Ok(keystone::expect_recovers(code, tip)?),
+            Ending::Recovery(code, ..) => Ok(keystone::expect_recovers(code, tip)?),
         }
     }
 
@@ -119,7 +123,9 @@ impl Ending<'_> {
         match self {
             Ending::Revocation(secret, reason) => keystone::revoke(tip, secret, reason, env),
             Ending::Rotation(secret, renewal) => keystone::rotate(tip, secret, renewal),
-            Ending::Recovery([code, next], renewal) => keystone::recover(tip, code, next, renewal),
+            Ending::Recovery(code, next, renewal) => {
+                keystone::recover(tip, code, &next()?, renewal)
+            }
         }
     }
 

@@ -197,7 +197,7 @@ async fn register(
         }
         let space = shared.space(&addr)?;
         newcomers::register(&shared, &space, &addr, &genesis, from)?;
-        let signs = keystone::described(keystone::lock_of(&genesis).as_ref());
+        let signs = keystone::described(&genesis);
         info!(domain = %addr, %signs, "identity registered");
         Ok(axum::Json(serde_json::json!({ "addr": addr })).into_response())
     })

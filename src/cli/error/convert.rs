@@ -78,8 +78,10 @@ impl From<PeerError> for CliError {
                     "the server takes nothing more from this home, and its data stays here. Begin \
                      in a new one: `sync-gib --home NEW setup --join '{domain}' --server URL`. If \
                      it was you who signed, take the data over with `graph X --live --format \
-                     ndjson` here and `put` there; if not, end the identity with `sync-gib --home \
-                     NEW keystone revoke --yes`"
+                     ndjson` here and `put` there; if not, somebody else has the secret: take the \
+                     identity back with `sync-gib --home NEW keystone recover --identity '{domain}'` \
+                     and its recovery code (of a server that was restored, the code of that time), or \
+                     without one end it with `sync-gib --home NEW keystone revoke --yes`"
                 ))
             }
             PeerError::Sync(error) => error.into(),
@@ -270,8 +272,10 @@ impl From<KeystoneError> for CliError {
         };
         let failure = CliError::new(code, error.to_string());
         match error {
-            KeystoneError::CodeRefused => failure
-                .hint("nothing was sent; each recovery gives a new code, and the newest one holds"),
+            KeystoneError::CodeRefused => failure.hint(
+                "nothing was sent; each recovery gives a new code, and the newest one holds, but \
+                     on a server that was restored to an older file the one of that time",
+            ),
             _ => failure,
         }
     }

@@ -1,5 +1,6 @@
 //! `keystone rotate` and `keystone recover`: another secret, by the old one or by the recovery code.
 
+use std::cell::{Cell, OnceCell};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::cli::output::printable;
 use crate::cli::recovery::{self, RecoveryArgs};
 use crate::cli::secret::{NewSecretArgs, SecretArgs};
 use crate::ibgib::{IbGib, System, TjpAddr};
-use crate::keystone::{self, KdfError, RecoveryCode, Renewal};
+use crate::keystone::{self, KeystoneError, RecoveryCode, Renewal};
 use crate::peer::{Remote, client, identity};
 use crate::space::{NAME_IDENTITY, Purpose, Space, SqliteSpace};
 
@@ -78,7 +79,7 @@ pub fn rotate(args: &KeystoneRotateArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let mut given = Given::ask(&space, &args.secret)?;
     let new = args.new_secret.read()?;
     let new = NewSecret::of(new, false, args.new_secret.allow_weak_secret)?;
-    if new.is(given.typed()) {
+    if new.is(given.typed()) || new.was_used(&space, &given.identity().domain)? {
         return Err(used());
     }
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
@@ -91,7 +92,7 @@ pub fn rotate(args: &KeystoneRotateArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     let domain = &given.identity().domain;
     let done = Done { connection: &connection, domain, frame: &frame };
     match new.was_brought_in_by(&frame)? {
-        true => done.print("rotated", ctx),
+        true => done.print("rotated", false, ctx),
         false => Err(done.earlier(
             "an earlier change of the secret was completed: its new secret holds, not the one just \
              given (and if it was a recovery, the code that it showed)",
@@ -104,48 +105,93 @@ pub fn recover(args: &KeystoneRecoverArgs, ctx: &mut Ctx) -> Result<(), CliError
     if args.code_file.as_deref().is_some_and(is_stdin) && args.new_secret.takes_stdin() {
         return Err(CliError::usage("code and secret cannot both come from standard input"));
     }
-    args.recovery.expect_new_file()?;
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let domain = to_recover(args, &space)?;
+    // The file of an earlier run, which this one completes, holds the code that is good.
+    if space.pending(&domain, Purpose::Recovery)?.is_none() {
+        args.recovery.expect_new_file()?;
+    }
     let code = recovery::read(args.code_file.as_deref())?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
     let is_done = expect_recovers(&space, &link, &connection, &domain, &code)?;
     let new = args.new_secret.read()?;
     let new = NewSecret::of(new, false, args.new_secret.allow_weak_secret)?;
-    if !is_done && new.is_used(&space, &domain)? {
+    if !is_done && (new.is_in_force(&space, &domain)? || new.was_used(&space, &domain)?) {
         return Err(used());
     }
     let env = System::new();
-    let next = RecoveryCode::new_random(&env).map_err(KdfError::from)?;
-    args.recovery.hand_out(&next, "The next recovery code, which holds once this is done")?;
     let renewal = Renewal { secret: &new.master, frame_details: Some(new.details()), env: &env };
-    let codes = [&code, &next];
-    let frame = client::recover(&space, &link, &domain, codes, &renewal, Arc::new(System::new()))
-        .map_err(|error| {
-        let error = connection.explain(error);
-        let hint = error.hint.clone().map_or(String::new(), |hint| hint + "; ");
-        error.hint(hint + "keep both codes, the old and the next one, until a run succeeds")
-    })?;
+    let next = NextCode::default();
+    let (link, codes) = (&link, (&code, &(|| next.get(&args.recovery)) as client::NextCode<'_>));
+    let env = Arc::new(System::new());
+    let sent = client::recover_with(&space, link, &domain, codes, &renewal, env);
+    let frame = sent.map_err(|error| next.explain(connection.explain(error)))?;
     if space.name(NAME_IDENTITY)?.is_none() {
         space.set_name(NAME_IDENTITY, &domain)?;
     }
     let done = Done { connection: &connection, domain: &domain, frame: &frame };
-    let holds = keystone::expect_recovers(&next, &frame).is_ok();
-    if !holds {
-        args.recovery.take_back();
+    if !next.holds(&frame) {
+        next.take_back(&args.recovery);
+        ctx.out.note("an earlier recovery was completed: the recovery code that it gave out holds");
     }
-    match (new.was_brought_in_by(&frame)?, holds) {
-        (true, true) => done.print("recovered", ctx),
-        (true, false) => Err(done.earlier(
-            "an earlier recovery with this secret was completed: the recovery code that it showed \
-             holds, not the one of this run",
-        )),
-        (false, _) => Err(done.earlier(
+    match new.was_brought_in_by(&frame)? {
+        true => done.print("recovered", !next.holds(&frame), ctx),
+        false if is_done => Err(done.earlier(&format!(
+            "this code was used already: the identity's frame {} brought in another secret and \
+             another code",
+            frame.n().unwrap_or_default()
+        ))),
+        false => Err(done.earlier(
             "an earlier change of the secret was completed: its new secret and its recovery code \
-             hold, not the ones of this run",
+             hold, not the secret just given",
         )),
+    }
+}
+
+/// The next recovery code, which is made and handed out once a frame is made that brings it in.
+#[derive(Default)]
+struct NextCode {
+    made: OnceCell<RecoveryCode>,
+    /// Why it could not be handed out.
+    failed: Cell<Option<CliError>>,
+}
+
+impl NextCode {
+    fn get(&self, args: &RecoveryArgs) -> Result<RecoveryCode, KeystoneError> {
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let made = RecoveryCode::new_random(&System::new())?;
+        let of = "The next recovery code, which holds once this is done";
+        args.hand_out(&made, of).map_err(|error| {
+            self.failed.set(Some(error));
+            KeystoneError::NoRecovery
+        })?;
+        Ok(self.made.get_or_init(|| made).clone())
+    }
+
+    /// Why a run failed, with what to do with the codes.
+    fn explain(&self, error: CliError) -> CliError {
+        if let Some(failed) = self.failed.take() {
+            return failed;
+        }
+        if self.made.get().is_none() {
+            return error;
+        }
+        let hint = error.hint.clone().map_or(String::new(), |hint| hint + "; ");
+        error.hint(hint + "keep both codes, the old and the next one, until a run succeeds")
+    }
+
+    fn holds(&self, frame: &IbGib) -> bool {
+        self.made.get().is_some_and(|made| keystone::expect_recovers(made, frame).is_ok())
+    }
+
+    fn take_back(&self, args: &RecoveryArgs) {
+        if self.made.get().is_some() {
+            args.take_back();
+        }
     }
 }
 
@@ -202,14 +248,15 @@ fn used() -> CliError {
 }
 
 impl Done<'_> {
-    fn print(&self, what: &str, ctx: &mut Ctx) -> Result<(), CliError> {
+    /// `earlier` tells that an earlier run made the frame, whose recovery code holds.
+    fn print(&self, what: &str, earlier: bool, ctx: &mut Ctx) -> Result<(), CliError> {
         let lock = keystone::lock_of(self.frame);
         let tip = self.frame.addr()?;
         ctx.out.line(format_args!("{what} {}", printable(tip.as_str())))?;
         ctx.out.done(json!({
             "server": self.connection.name(), "identity": self.domain, "tip": tip,
             "secretSince": lock.as_ref().map(|lock| lock.since()),
-            "recovery": lock.is_some_and(|lock| lock.is_recoverable()),
+            "recovery": lock.is_some_and(|lock| lock.is_recoverable()), "earlier": earlier,
         }))
     }
 
