@@ -24,7 +24,7 @@ pub fn genesis(
     env: &dyn Environment,
 ) -> Result<IbGib, KeystoneError> {
     let pools: Vec<_> = pools.iter().map(|config| (config, secret)).collect();
-    first_frame(&random_hex(env, 32)?, &pools, kept(frame_details)?, env)
+    first_frame(None, &pools, kept(frame_details)?, env)
 }
 
 /// Makes a new locked keystone: as [`genesis`] does, but each later frame is signed with a key that
@@ -55,11 +55,12 @@ pub fn locked_genesis(
         recovery_key: None,
         signature: None,
     };
-    first_frame(&uuid, &pools, Some(lock.within(kept(frame_details)?)?), env)
+    first_frame(Some(uuid), &pools, Some(lock.within(kept(frame_details)?)?), env)
 }
 
+/// The frame; without a uuid it draws one, after the pools.
 fn first_frame(
-    uuid: &str,
+    uuid: Option<String>,
     pools: &[(&PoolConfig, &MasterSecret)],
     frame_details: Option<Value>,
     env: &dyn Environment,
@@ -77,6 +78,7 @@ fn first_frame(
     let mut data = Map::new();
     data.insert("n".into(), 0.into());
     env.now().stamp(&mut data);
+    let uuid = uuid.map_or_else(|| random_hex(env, 32), Ok)?;
     data.insert("uuid".into(), uuid.into());
     data.insert("challengePools".into(), Value::Array(made));
     data.insert("proofs".into(), Value::Array(Vec::new()));
