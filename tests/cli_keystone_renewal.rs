@@ -14,7 +14,8 @@ use net_common::scene::configure;
 use net_common::{Serve, World};
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, System, TjpAddr};
-use sync_gib::keystone::{self, presets};
+use sync_gib::keystone::{self, KdfParams, MasterSecret, Renewal, presets};
+use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Domain, Purpose, PutOpts, Space, SpaceExt, SqliteSpace};
 use sync_gib::sync::Features;
@@ -273,6 +274,37 @@ fn after_a_rotation_the_new_secret_signs_and_the_old_one_nowhere() {
     good(scene.rotate("two", NEW, third));
     good(scene.with(third, "three", &["sync"]));
     failed(scene.with(NEW, "three", &["sync"]), "secret_refused", 5);
+}
+
+#[test]
+fn how_a_thief_stretches_a_secret_keeps_nobody_from_recovering() {
+    let costly =
+        json!({ "algo": "argon2id", "salt": "07".repeat(16), "mKib": 1 << 20, "t": 4, "p": 1 });
+    for kdf in [json!({ "algo": "md5" }), json!(7), costly] {
+        let scene = Scene::new();
+        scene.join("thief");
+        let path = scene.world.path("thief").join("space.db");
+        let space = SqliteSpace::open(&path, Domain::Client).unwrap();
+        let domain = TjpAddr::parse(&scene.identity).unwrap();
+        let genesis = space.get(&domain).unwrap().unwrap();
+        let params = KdfParams::from_frame_details(keystone::frame_details(&genesis).unwrap());
+        let old = MasterSecret::from_passphrase(&OLD.to_owned().into(), &params.unwrap()).unwrap();
+        let thief = MasterSecret::from_raw("a thief".to_owned().into()).unwrap();
+        let details = Some(json!({ "kdf": kdf }));
+        let renewal = Renewal { secret: &thief, frame_details: details, env: &System::new() };
+        let tip = space.get_id(space.tip(&domain).unwrap().unwrap().id).unwrap();
+        let stolen = keystone::rotate(&tip, &old, &renewal).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let endpoint = Endpoint::new(&scene.serve.url, None, false).unwrap();
+        let link = Remote::new(&runtime, endpoint, Timeouts::default()).unwrap();
+        link.renew(&domain, &[&stolen]).unwrap();
+
+        let told = scene.with(OLD, "one", &["sync"]);
+        assert!(told.0["error"]["hint"].as_str().unwrap().contains("keystone recover"), "{told:?}");
+        failed(told, "secret_refused", 5);
+        good(scene.recover("one", &scene.world.path("code"), NEW, "next"));
+        good(scene.with(NEW, "one", &["sync"]));
+    }
 }
 
 #[test]

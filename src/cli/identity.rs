@@ -11,7 +11,7 @@ use super::error::{CliError, ErrorCode};
 use super::output::printable;
 use super::secret::{Ask, SecretArgs, strength};
 use crate::ibgib::{IbGib, System, TjpAddr};
-use crate::keystone::{self, KdfParams, Lock, MasterSecret};
+use crate::keystone::{self, KdfError, KdfParams, Lock, MasterSecret};
 use crate::peer::{Identity, PeerError, ReceiverLink, Remote};
 use crate::space::{NAME_IDENTITY, Space};
 use crate::sync::SyncError;
@@ -107,7 +107,11 @@ impl<'s> Given<'s> {
     /// Stretches the secret as the newest frame says, where that is in another way; whether it signs
     /// on that frame.
     fn is_the_new_one(&mut self) -> Result<bool, CliError> {
-        let params = params(self.space, &self.identity.domain)?;
+        let params = match params(self.space, &self.identity.domain) {
+            // Whoever brought it in stretches it as nobody can: that it was changed is what counts.
+            Err(error) if error.code == ErrorCode::SecretRefused => return Ok(false),
+            params => params?,
+        };
         if params == self.params {
             return Ok(false);
         }
@@ -158,22 +162,31 @@ fn frame_at(space: &dyn Space, domain: &TjpAddr, n: u64) -> Result<IbGib, CliErr
 /// section 4, "Renewals").
 fn params(space: &dyn Space, domain: &TjpAddr) -> Result<KdfParams, CliError> {
     let since = secret_since(&newest(space, domain)?);
-    params_of(&frame_at(space, domain, since)?)
+    params_of(&frame_at(space, domain, since)?).map_err(|error| match since {
+        0 => error.into(),
+        n => CliError::from(error).hint(format!(
+            "its frame {n} brought in a secret that cannot be used here; if nobody of yours did that, \
+             `sync-gib keystone recover` takes the identity back"
+        )),
+    })
 }
 
 /// How the secret is stretched that a frame brings in.
-fn params_of(frame: &IbGib) -> Result<KdfParams, CliError> {
+fn params_of(frame: &IbGib) -> Result<KdfParams, KdfError> {
     let says = |details: &&Value| match details.as_object() {
         Some(details) => details.keys().any(|key| key != "lock"),
         None => true,
     };
     match keystone::frame_details(frame).filter(says) {
-        Some(details) => Ok(KdfParams::from_frame_details(details)?),
+        Some(details) => KdfParams::from_frame_details(details),
         // An identity that says nothing of its secret was made elsewhere, with the bare secret.
         None => Ok(KdfParams::Raw),
     }
 }
 
+/// How much memory in all passes, in KiB, one comparison with an earlier secret takes at most: four
+/// times as much as stretching a new one.
+const MAX_COMPARED_KIB: u64 = 4 * 3 * (64 << 10);
 /// How many earlier secrets of an identity a new one is compared with, at one stretching each.
 const MAX_EARLIER: usize = 16;
 
@@ -208,12 +221,18 @@ impl NewSecret {
         self.typed.expose_secret() == other.expose_secret()
     }
 
-    /// Whether a frame is one that brought this secret in, however that stretched it.
+    /// Whether a frame is one that brought this secret in, however that stretched it. One that says
+    /// it in no way known here, or in one that costs far more than ours, did not: a thief may have made
+    /// it, and must not keep the owner from recovering.
     pub fn was_brought_in_by(&self, frame: &IbGib) -> Result<bool, CliError> {
         if keystone::knows(&self.master, frame) {
             return Ok(true);
         }
-        let same = MasterSecret::from_passphrase(&self.typed, &params_of(frame)?)?;
+        let params = match params_of(frame) {
+            Ok(params) if params.work_kib() <= MAX_COMPARED_KIB => params,
+            _ => return Ok(false),
+        };
+        let same = MasterSecret::from_passphrase(&self.typed, &params)?;
         Ok(keystone::knows(&same, frame))
     }
 

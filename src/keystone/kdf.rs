@@ -107,13 +107,21 @@ impl KdfParams {
         }
     }
 
+    /// How many KiB of memory all passes take together; 0 where nothing is stretched.
+    pub fn work_kib(&self) -> u64 {
+        match self {
+            KdfParams::Raw => 0,
+            KdfParams::Argon2id { m_kib, t, .. } => u64::from(*m_kib) * u64::from(*t),
+        }
+    }
+
     /// Fails where a cost is out of bounds.
     pub(crate) fn check(&self) -> Result<(), KdfError> {
         let KdfParams::Argon2id { m_kib, t, p, .. } = self else { return Ok(()) };
         if !(MIN_MEMORY_KIB..=MAX_MEMORY_KIB).contains(m_kib) {
             return Err(KdfError::Bounds("mKib must be within 8192 (8 MiB) and 1048576 (1 GiB)"));
         }
-        if !(1..=MAX_PASSES).contains(t) || u64::from(*m_kib) * u64::from(*t) > MAX_WORK_KIB {
+        if !(1..=MAX_PASSES).contains(t) || self.work_kib() > MAX_WORK_KIB {
             return Err(KdfError::Bounds("t must be within 1 and 16, and mKib * t at most 4 GiB"));
         }
         if !(1..=MAX_LANES).contains(p) {
