@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::error::SyncError;
 pub use super::identity::{IdentityFrames, StoredFrames};
+pub use super::live::{IdentityCheck, expect_live, secret_since};
+use super::live::{live_newest, newest};
 use super::quota::Quota;
 use super::session::join;
 use crate::ibgib::{Addr, IbGib, TjpAddr, Valid};
 use crate::keystone::{self, Replay, SeenIds, StepsOnly, VERB_RECOVER, VERB_SYNC, Violation};
-use crate::space::{Bound, Prepared, PutOpts, RowId, Space, SpaceError, Tip};
+use crate::space::{Bound, Prepared, PutOpts, Space, SpaceError, Tip};
 
 /// How many frames one evolution may bring: the new one, and those that the receiver lacks.
 pub const MAX_EVOLUTION: usize = 256;
@@ -122,93 +124,6 @@ fn is_first_recovery(
     let genesis = space.find(domain)?.map(|id| space.get_id(id)).transpose()?;
     let made = genesis.as_ref().and_then(keystone::lock_of);
     Ok(made.zip(keystone::lock_of(newest)).is_some_and(|(made, now)| made.has_same_recovery(&now)))
-}
-
-/// Refuses an identity that is revoked, or not here: nothing of it is taken or given out any more
-/// but its own frames (docs/protocol.md, section 5).
-///
-/// Returns the count of the frame that its secret is from, as [`secret_since`] does.
-pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<u64, SyncError> {
-    live_newest(space, domain).map(|(_, newest)| secret_since(&newest))
-}
-
-/// The count of the frame that I's secret is from, as its newest frame says: 0 where it was never
-/// changed.
-pub fn secret_since(newest: &IbGib) -> u64 {
-    keystone::lock_of(newest).map_or(0, |lock| lock.since())
-}
-
-/// I's newest frame where I is not revoked.
-fn live_newest(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, IbGib), SyncError> {
-    let newest = newest(space, domain)?;
-    match keystone::is_revoked(&newest.1) {
-        true => Err(SpaceError::Revoked(domain.clone()).into()),
-        false => Ok(newest),
-    }
-}
-
-fn newest(space: &dyn Space, domain: &TjpAddr) -> Result<(Tip, IbGib), SyncError> {
-    let tip = tip_of(space, domain)?;
-    let frame = space.get_id(tip.id)?;
-    Ok((tip, frame))
-}
-
-fn tip_of(space: &dyn Space, domain: &TjpAddr) -> Result<Tip, SyncError> {
-    let absent = || SyncError::Auth(format!("the identity {domain} is not registered here"));
-    space.tip(domain)?.ok_or_else(absent)
-}
-
-/// Watches that I is not revoked and keeps its secret, by its tip: a frame is read only where that
-/// moved.
-#[derive(Debug, Default)]
-pub struct IdentityCheck {
-    /// I's tip, and since which frame it has its secret.
-    seen: Option<(RowId, u64)>,
-}
-
-impl IdentityCheck {
-    /// Since which frame I has its secret, as the last check found it.
-    pub fn since(&self) -> u64 {
-        self.seen.map_or(0, |(_, since)| since)
-    }
-
-    /// Errors where I is revoked or not here, or its secret was changed since the first call.
-    pub fn check(&mut self, space: &dyn Space, domain: &TjpAddr) -> Result<(), SyncError> {
-        let tip = tip_of(space, domain)?;
-        if self.seen.is_some_and(|(id, _)| id == tip.id) {
-            return Ok(());
-        }
-        let (tip, newest) = live_newest(space, domain)?;
-        let since = secret_since(&newest);
-        if self.seen.is_some_and(|(_, before)| before != since) {
-            return Err(SpaceError::Renewed(domain.clone()).into());
-        }
-        self.seen = Some((tip.id, since));
-        Ok(())
-    }
-
-    /// As [`Self::check`], and errors where the secret was changed after `session` was stored here.
-    pub fn check_session(
-        &mut self,
-        space: &dyn Space,
-        domain: &TjpAddr,
-        session: &TjpAddr,
-    ) -> Result<(), SyncError> {
-        self.check(space, domain)?;
-        let since = self.since();
-        if since == 0 {
-            return Ok(());
-        }
-        // One that is not here was never established.
-        let Some(session) = space.find(session)? else { return Ok(()) };
-        let genesis = space.find(domain)?;
-        let frame = genesis.map(|id| space.frame_at(id, since)).transpose()?.flatten();
-        // Rows are numbered as they come.
-        match frame.is_some_and(|frame| session > frame) {
-            true => Ok(()),
-            false => Err(SpaceError::Renewed(domain.clone()).into()),
-        }
-    }
 }
 
 /// I's new frames and a session that the last of them claims, checked and not stored yet.

@@ -10,6 +10,7 @@ mod error;
 pub mod establish;
 pub mod frame;
 mod identity;
+mod live;
 mod machine;
 pub mod merge;
 pub mod msg;
