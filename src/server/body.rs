@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::client_addr::ClientAddr;
+use super::failure::{Failure, bad_request};
 use super::places::Place;
-use super::routes::{Failure, bad_request};
 use super::state::Shared;
 use crate::sync::msg::RefusalCode;
 

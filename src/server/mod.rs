@@ -4,6 +4,7 @@ mod authority;
 mod body;
 mod client_addr;
 mod connection;
+mod failure;
 mod files;
 mod http1;
 mod ledger;

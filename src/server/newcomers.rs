@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 
 use super::Registration;
 use super::client_addr::ClientAddr;
+use super::failure::Failure;
 use super::ledger::Ledger;
 use super::refusals;
-use super::routes::Failure;
 use super::state::Shared;
 use crate::ibgib::{IbGib, Moment, TjpAddr, Valid};
 use crate::space::{Pooled, Space};

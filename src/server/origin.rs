@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::cors::CorsLayer;
 
 use super::connection::Connection;
+use super::failure::Failure;
 use super::refusals;
-use super::routes::Failure;
 use super::state::Shared;
 use crate::peer::wire;
 use crate::sync::msg::RefusalCode;

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,22 +14,21 @@ use tracing::info;
 use super::body::BodyText;
 use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::failure::{Failure, bad_request, in_form};
 use super::ledger::Ledger;
-use super::refusals::FullDisk;
+use super::sessions::Establishment;
 use super::state::{End, Shared};
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
 use crate::ibgib::{Addr, Moment, TjpAddr, Valid};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
-use crate::peer::wire::{self, ErrorBody, ErrorDetail, Latest, MAX_BODY};
-use crate::space::{Pooled, Space, SpaceError, graph_ids};
+use crate::peer::wire::{self, Latest, MAX_BODY};
+use crate::space::{Pooled, Space, graph_ids};
 use crate::sync::domain::{IdentityCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{Capabilities, SyncError, domain};
 
 /// How many frames of an identity one answer holds.
 const MAX_IDENTITY: usize = 1000;
-/// How many bytes of a refusal that was not written here are looked at.
-const MAX_REASON: usize = 4096;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let json = from_fn(origin::want_json);
@@ -53,119 +51,6 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .layer(map_response_with_state(Arc::clone(&shared), refusals::note_full_disk))
         .layer(map_response_with_state(Arc::clone(&shared), versions::name))
         .with_state(shared)
-}
-
-/// Gives refusals that were not written here, such as of a method, the form that all have.
-async fn in_form(response: Response) -> Response {
-    let status = response.status();
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let has_form = kind.is_some_and(|kind| kind == "application/json");
-    if has_form || !(status.is_client_error() || status.is_server_error()) {
-        return response;
-    }
-    let (head, body) = response.into_parts();
-    let text = to_bytes(body, MAX_REASON).await.unwrap_or_default();
-    let mut message = String::from_utf8_lossy(&text).into_owned();
-    if message.is_empty() {
-        message = status.canonical_reason().unwrap_or("refused").to_owned();
-    }
-    let code = match status.is_server_error() {
-        true => RefusalCode::Internal,
-        false => RefusalCode::Protocol,
-    };
-    let mut response = Failure::new(status, code, message).into_response();
-    if let Some(allowed) = head.headers.get(header::ALLOW) {
-        response.headers_mut().insert(header::ALLOW, allowed.clone());
-    }
-    response
-}
-
-/// An answer that is an error.
-pub(super) struct Failure {
-    status: StatusCode,
-    code: RefusalCode,
-    message: String,
-    is_full_disk: bool,
-}
-
-impl Failure {
-    pub(super) fn new(
-        status: StatusCode,
-        code: RefusalCode,
-        message: impl Into<String>,
-    ) -> Failure {
-        Failure { status, code, message: message.into(), is_full_disk: false }
-    }
-
-    /// What a person reads.
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// There is no place left.
-    pub(super) fn busy(message: &str) -> Failure {
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Limit, message)
-    }
-
-    /// Something broke here; the log says what.
-    pub(super) fn internal() -> Failure {
-        let (status, code) = (StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal);
-        Failure::new(status, code, "the server failed; its log says why")
-    }
-
-    fn not_found(message: &str) -> Failure {
-        Failure::new(StatusCode::NOT_FOUND, RefusalCode::NotFound, message)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let detail = ErrorDetail::of(self.code, self.message);
-        let mut response = (self.status, axum::Json(ErrorBody { error: detail })).into_response();
-        if self.is_full_disk {
-            response.extensions_mut().insert(FullDisk);
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
-}
-
-impl From<SyncError> for Failure {
-    fn from(error: SyncError) -> Failure {
-        let refusal = refusals::of(&error);
-        let status = match refusal.code {
-            RefusalCode::Auth => StatusCode::FORBIDDEN,
-            RefusalCode::Conflict => StatusCode::CONFLICT,
-            RefusalCode::Limit => StatusCode::PAYLOAD_TOO_LARGE,
-            RefusalCode::Busy | RefusalCode::Staged => StatusCode::SERVICE_UNAVAILABLE,
-            RefusalCode::Quota | RefusalCode::File => StatusCode::INSUFFICIENT_STORAGE,
-            RefusalCode::Identities => StatusCode::TOO_MANY_REQUESTS,
-            RefusalCode::Timeout => StatusCode::REQUEST_TIMEOUT,
-            RefusalCode::NotFound => StatusCode::NOT_FOUND,
-            RefusalCode::Internal if error.is_full_disk() => StatusCode::INSUFFICIENT_STORAGE,
-            RefusalCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            RefusalCode::Protocol
-            | RefusalCode::Content
-            | RefusalCode::Version
-            | RefusalCode::Other(_) => StatusCode::BAD_REQUEST,
-        };
-        if refusal.code == RefusalCode::Internal {
-            tracing::error!(%error, "a request failed");
-        } else {
-            let error = wire::peer_text(&error.to_string());
-            refusals::log(format_args!("request refused ({:?}): {error}", refusal.code));
-        }
-        let failure = Failure::new(status, refusal.code, refusal.message);
-        Failure { is_full_disk: error.is_full_disk(), ..failure }
-    }
-}
-
-impl From<SpaceError> for Failure {
-    fn from(error: SpaceError) -> Failure {
-        SyncError::from(error).into()
-    }
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
@@ -204,35 +89,56 @@ async fn register(
     .await
 }
 
+/// What was posted of an identity.
+struct Posted {
+    identity: TjpAddr,
+    client: ClientAddr,
+    text: BodyText,
+    weight: usize,
+}
+
+/// Reads what is posted of an identity; `listed` refuses one that may not be here, before its body is
+/// read.
+async fn posted(
+    shared: &Shared,
+    connection: &Connection,
+    (gib, request): (&str, Request),
+    listed: bool,
+) -> Result<Posted, Failure> {
+    let identity = domain_addr(gib)?;
+    if listed && !shared.may_register(&identity) {
+        body::refuse(request.into_body()).await;
+        return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
+    }
+    let client = shared.client(connection, request.headers());
+    let text = read_body(shared, client, request, MAX_BODY).await?;
+    let weight = wire::weight(&text);
+    Ok(Posted { identity, client, text, weight })
+}
+
 async fn evolve(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Connection>,
     Path(gib): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let identity = domain_addr(&gib)?;
-    if !shared.may_register(&identity) {
-        body::refuse(request.into_body()).await;
-        return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
-    }
-    let client = shared.client(&connection, request.headers());
-    let text = read_body(&shared, client, request, MAX_BODY).await?;
+    let posted = posted(&shared, &connection, (&gib, request), true).await?;
+    let Posted { identity, client, text, weight } = posted;
     let (queues, of) = (Arc::clone(&shared.queues), identity.clone());
-    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
-    let (session, is_new) = blocking(&at, client, weight, move || {
+    let at = Arc::clone(&shared);
+    let Establishment { session, is_new, .. } = blocking(&at, client, weight, move || {
         let (frames, session) = wire::read_evolution(&text)?;
         let space = shared.space(&identity)?;
         let quota = &shared.opts.quota;
         let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
         let claim = (&identity, frames.as_slice(), &session);
-        let before = domain::expect_live(&*space, &identity)?;
-        let (tjp, is_new) = sessions::establish(&*space, &ledger, claim, quota, now)?;
-        if domain::expect_live(&*space, &identity)? != before {
+        let made = sessions::establish(&*space, &ledger, claim, quota, now)?;
+        if made.renews {
             shared.end_sockets(&identity, End::Renewed);
             info!(domain = %identity, "the identity's secret was changed");
         }
-        info!(domain = %identity, session = %tjp, "session established");
-        Ok((tjp, is_new))
+        info!(domain = %identity, session = %made.session, "session established");
+        Ok(made)
     })
     .await?;
     // Who posts the same again has waited, or is the one that others wait for.
@@ -248,10 +154,9 @@ async fn revoke(
     Path(gib): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let identity = domain_addr(&gib)?;
-    let client = shared.client(&connection, request.headers());
-    let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    let posted = posted(&shared, &connection, (&gib, request), false).await?;
+    let Posted { identity, client, text, weight } = posted;
+    let at = Arc::clone(&shared);
     blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(&identity)?;
@@ -269,14 +174,9 @@ async fn renew(
     Path(gib): Path<String>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let identity = domain_addr(&gib)?;
-    if !shared.may_register(&identity) {
-        body::refuse(request.into_body()).await;
-        return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
-    }
-    let client = shared.client(&connection, request.headers());
-    let text = read_body(&shared, client, request, MAX_BODY).await?;
-    let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
+    let posted = posted(&shared, &connection, (&gib, request), true).await?;
+    let Posted { identity, client, text, weight } = posted;
+    let at = Arc::clone(&shared);
     blocking(&at, client, weight, move || {
         let frames = wire::read_revocation(&text)?;
         let space = shared.space(&identity)?;
@@ -396,10 +296,6 @@ async fn read_body(
 ) -> Result<BodyText, Failure> {
     let (head, body) = request.into_parts();
     body::read(shared, client, &head.headers, body, most).await
-}
-
-pub(super) fn bad_request(message: &str) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, RefusalCode::Protocol, message)
 }
 
 fn parse(addr: &str) -> Result<Addr, Failure> {

@@ -80,27 +80,37 @@ impl Sessions for Ledger {
     }
 }
 
-/// Takes I's new frames with the session that the last of them claims. Returns the session's tjp
-/// address, and whether it was not known before. Errors as [`Evolution::check`] does.
+/// A session that an identity established.
+pub(crate) struct Establishment {
+    /// The session's tjp address.
+    pub(crate) session: TjpAddr,
+    /// Whether it was not known before.
+    pub(crate) is_new: bool,
+    /// Whether the identity's secret was changed by a frame that came along.
+    pub(crate) renews: bool,
+}
+
+/// Takes I's new frames with the session that the last of them claims. Errors as
+/// [`Evolution::check`] does.
 pub(crate) fn establish(
     space: &dyn Space,
     sessions: &dyn Sessions,
     (domain, frames, session): (&TjpAddr, &[IbGib], &IbGib),
     quota: &Quota,
     now_ms: u64,
-) -> Result<(TjpAddr, bool), SyncError> {
+) -> Result<Establishment, SyncError> {
     let evolution = Evolution::check(space, domain, frames, session, quota)?;
-    let tjp = evolution.session().clone();
+    let (session, renews) = (evolution.session().clone(), evolution.renews());
     // The ledger comes first: a kill in between leaves an entry of no session, which goes with
     // time, and not a session that nobody can enter. A known session never comes back into it.
-    let is_new = evolution.is_new() && sessions.add_session(&tjp, &domain.into(), now_ms)?;
+    let is_new = evolution.is_new() && sessions.add_session(&session, &domain.into(), now_ms)?;
     if let Err(error) = evolution.store(space, quota) {
         if is_new {
-            sessions.remove_session(&tjp)?;
+            sessions.remove_session(&session)?;
         }
         return Err(error);
     }
-    Ok((tjp, is_new))
+    Ok(Establishment { session, is_new, renews })
 }
 
 /// Lets a session of `domain` connect, once, within `session_ms` of its evolution; `prove` takes
@@ -129,8 +139,7 @@ pub(crate) fn admit(
 }
 
 /// A new token for reading `domain`, good for `token_ms` and as long as its secret is the one from
-/// its frame `since`. What has expired is forgotten, of
-/// sessions what is older than `session_ms`.
+/// its frame `since`. What has expired is forgotten, of sessions what is older than `session_ms`.
 pub(crate) fn hand_out_token(
     sessions: &dyn Sessions,
     (domain, since): (&TjpAddr, u64),

@@ -7,8 +7,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::client_addr::ClientAddr;
+use super::failure::Failure;
 use super::places::Place;
-use super::routes::Failure;
 use super::state::Shared;
 use crate::ibgib::TjpAddr;
 use crate::space::SqliteSpace;

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::body;
-use super::routes::Failure;
+use super::failure::Failure;
 use super::state::Shared;
 use crate::peer::wire::{name_capabilities, named_capabilities};
 use crate::sync::SyncError;

@@ -131,6 +131,7 @@ fn is_first_recovery(
 pub struct Evolution {
     session: TjpAddr,
     is_new: bool,
+    renews: bool,
     batch: Vec<Prepared>,
 }
 
@@ -171,9 +172,11 @@ impl Evolution {
             expect_new(space, frames)?;
             space.check_bound(&quota.for_signing(), 1)?;
         }
+        let before = secret_since(&newest.1);
+        let renews = frames.last().is_some_and(|last| secret_since(last) > before);
         let mut batch = new_frames(space, domain, newest, frames)?;
         batch.push(prepared.with_valid_step());
-        Ok(Evolution { session: addr, is_new, batch })
+        Ok(Evolution { session: addr, is_new, renews, batch })
     }
 
     /// The tjp address of the session.
@@ -184,6 +187,11 @@ impl Evolution {
     /// Whether the session was not known before: one that was is never opened again.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether a frame among those that were lacking here changes I's secret.
+    pub fn renews(&self) -> bool {
+        self.renews
     }
 
     /// Stores it in one transaction, within `quota`. Errors: [`SyncError::Conflict`] where I moved
