@@ -1,7 +1,7 @@
 //! What can break a row off.
 
 use crate::ibgib::transform::TransformError;
-use crate::ibgib::{AddrError, IbGibError};
+use crate::ibgib::{AddrError, IbGibError, RandomError};
 use crate::keystone::{KdfError, KeystoneError};
 use crate::peer::PeerError;
 use crate::server::ServerError;
@@ -36,6 +36,9 @@ pub enum VerifyError {
     /// Something that should be an address is not one.
     #[error(transparent)]
     Addr(#[from] AddrError),
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The embedded receiver did not run.
     #[error(transparent)]
     Server(#[from] ServerError),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::chooser::Chooser;
-use super::error::SimulateError;
 use crate::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use crate::ibgib::{Addr, IbGib, Seeded, TjpAddr};
 use crate::keystone::{MasterSecret, RecoveryCode};
@@ -16,6 +15,7 @@ use crate::space::{
     KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, RowId, Space, SpaceError, Timeline,
     TimelineKind, TipMove,
 };
+use crate::verify::VerifyError;
 
 /// Words that texts are made of.
 const WORDS: [&str; 12] = [
@@ -104,12 +104,12 @@ impl Device {
 }
 
 /// The data's timelines of a space.
-pub(super) fn timelines(space: &dyn Space) -> Result<Vec<Timeline>, SimulateError> {
+pub(super) fn timelines(space: &dyn Space) -> Result<Vec<Timeline>, VerifyError> {
     Ok(space.timelines(TimelineKind::Data, None, usize::from(u16::MAX))?)
 }
 
 /// The stones of a space that nothing relates to.
-pub(super) fn unreferenced_stones(space: &dyn Space) -> Result<Vec<Addr>, SimulateError> {
+pub(super) fn unreferenced_stones(space: &dyn Space) -> Result<Vec<Addr>, VerifyError> {
     let found = space.unreferenced_stones(None, usize::from(u16::MAX))?;
     Ok(found.into_iter().map(|(_, addr)| addr).collect())
 }
@@ -120,7 +120,7 @@ pub(super) fn edit(
     env: &Seeded,
     label: &str,
     chooser: &Chooser,
-) -> Result<Vec<IbGib>, SimulateError> {
+) -> Result<Vec<IbGib>, VerifyError> {
     let there = timelines(space)?;
     let (made, moves) = match chooser.below(10) {
         0 => (vec![stone(space, label, chooser)?], Vec::new()),
@@ -141,7 +141,7 @@ pub(super) fn edit(
     Ok(made)
 }
 
-fn timeline(label: &str, env: &Seeded, chooser: &Chooser) -> Result<Vec<IbGib>, SimulateError> {
+fn timeline(label: &str, env: &Seeded, chooser: &Chooser) -> Result<Vec<IbGib>, VerifyError> {
     let data = json!({
         "title": word(chooser), "text": text(chooser),
         "items": [{"id": "a", "done": false}], "nested": {"count": 0},
@@ -159,7 +159,7 @@ fn timeline(label: &str, env: &Seeded, chooser: &Chooser) -> Result<Vec<IbGib>, 
     Ok(first_gen(&first, env)?.into_all())
 }
 
-fn stone(space: &dyn Space, label: &str, chooser: &Chooser) -> Result<IbGib, SimulateError> {
+fn stone(space: &dyn Space, label: &str, chooser: &Chooser) -> Result<IbGib, VerifyError> {
     let mut rel8ns = Map::new();
     rel8ns.insert("ancestor".into(), json!(["tag^gib"]));
     let free = unreferenced_stones(space)?;
@@ -175,7 +175,7 @@ fn next_frame(
     (kind, tip, there): (usize, &IbGib, &[Timeline]),
     env: &Seeded,
     chooser: &Chooser,
-) -> Result<Vec<IbGib>, SimulateError> {
+) -> Result<Vec<IbGib>, VerifyError> {
     let opts = Opts::next_frame();
     let datum = |key: &str| tip.datum(key).cloned().unwrap_or(Value::Null);
     let patch = match kind {
@@ -210,7 +210,7 @@ fn next_frame(
 }
 
 /// A stone that a timeline may relate to where it cannot relate to itself: the dna of its tip.
-fn related(space: &dyn Space, tip: RowId) -> Result<Addr, SimulateError> {
+fn related(space: &dyn Space, tip: RowId) -> Result<Addr, VerifyError> {
     let dna = space.get_id(tip)?.rel8d("dna").next().map(Addr::parse).transpose()?;
     Ok(dna.map_or_else(|| space.addr(tip), Ok)?)
 }

@@ -9,19 +9,23 @@
 mod attacks;
 mod chooser;
 mod device;
-mod error;
+mod endings;
 mod hostile;
 mod invariants;
 mod ledger;
 mod link;
+mod looks;
+mod notes;
 mod renewals;
 mod server;
 mod steps;
 mod trace;
+mod violation;
 mod world;
 
-pub use error::{SimulateError, Violation};
+pub use violation::Violation;
 
+use super::VerifyError;
 use world::World;
 
 /// How many things are done in a world before it is let come to rest, at least and at most.
@@ -41,7 +45,7 @@ pub struct Outcome {
 }
 
 /// Runs the world of a seed. Errors where it could not be made.
-pub fn run(seed: u64) -> Result<Outcome, SimulateError> {
+pub fn run(seed: u64) -> Result<Outcome, VerifyError> {
     let world = World::new(seed)?;
     let most = STEPS.0 + world.choose().below(STEPS.1 - STEPS.0);
     let mut steps = 0;

@@ -11,16 +11,15 @@ use serde_json::json;
 
 use super::chooser::Chooser;
 use super::device::{Device, Person};
-use super::error::SimulateError;
 use super::invariants::{self, Checker, Owner};
 use super::renewals::Keys;
 use super::server::Server;
 use super::trace::Trace;
-use crate::ibgib::{Addr, Environment, IbGib, Moment, Seeded, TjpAddr};
+use crate::ibgib::{Addr, Environment, Moment, Seeded, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret, PoolConfig, RecoveryCode, presets};
-use crate::space::{KillSwitch, Prepared, Purpose, PutOpts, Space, SpaceExt};
+use crate::space::{KillSwitch, Prepared, PutOpts, Space, SpaceExt};
 use crate::sync::establish::random_id;
-use crate::sync::msg::Msg;
+use crate::verify::VerifyError;
 
 /// When a world begins, in milliseconds since 1970.
 const BEGINNING_MS: u64 = 1_750_000_000_000;
@@ -28,8 +27,6 @@ const BEGINNING_MS: u64 = 1_750_000_000_000;
 const WRONG_MS: usize = 10_000_000_000;
 /// How many other things may happen in the middle of something, one in the other.
 const DEEPEST: u32 = 2;
-/// How many old requests and sessions somebody remembers, to say them again.
-const REMEMBERED: usize = 16;
 
 /// An old request: its name, whose it was, and its body.
 pub(super) type Request = (String, TjpAddr, String);
@@ -46,17 +43,17 @@ pub(super) struct World {
     pub(super) devices: RefCell<Vec<Rc<Device>>>,
     pub(super) stage_dir: tempfile::TempDir,
     /// What the devices of each of the people made.
-    made: RefCell<Vec<BTreeSet<Addr>>>,
+    pub(super) made: RefCell<Vec<BTreeSet<Addr>>>,
     /// What somebody hostile made.
     pub(super) forged: RefCell<BTreeSet<Addr>>,
     /// What a sync that ended well said is on the server.
-    acknowledged: RefCell<BTreeSet<(TjpAddr, Addr)>>,
+    pub(super) acknowledged: RefCell<BTreeSet<(TjpAddr, Addr)>>,
     /// The proof that a home made of a frame: by its name, how often it was restored, for what.
-    proofs: RefCell<BTreeMap<Signed, Addr>>,
+    pub(super) proofs: RefCell<BTreeMap<Signed, Addr>>,
     pub(super) requests: RefCell<Vec<Request>>,
     pub(super) sessions: RefCell<Vec<Vec<String>>>,
     checker: RefCell<Checker>,
-    broken: RefCell<Option<(&'static str, String)>>,
+    pub(super) broken: RefCell<Option<(&'static str, String)>>,
     depth: Cell<u32>,
     is_calm: Cell<bool>,
     /// How much goes wrong: nothing at 0.
@@ -73,12 +70,12 @@ pub(super) struct World {
 
 impl World {
     /// The world of a seed, before anything happens in it.
-    pub(super) fn new(seed: u64) -> Result<World, SimulateError> {
+    pub(super) fn new(seed: u64) -> Result<World, VerifyError> {
         let chooser = Chooser::new(seed);
         let beginning = Moment::from_ms(BEGINNING_MS).unwrap_or_default();
         let env = Arc::new(Seeded::new(seed, beginning));
         let folder = tempfile::Builder::new().prefix("sync-gib-simulate-").tempdir();
-        let stage_dir = folder.map_err(SimulateError::Folder)?;
+        let stage_dir = folder.map_err(VerifyError::io("a temporary folder is made"))?;
         let is_locked = chooser.chance(500);
         let people = (0..2 + chooser.below(2))
             .map(|number| person(number, is_locked, &env))
@@ -123,7 +120,7 @@ impl World {
     }
 
     /// Makes an identity's first device, which has its genesis.
-    fn set_up(&self, person: usize) -> Result<(), SimulateError> {
+    fn set_up(&self, person: usize) -> Result<(), VerifyError> {
         let device = self.add_device(person);
         let Person { genesis, domain, label, .. } = &self.people[person];
         let names = vec![("I".to_owned(), domain.clone())];
@@ -256,81 +253,6 @@ impl World {
         }
     }
 
-    pub(super) fn keep_request(&self, what: &str, domain: &TjpAddr, body: String) {
-        let mut requests = self.requests.borrow_mut();
-        if requests.len() >= REMEMBERED {
-            requests.remove(0);
-        }
-        requests.push((what.to_owned(), domain.clone(), body));
-    }
-
-    pub(super) fn keep_session(&self, texts: Vec<String>) {
-        let mut sessions = self.sessions.borrow_mut();
-        if sessions.len() >= REMEMBERED {
-            sessions.remove(0);
-        }
-        sessions.push(texts);
-    }
-
-    /// Notes what a device made.
-    pub(super) fn note_made(&self, person: usize, ibgibs: &[IbGib]) {
-        let mut made = self.made.borrow_mut();
-        made[person].extend(ibgibs.iter().filter_map(|ibgib| ibgib.addr().ok()));
-    }
-
-    /// Notes what a device sends, before anybody could change it.
-    pub(super) fn note_sent(&self, device: &Device, msg: &Msg) {
-        if let Msg::Payload { ibgibs } = msg {
-            let prepared = ibgibs.iter().filter_map(|text| Prepared::from_json(text).ok());
-            self.made.borrow_mut()[device.person].extend(prepared.map(|item| item.addr().clone()));
-        }
-    }
-
-    /// Notes a proof that leaves a home: the only one of its frame, unless the home was restored.
-    pub(super) fn note_proof(&self, device: &Device, step: &IbGib, purpose: Purpose) {
-        let prev = step.prev().and_then(|prev| Addr::parse(prev).ok());
-        let (Some(on), Ok(addr)) = (prev, step.addr()) else { return };
-        let purpose = match purpose {
-            Purpose::Session => "session",
-            Purpose::Revocation => "revocation",
-            Purpose::Renewal => "renewal",
-            Purpose::Recovery => "recovery",
-        };
-        let key = (device.name.clone(), device.restored.get(), purpose, on.clone());
-        let first = self.proofs.borrow_mut().entry(key).or_insert_with(|| addr.clone()).clone();
-        if first != addr {
-            let detail = format!("{} signed {first} and {addr} on {on}", device.name);
-            self.note_broken(invariants::ONE_PROOF, detail);
-        }
-        let before = (device.name.clone(), device.restored.get().wrapping_sub(1), purpose, on);
-        if self.proofs.borrow().get(&before).is_some_and(|other| *other != addr) {
-            self.trace.line(format_args!(
-                "excepted: the restored home of {} signs a second proof of one frame",
-                device.name
-            ));
-        }
-    }
-
-    pub(super) fn note_acknowledged(
-        &self,
-        domain: &TjpAddr,
-        addrs: impl IntoIterator<Item = Addr>,
-    ) {
-        let all = addrs.into_iter().map(|addr| (domain.clone(), addr));
-        self.acknowledged.borrow_mut().extend(all);
-    }
-
-    /// Notes an invariant that does not hold; the first one stays.
-    pub(super) fn note_broken(&self, invariant: &'static str, detail: impl Into<String>) {
-        let detail = detail.into();
-        self.trace.line(format_args!("BROKEN: {invariant}: {detail}"));
-        self.broken.borrow_mut().get_or_insert((invariant, detail));
-    }
-
-    pub(super) fn broken(&self) -> Option<(&'static str, String)> {
-        self.broken.borrow().clone()
-    }
-
     /// Holds all invariants against what stands on the disks.
     pub(super) fn check(&self) {
         if let Err((invariant, detail)) = self.look() {
@@ -388,7 +310,7 @@ pub(super) fn person(
     number: usize,
     is_locked: bool,
     env: &Arc<Seeded>,
-) -> Result<Person, SimulateError> {
+) -> Result<Person, VerifyError> {
     let secret = MasterSecret::from_raw(SecretString::from(random_id(&**env)?))?;
     let mut pools = presets::identity_pools(&**env)?;
     for pool in pools.iter_mut().filter(|pool| pool.id == keystone::POOL_SYNC) {
