@@ -18,6 +18,8 @@ pub(crate) struct Keystones {
     pub(crate) identity: Vec<IbGib>,
     /// S: its genesis, a frame that connects, one that signs a turn.
     pub(crate) session: Vec<IbGib>,
+    /// A locked keystone: its genesis, a sync, a rotation, a sync, a recovery, a sync, a revocation.
+    pub(crate) locked: Vec<IbGib>,
     pub(crate) saga_id: String,
     master: String,
 }
@@ -27,13 +29,17 @@ impl Keystones {
         static KEYSTONES: OnceLock<Keystones> = OnceLock::new();
         KEYSTONES.get_or_init(|| {
             let mut held = js::parse(include_str!("../fixtures/keystones.json")).unwrap();
-            let mut frames = |name: &str| -> Vec<IbGib> {
+            let vector = include_str!("../../tests/vectors/locked-keystone.json");
+            let mut vector = js::parse(vector).unwrap();
+            let frames = |held: &mut Value, name: &str| -> Vec<IbGib> {
                 let Value::Array(frames) = held[name].take() else { panic!("no {name}") };
                 frames.into_iter().map(|frame| IbGib::from_value(frame).unwrap()).collect()
             };
-            let (identity, session) = (frames("identity"), frames("session"));
+            let (identity, session) = (frames(&mut held, "identity"), frames(&mut held, "session"));
+            let locked = frames(&mut vector, "frames");
             let text = |name: &str| held[name].as_str().unwrap().to_owned();
-            Keystones { identity, session, saga_id: text("sagaId"), master: text("masterSecret") }
+            let (saga_id, master) = (text("sagaId"), text("masterSecret"));
+            Keystones { identity, session, locked, saga_id, master }
         })
     }
 

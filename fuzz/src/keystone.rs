@@ -10,7 +10,8 @@ use super::edit::{edit, rehash};
 use super::fixtures::Keystones;
 use super::input::{Input, texts};
 
-/// No pair of frames breaks the validation, and none passes it that shows what no signer revealed.
+/// No pair of frames breaks the validation, and none passes it that shows what no signer revealed, or
+/// that follows a frame with a lock and was not signed.
 ///
 /// The input is a frame and the next one as texts, or else changes to a step that was signed.
 pub fn keystone(data: &[u8]) {
@@ -43,6 +44,10 @@ pub fn keystone(data: &[u8]) {
         // A frame without a count is taken for the first.
         assert_eq!(next.n(), Some(prev.n().unwrap_or(0).saturating_add(1)));
         assert_eq!(next.tjp_addr(), prev.tjp_addr());
+        if keystone::lock_of(&prev).is_some() {
+            let is_signed = Keystones::get().locked.iter().any(|frame| frame.gib == next.gib);
+            assert!(is_signed, "a frame passed that no holder of the key signed");
+        }
     }
 }
 
@@ -66,9 +71,9 @@ fn changed(input: &mut Input<'_>) -> Option<(IbGib, IbGib)> {
     Some((read(prev)?, read(next)?))
 }
 
-fn timelines() -> [&'static [IbGib]; 2] {
+fn timelines() -> [&'static [IbGib]; 3] {
     let keystones = Keystones::get();
-    [&keystones.identity, &keystones.session]
+    [&keystones.identity, &keystones.session, &keystones.locked]
 }
 
 /// All that the fixtures' signers revealed.
