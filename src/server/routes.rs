@@ -25,7 +25,7 @@ use crate::peer::wire::{self, Latest, MAX_BODY};
 use crate::space::{Pooled, Space, graph_ids};
 use crate::sync::domain::{IdentityCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
-use crate::sync::{Capabilities, SyncError, domain};
+use crate::sync::{Capabilities, Feature, SyncError, domain};
 
 /// How many frames of an identity one answer holds.
 const MAX_IDENTITY: usize = 1000;
@@ -193,6 +193,7 @@ async fn renew(
 async fn identity(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Connection>,
+    Extension(common): Extension<Capabilities>,
     Path(gib): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -200,9 +201,19 @@ async fn identity(
     let client = shared.client(&connection, &headers);
     let identity = domain_addr(&gib)?;
     let after = query.get("after").map(|addr| parse(addr)).transpose()?;
+    // It would take the secret of an identity with a recovery code for a wrong one. Others that may
+    // read the frames say who they are.
+    let is_0_1_0 = shared.opts.features.contains(&Feature::SIGNING_KEYS)
+        && !common.features.contains(&Feature::SIGNING_KEYS)
+        && !headers.contains_key(header::USER_AGENT);
     let at = Arc::clone(&shared);
     blocking(&at, client, 0, move || {
         let space = shared.space(&identity)?;
+        if is_0_1_0 && domain::has_lock(&*space, &identity)? {
+            // It knows no code for an identity that needs another version.
+            let text = "this client is too old for the identity, whose frames are signed";
+            return Err(SyncError::Auth(text.to_owned()).into());
+        }
         let frames = StoredFrames::after(&*space, &identity, after.as_ref())?;
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;

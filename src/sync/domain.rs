@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::SyncError;
 pub use super::identity::{IdentityFrames, StoredFrames};
-pub use super::live::{IdentityCheck, expect_live, secret_since};
+pub use super::live::{IdentityCheck, expect_live, has_lock, secret_since};
 use super::live::{live_newest, newest};
 use super::quota::Quota;
 use super::session::join;

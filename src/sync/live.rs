@@ -14,6 +14,12 @@ pub fn expect_live(space: &dyn Space, domain: &TjpAddr) -> Result<u64, SyncError
     live_newest(space, domain).map(|(_, newest)| secret_since(&newest))
 }
 
+/// Whether I has a signing key; not where I is not here.
+pub fn has_lock(space: &dyn Space, domain: &TjpAddr) -> Result<bool, SyncError> {
+    let genesis = space.find(domain)?.map(|id| space.get_id(id)).transpose()?;
+    Ok(genesis.as_ref().and_then(keystone::lock_of).is_some())
+}
+
 /// The count of the frame that I's secret is from, as its newest frame says: 0 where it was never
 /// changed.
 pub fn secret_since(newest: &IbGib) -> u64 {

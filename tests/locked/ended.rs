@@ -1,15 +1,19 @@
 //! What the old secret opened ends with it, whoever tells the server, and whether or not it lived
 //! to forget it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use sync_gib::ibgib::{IbGib, System};
-use sync_gib::keystone::{self, Claim, Signing, VERB_SYNC};
-use sync_gib::peer::{NoObserver, PeerError, ReceiverLink, client};
+use sync_gib::keystone::{self, Claim, Replay, Signing, StepsOnly, VERB_SYNC};
+use sync_gib::peer::{
+    NoObserver, PeerError, ReceiverLink, Remote, Timeouts, client, identity, wire,
+};
 use sync_gib::space::{Purpose, Space};
 use sync_gib::sync::body::Body;
 use sync_gib::sync::msg::{Msg, PROTOCOL, RefusalCode};
-use sync_gib::sync::{Features, Quota, SenderOpts, SyncError, domain};
+use sync_gib::sync::{Capabilities, Features, Quota, SenderOpts, SyncError, domain};
 
 use crate::hostile_common::*;
 use crate::people::*;
@@ -131,6 +135,38 @@ fn a_device_of_0_1_0_is_told_that_it_is_too_old() {
     let refusal = refused(host.link().evolve(ann.domain(), &[&step], &made.session));
     assert!(refusal.contains("a version that knows no signing keys made it"), "{refusal}");
     assert_eq!(newest(&host, &ann), ann.genesis);
+}
+
+/// Such a device has joined nothing yet: it fetches the frames first, and tries the secret on them.
+#[test]
+fn a_device_of_0_1_0_that_joins_is_told_that_it_is_too_old() {
+    let host = Host::new();
+    let (ann, _) = locked(&host, "a");
+    let (speaks, at) = (Capabilities::unnamed(), host.endpoint());
+    let link = Remote::with_capabilities(speaks, &host.runtime, at, Timeouts::default()).unwrap();
+    // Anybody else may read the frames, whatever they speak, and says who it is.
+    let path = wire::domain_path(wire::PATH_IDENTITY, ann.domain());
+    let answer = curl(&host, &path);
+    assert!(answer.contains(&ann.genesis.to_json()), "{answer}");
+    let mut replay = Replay::new(StepsOnly);
+    let followed = identity::follow(&link, ann.domain(), &mut replay, &mut |_| Ok(()));
+    let refusal = refusal(followed, RefusalCode::Auth);
+    assert!(refusal.message.contains("too old"), "{}", refusal.message);
+    // Of an identity without a key it is told nothing.
+    let plain = Person::new(&host, "b");
+    let mut replay = Replay::new(StepsOnly);
+    identity::follow(&link, plain.domain(), &mut replay, &mut |_| Ok(())).unwrap();
+}
+
+/// What a program that speaks no protocol is answered.
+fn curl(host: &Host, path: &str) -> String {
+    let mut tcp = TcpStream::connect(host.server.addr()).unwrap();
+    let fields = "User-Agent: curl/8.5.0\r\nConnection: close";
+    let addr = host.server.addr();
+    write!(tcp, "GET {path} HTTP/1.1\r\nHost: {addr}\r\n{fields}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]

@@ -39,6 +39,27 @@ fn a_changed_line_outlives_its_deletion_whole() {
     merges(base, "", "one\ntwo and more\nthree\n", "two and more\n");
 }
 
+/// What one side wrote anew is another line, and parts around the one that the other changed.
+#[test]
+fn a_changed_line_stands_where_it_stood_among_lines_written_anew() {
+    let base = "one two\n\nthree four";
+    let anew = "w5 w3 two\n\nw6 four w9";
+    merges(base, "w11 one two\n\nthree four", anew, "w5 w3 two\n\nw11 one two\n\nw6 four w9");
+    merges(base, anew, "w11 one two\n\nthree four", "w5 w3 two\n\nw11 one two\n\nw6 four w9");
+    merges(base, anew, "one two\n\nthree four w7", "w5 w3 two\n\nw6 four w9\n\nthree four w7");
+    // Told by the words that are left of it, not by its place alone.
+    let more = "w1 w2\nw5 w3 two\nw6 four w9\nw7";
+    merges(
+        base.replace("\n\n", "\n").as_str(),
+        more,
+        "w11 one two\nthree four",
+        "w1 w2\nw5 w3 two\nw11 one two\nw6 four w9\nw7",
+    );
+    // Where nothing is left of it, by its place.
+    merges("a b\nc d\n", "x\ny\nz\n", "a b b\nc d\n", "x\na b b\ny\nz\n");
+    merges("a b\nc d\n", "x\n", "a b\nc d d\n", "x\nc d d\n");
+}
+
 #[test]
 fn a_paragraph_before_a_changed_one_stands_before_it() {
     merges(

@@ -2,6 +2,7 @@
 
 mod align;
 mod breaks;
+mod gaps;
 mod pair;
 mod three_way;
 mod unit;
@@ -9,6 +10,7 @@ mod words;
 
 use align::{Alignment, align};
 use breaks::Endings;
+use gaps::Gaps;
 use pair::Allowance;
 use unit::{Doc, Ids};
 
@@ -81,7 +83,8 @@ impl<'a> TextMerge<'a> {
             replayed_of: &alignment,
         };
         let endings = Endings::of([base, kept, replayed.text]);
-        three_way::merge(&sides, endings, &mut |texts| merge_line(texts, &mut allowance))
+        let gaps = Gaps::of(&sides, &mut allowance);
+        three_way::merge(&sides, gaps, endings, &mut |texts| merge_line(texts, &mut allowance))
     }
 }
 
@@ -115,5 +118,6 @@ fn by_sentences(texts: [&str; 3], allowance: &mut Allowance) -> Option<String> {
     if sides.is_unclear() {
         return None;
     }
-    Some(three_way::merge(&sides, Endings::AsWritten, &mut |texts| Some(words::merge(texts))))
+    let gaps = Gaps::of(&sides, allowance);
+    Some(three_way::merge(&sides, gaps, Endings::AsWritten, &mut |texts| Some(words::merge(texts))))
 }

@@ -31,6 +31,13 @@ pub(super) struct Bag<'a> {
     trimmed: Cow<'a, str>,
 }
 
+impl Bag<'_> {
+    /// How many words both have.
+    pub(super) fn shares(&self, other: &Bag<'_>) -> usize {
+        shared(&self.sorted, &other.sorted)
+    }
+}
+
 /// Numbers words and sentences.
 #[derive(Default)]
 pub(super) struct Bags<'a>(HashMap<Cow<'a, str>, u32>);
@@ -41,7 +48,8 @@ impl<'a> Bags<'a> {
         units.iter().map(|unit| self.bag(unit.content)).collect()
     }
 
-    fn bag(&mut self, content: &'a str) -> Bag<'a> {
+    /// The words of one unit.
+    pub(super) fn bag(&mut self, content: &'a str) -> Bag<'a> {
         let tokens: Vec<(usize, &str)> = words_of(content).take(MAX_WORDS).collect();
         let mut words: Vec<u32> = Vec::with_capacity(tokens.len());
         for (at, (start, token)) in tokens.iter().enumerate() {

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::align::Alignment;
 use super::breaks::{Endings, is_narrower, widest};
+use super::gaps::{Gaps, gaps};
 use super::pair::is_made_of;
 use super::unit::{Doc, Level, has_word, is_same, is_spaceless};
 use super::words::run_together;
@@ -34,8 +35,13 @@ struct Piece<'a> {
 }
 
 /// Merges texts unit by unit.
-pub(super) fn merge<'a>(sides: &Sides<'a>, endings: Endings, merge: &mut Merger<'_>) -> String {
-    let pieces = sides.pieces(merge);
+pub(super) fn merge<'a>(
+    sides: &Sides<'a>,
+    gaps: Gaps,
+    endings: Endings,
+    merge: &mut Merger<'_>,
+) -> String {
+    let pieces = sides.pieces(gaps, merge);
     let texts = [sides.base, sides.kept, sides.replayed];
     let mut out = String::with_capacity(sides.kept.text.len() + sides.replayed.text.len() / 4);
     // A text without a unit says nothing of what stands around them.
@@ -77,14 +83,13 @@ impl<'a> Sides<'a> {
             || replaced(self.replayed_of, self.replayed, self.kept_of, self.kept)
     }
 
-    fn pieces(&self, merge: &mut Merger<'_>) -> Vec<Piece<'a>> {
+    fn pieces(&self, gaps: Gaps, merge: &mut Merger<'_>) -> Vec<Piece<'a>> {
         let moves = [
             Moves::of(self.base, self.kept, self.kept_of),
             Moves::of(self.base, self.replayed, self.replayed_of),
         ];
-        let mut kept_gaps = gaps(self.kept_of, self.kept.units.len()).into_iter().peekable();
-        let mut replayed_gaps =
-            gaps(self.replayed_of, self.replayed.units.len()).into_iter().peekable();
+        let mut kept_gaps = gaps.kept.into_iter().peekable();
+        let mut replayed_gaps = gaps.replayed.into_iter().peekable();
         let mut pieces = Vec::with_capacity(self.kept.units.len() + self.replayed.units.len() / 4);
         for place in 0..=self.base.units.len() {
             let kept = kept_gaps.next_if(|gap| gap.0 == place).map_or(0..0, |gap| gap.1);
@@ -263,19 +268,4 @@ impl Moves {
         let moved = || come.iter().filter_map(|(from, at)| Some(((*at)?, *from)));
         Moves { units: moved().map(|(_, from)| from).collect(), from: moved().collect() }
     }
-}
-
-/// What a side inserted: the unit of the common text before which it stands, right after the one
-/// that the side has before it, and the side's units.
-fn gaps(of: &Alignment, units: usize) -> Vec<(usize, Range<usize>)> {
-    let mut gaps = Vec::new();
-    let (mut place, mut next) = (0, 0);
-    let matched = of.iter().enumerate().filter_map(|(at, unit)| Some((at, (*unit)?)));
-    for (at, unit) in matched.chain([(of.len(), units)]) {
-        if unit > next {
-            gaps.push((place, next..unit));
-        }
-        (place, next) = (at + 1, unit + 1);
-    }
-    gaps
 }
