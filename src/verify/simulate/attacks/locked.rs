@@ -17,7 +17,7 @@ use crate::sync::frame::Role;
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
 
 /// How many attacks there are.
-pub(super) const LOCKED: usize = 24;
+pub(super) const LOCKED: usize = 26;
 
 /// What stands for a refusal where nothing is asked for one.
 fn refused() -> Ended {
@@ -53,6 +53,7 @@ impl World {
             5..8 => self.attack_by_changing_a_turn(owner, way),
             8..15 => self.attack_by_a_rotation(owner, way),
             15..18 => self.attack_by_a_recovery(owner, way),
+            24.. => self.attack_restored(owner, way == 25),
             _ => self.attack_by_an_old_secret(owner, way),
         }
     }

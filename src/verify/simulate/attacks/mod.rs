@@ -3,6 +3,7 @@
 mod identities;
 mod locked;
 mod raw;
+mod restored;
 mod turns;
 
 use super::device::Person;
