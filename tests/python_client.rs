@@ -243,18 +243,18 @@ fn the_code_of_an_identity_made_in_python_recovers_it() {
     let register = ["register", "--server", &server.url, "--recovery-file", code];
     let identity = client.ok(&register);
     let x = client.ok(&["new", "note", r#"{"text":"bread"}"#]);
-    client.ok(&["push"]);
+    let pushed = client.ok(&["push"]);
     let other = PythonClient { python: &python, world: &world, store: "other.ndjson" };
     let text = other.exits(2, &register);
     assert!(text.contains("is there already"), "{text}");
 
-    std::fs::rename(world.secret(), world.path("lost")).unwrap();
-    std::fs::write(world.secret(), "new horse battery staple chestnut\n").unwrap();
-    let recover = ["recover", "--server", &server.url, "--identity", &identity];
-    let recover = [&recover[..], &["--code-file", code]].concat();
+    std::fs::write(world.secret(), "the secret is forgotten\n").unwrap();
+    world.fails("rust", &["setup", "--server", &server.url, "--join", &identity], 5);
+    let recover = ["recover", "--identity", &identity, "--code-file", code];
     renews(&world, "rust", &recover, "new horse battery staple chestnut\n");
     world.ok("rust", &["sync"]);
-    assert_eq!(data(&world, "rust", &x)["text"], "bread");
+    let tip = pushed.lines().find_map(|line| line.strip_prefix("pushed ")).expect(&pushed);
+    assert_eq!(data(&world, "rust", tip)["text"], "bread");
     rust_checks(&world, "rust");
     client.ok(&["mut8", &x, r#"{"text":"bread, milk"}"#]);
     client.ok(&["push"]);

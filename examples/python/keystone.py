@@ -136,7 +136,7 @@ def sign(before, master, pool_id, claim, required=()):
     pools = before["data"]["challengePools"]
     pool = next(pool for pool in pools if pool["id"] == pool_id)
     config, secret = pool["config"], pool_secret(master, pool["config"])
-    key = lock.expect_key(before, master) if lock.of(before) else None
+    private = lock.expect_key(before, master) if lock.of(before) else None
     chosen, rest = mandatory(pool, required, claim["target"])
     chosen = chosen + secrets.SystemRandom().sample(rest, config["behavior"]["selectRandomly"])
     solutions = []
@@ -155,12 +155,12 @@ def sign(before, master, pool_id, claim, required=()):
     data = {"n": before["data"]["n"] + 1}
     ibgib.stamp(data, ibgib.now_ms())
     data.update(uuid=before["data"]["uuid"], challengePools=after, proofs=[proof])
-    if key:
+    if private:
         data["frameDetails"] = {"lock": lock.carried(before)}
     rel8ns = {"ancestor": ["keystone^gib"], "past": [ibgib.addr_of(before)],
               "tjp": [ibgib.tjp_addr(before)]}
     frame = ibgib.make("keystone", data, rel8ns)
-    return lock.seal(frame, before, key) if key else frame
+    return lock.seal(frame, before, private) if private else frame
 
 
 # Validating ("Validating a step", "Bounds")
