@@ -33,7 +33,8 @@ def master_secret(typed, details):
     if not 1 <= len(typed.encode()) <= 4096:
         raise WrongSecret("a secret has 1 to 4096 bytes")
     try:
-        kdf = {"algo": "none"} if details is None else details["kdf"]
+        is_raw = details is None or details.keys() <= {"lock"}
+        kdf = {"algo": "none"} if is_raw else details["kdf"]
         if kdf["algo"] == "none":
             return typed
         salt, kib, passes, lanes = (kdf[key] for key in ("salt", "mKib", "t", "p"))
@@ -41,7 +42,7 @@ def master_secret(typed, details):
                     and all(type(cost) is int for cost in (kib, passes, lanes))
                     and 8192 <= kib <= 1 << 20 and 1 <= passes <= 16 and 1 <= lanes <= 16
                     and kib * passes <= 4 << 20)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         is_known = False
     if not is_known:
         raise WrongSecret("how the identity's secret is stretched is unknown, or too costly")

@@ -164,7 +164,8 @@ class Session:
                     found[ibgib.addr_of(one)] = one
             else:
                 done = self.response(message, "delta")
-                expect(done == {"payload": digest.value()}, "the response has the digest of another payload")
+                expect(done == {"payload": digest.value()},
+                       "the response has the digest of another payload")
                 return list(found.values())
 
     async def send(self, certain, open_, known, store):

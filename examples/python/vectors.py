@@ -54,6 +54,14 @@ def check_secrets():
     kdf = {"algo": "argon2id", "salt": "07" * 16, "mKib": 8192, "t": 1, "p": 1}
     master = keys.master_secret("open sesame", {"kdf": kdf})
     assert master == "06583d4ae96faf619793dd8a945b9de0e8b931f32071b979a877adba349e954b"
+    for raw in (None, {"lock": {}}, {"lock": {}, "kdf": {"algo": "none"}}):
+        assert keys.master_secret("open sesame", raw) == "open sesame"
+    for unknown in ({"sagaId": "x"}, {"kdf": {"algo": "md5"}}, {"kdf": {**kdf, "t": 17}}, []):
+        try:
+            keys.master_secret("open sesame", unknown)
+        except keys.WrongSecret:
+            continue
+        raise AssertionError(f"{unknown} says how a secret is stretched")
     session = keys.session_secret(master, "14f80075000000000000000000000000")
     assert session == "fa6560cfa2bc1fbcb2d3692b68e741cd9eff9338cdd504b53e3ea1ce8070072c"
     text = "D5J6-YV8W-X54X-DBAH-5B8J-5NZE-RSXM-YK3M-XMKA"
