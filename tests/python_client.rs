@@ -282,7 +282,13 @@ fn an_identity_without_a_signing_key_syncs_both_ways() {
     world.ok("rust", &["sync"]);
 
     let client = PythonClient { python: &python, world: &world, store: "python.ndjson" };
-    client.ok(&["register", "--server", &server.url, "--join", setup["identity"].as_str().unwrap()]);
+    client.ok(&[
+        "register",
+        "--server",
+        &server.url,
+        "--join",
+        setup["identity"].as_str().unwrap(),
+    ]);
     client.ok(&["pull"]);
     client.checks();
     client.ok(&["mut8", setup["x"].as_str().unwrap(), r#"{"from":"python"}"#]);
