@@ -3,108 +3,29 @@
 import argparse
 import asyncio
 import http.client
-import ipaddress
-import json
+import os
 import random
 import secrets
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import websockets
 import websockets.exceptions
 
 import ibgib
+import keys
 import keystone
+import lock
+from check import check
 from saga import PAGE, Refused, Session, Strange, expect
+from server import SUPPORTS, Server, Usage
 from store import Store
 
 TRIES = 20
 
 
-class Usage(Exception):
-    """What was asked for cannot be done."""
-
-
 class Again(Exception):
     """A session that was kept from an earlier run cannot be entered any more."""
-
-
-# HTTP (section 5, "HTTP")
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None  # a token goes to the server that gave it, and nowhere else
-
-
-class Server:
-    """The server's HTTP side, for one identity."""
-
-    def __init__(self, url, domain):
-        parts = urllib.parse.urlsplit(url)
-        is_plain = parts.scheme == "http"
-        if parts.scheme not in ("http", "https") or is_plain and not is_loopback(parts.hostname):
-            raise Usage(f"{url}: use https; plain http goes to loopback only")
-        self.url, self.domain = url.rstrip("/"), domain
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
-
-    def ws_url(self):
-        return "ws" + self.url[len("http"):] + "/v1/ws"
-
-    def ask(self, path, body=None, token=None, **query):
-        """The lines of an answer; each is JSON."""
-        url = f"{self.url}/v1{path}"
-        if query:
-            url += "?" + urllib.parse.urlencode(query)
-        request = urllib.request.Request(url)
-        if body is not None:
-            request.data = ibgib.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        try:
-            with self.opener.open(request, timeout=180) as answer:
-                return [ibgib.loads(line) for line in answer.read().decode().splitlines() if line]
-        except urllib.error.HTTPError as error:
-            try:
-                refusal = json.loads(error.read())["error"]
-                code, message = refusal.get("code", "protocol"), refusal.get("message")
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise Strange(f"{url} answers {error.code}: no sync-gib server?") from None
-            raise Refused(code, message, error.headers.get("Retry-After")) from None
-
-    def of_domain(self, path, **more):
-        return self.ask(f"/domains/{ibgib.split(self.domain)[1]}/{path}", **more)
-
-    def identity(self, after=None):
-        """I's frames after one, page by page."""
-        while True:
-            page = self.of_domain("identity", **({"after": after} if after else {}))
-            yield from page
-            if not page:
-                return
-            after = ibgib.addr_of(page[-1])
-
-    def latest(self, tjp, token):
-        try:
-            return self.of_domain("latest", tjp=tjp, token=token)[0]["tip"]
-        except Refused as refusal:
-            if refusal.code == "not_found":
-                return None
-            raise
-
-    def graph(self, addr, token):
-        return self.of_domain("ibgibs", addr=addr, getGraph="true", live="true", token=token)
-
-
-def is_loopback(host):
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # Establish (section 5, steps 1 and 2, and "One proof from one frame")
@@ -117,7 +38,21 @@ def fetch_identity(store, server):
         expect(ibgib.tjp_addr(frame) == server.domain, "a frame of another identity")
         store.put([frame])
         newest = ibgib.addr_of(frame)
+    expect(server.domain in store.ibgibs, "the server has no frame of the identity")
+    server.expect_fits(store.ibgibs[server.domain])
     return newest
+
+
+def master_secret(store, domain, secret):
+    """The master secret that signs on I's newest frame: how it is stretched says the frame that
+    brought it in (section 4, "Secrets", "Renewals")."""
+    tip = store.tip(domain)
+    locked = lock.of(tip)
+    brought_in = store.ibgibs[store.line(store.tips[domain])[locked["since"] if locked else 0]]
+    master = keys.master_secret(secret, ibgib.datum(brought_in, "frameDetails"))
+    if locked:
+        lock.expect_key(tip, master)
+    return master
 
 
 def pending_step(store, domain, master):
@@ -127,10 +62,10 @@ def pending_step(store, domain, master):
     if kept and tip in (kept["on"], ibgib.addr_of(kept["frame"])):
         return kept
     saga_id = secrets.token_hex(16)
-    details = {"domainIdentity": domain, "sagaId": saga_id}
+    details, is_locked = {"domainIdentity": domain, "sagaId": saga_id}, lock.of(store.tip(domain))
     while True:
-        session = keystone.genesis(keystone.session_secret(master, saga_id),
-                                   keystone.session_pools(), details)
+        session = keystone.genesis(keys.session_secret(master, saga_id),
+                                   keystone.session_pools(), details, is_locked)
         claim = {"verb": "sync", "target": ibgib.addr_of(session)}
         try:
             frame = keystone.sign(store.ibgibs[tip], master, "sync", claim)
@@ -142,9 +77,11 @@ def pending_step(store, domain, master):
     return store.state["pending"]
 
 
-def establish(store, server, master):
-    """Claims a session on the server; returns S's genesis, and whether it was kept from before."""
+def establish(store, server, secret):
+    """Claims a session on the server; returns the master secret, S's genesis, and whether it was
+    kept from before."""
     theirs = fetch_identity(store, server)
+    master = master_secret(store, server.domain, secret)
     kept = store.state.get("pending")
     step = pending_step(store, server.domain, master)
     frame = step["frame"]
@@ -154,15 +91,17 @@ def establish(store, server, master):
     server.of_domain("evolution", body={"frames": lacking, "session": step["session"]})
     store.put([frame, step["session"]])
     store.save()
-    return step["session"], step is kept
+    return master, step["session"], step is kept
 
 
-async def connected(store, server, master, saga):
+async def connected(store, server, secret, saga):
     """Establishes, connects, and runs `saga` with the open session."""
-    session, is_old = establish(store, server, master)
-    no_proxy = {"proxy": None} if int(websockets.__version__.split(".")[0]) >= 15 else {}
+    master, session, is_old = establish(store, server, secret)
+    version = int(websockets.__version__.split(".")[0])
+    more = {"additional_headers" if version >= 14 else "extra_headers": SUPPORTS}
+    more.update({"proxy": None} if version >= 15 else {})
     async with websockets.connect(server.ws_url(), max_size=8 << 20, compression=None,
-                                  open_timeout=20, **no_proxy) as ws:
+                                  open_timeout=20, **more) as ws:
         session = Session(ws, session, master)
         try:
             store.state["token"] = await session.connect(server.domain)
@@ -175,11 +114,11 @@ async def connected(store, server, master, saga):
         return await saga(session, store)
 
 
-async def with_retries(store, server, master, saga):
+async def with_retries(store, server, secret, saga):
     """Begins anew, with a session of its own, where another device was faster."""
     for tries_left in reversed(range(TRIES)):
         try:
-            return await connected(store, server, master, saga)
+            return await connected(store, server, secret, saga)
         except Again:
             continue
         except Refused as refusal:
@@ -301,82 +240,51 @@ async def connect_only(session, store):
     store.save()
 
 
-# check (section 8)
-
-
-def compare(store, server, token, tjp):
-    """What is wrong with a timeline whose latest frame and live graph must be the same."""
-    here, there = store.tips[tjp], server.latest(tjp, token)
-    if here != there:
-        return [f"{here} is the latest here, {there} on the server"]
-    theirs = {}
-    for one in server.graph(there, token):
-        one = ibgib.validate(one)
-        theirs[ibgib.addr_of(one)] = one
-    problems = [f"{addr} is on one side only" for addr in store.graph(here) ^ theirs.keys()]
-    for addr in theirs.keys() & store.ibgibs.keys():
-        if ibgib.dumps(theirs[addr]) != ibgib.dumps(store.ibgibs[addr]):
-            problems.append(f"{addr} differs")
-    return problems
-
-
-def check_session(store, server, session):
-    n, turns = store.n[store.tips[session]], store.state["turns"]
-    problems = [] if n == 1 + turns else [f"n is {n}, and {turns} turns went out"]
-    claims, before = False, None
-    for frame in server.identity():
-        if before is None:
-            expect(ibgib.addr_of(frame) == server.domain, "another identity's frames")
-            keystone.validate_genesis(frame)
-        else:
-            keystone.validate_step(before, frame)
-        before = frame
-        claims |= any(proof["claim"] == {"verb": "sync", "target": session}
-                      for proof in frame["data"]["proofs"]) and ibgib.addr_of(frame) in store.ibgibs
-    return problems + ([] if claims else [f"no frame on both sides claims {session}"])
-
-
-def check(store, server, token):
-    session = store.state.get("session")
-    if not session:
-        raise Usage("nothing was synced yet: run push or pull first")
-    results = [(f"{each['tjp']}: the latest address and the graph are the same",
-                compare(store, server, token, each["tjp"])) for each in store.timelines()]
-    results.append(("S: the latest address and the graph are the same",
-                    compare(store, server, token, session)))
-    results.append(("S: n is 1 + the outgoing turns; I claims S on both sides, and is valid",
-                    check_session(store, server, session)))
-    for what, problems in results:
-        print(f"{'FAILED' if problems else 'ok':<7}{what}")
-        for problem in problems[:10]:
-            print(f"       {problem}")
-    failed = any(problems for _, problems in results)
-    print("some checks failed" if failed else "ALL CHECKS PASSED")
-    return 1 if failed else 0
-
-
 # The commands
 
 
-def register(args, master):
+def new_code(path):
+    """A recovery code, written to a new file that its owner alone can read; none without a path."""
+    if not path:
+        return None
+    code = secrets.token_bytes(keys.CODE_BYTES)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Usage(f"{path} is there already") from None
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(keys.spell_code(code) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    return code
+
+
+def make_identity(secret, recovery_file):
+    kdf = keys.new_kdf()
+    return keystone.genesis(keys.master_secret(secret, {"kdf": kdf}), keystone.identity_pools(),
+                            {"kdf": kdf}, code=new_code(recovery_file))
+
+
+def register(args, secret):
     """Makes an identity, or takes over one that the server has."""
     try:
         store = Store.load(args.store)
     except FileNotFoundError:
         store = Store(args.store)
+    server = Server(store.state.get("server", args.server), store.state.get("identity", args.join))
+    server.ask("/health")
     if not store.state and args.join:
-        fetch_identity(store, Server(args.server, args.join))
-        details = store.ibgibs[args.join]["data"].get("frameDetails") or {}
-        if details.get("kdf", {"algo": "none"})["algo"] != "none":
-            raise keystone.WrongSecret("the identity's secret is stretched with Argon2, which Python has not")
+        fetch_identity(store, server)
+        master_secret(store, args.join, secret)
         store.state = {"server": args.server, "identity": args.join}
     elif not store.state:
-        genesis = keystone.genesis(master, keystone.identity_pools(), {"kdf": {"algo": "none"}})
+        genesis = make_identity(secret, args.recovery_file)
         store.put([genesis])
         store.state = {"server": args.server, "identity": ibgib.addr_of(genesis)}
-    store.save()
     domain = store.state["identity"]
-    answer = Server(store.state["server"], domain).ask("/keystones", body=store.ibgibs[domain])
+    server.expect_fits(store.ibgibs[domain])
+    store.save()
+    answer = server.ask("/v1/keystones", body=store.ibgibs[domain])
     expect(answer == [{"addr": domain}], "another identity was registered")
     print(domain)
     return 0
@@ -407,18 +315,18 @@ def run(args):
         with open(args.secret_file, encoding="utf-8") as file:
             secret = file.read()
     except OSError as error:
-        raise keystone.WrongSecret(f"the secret cannot be read: {error}") from error
-    master = secret[:-1] if secret.endswith("\n") else secret
+        raise keys.WrongSecret(f"the secret cannot be read: {error}") from error
+    secret = secret[:-1] if secret.endswith("\n") else secret
     if args.command == "register":
-        return register(args, master)
+        return register(args, secret)
     store = Store.load(args.store)
     server = Server(store.state["server"], store.state["identity"])
     token = store.state.get("token") or {}
     if args.command == "check":
         if token.get("expiresMs", 0) < time.time() * 1000 + 60_000:
-            asyncio.run(with_retries(store, server, master, connect_only))
+            asyncio.run(with_retries(store, server, secret, connect_only))
         return check(store, server, store.state["token"]["value"])
-    return asyncio.run(with_retries(store, server, master, sync(args.command)))
+    return asyncio.run(with_retries(store, server, secret, sync(args.command)))
 
 
 def main():
@@ -430,7 +338,10 @@ def main():
         command.add_argument("--secret-file", required=True)
         if name == "register":
             command.add_argument("--server", required=True, metavar="URL")
-            command.add_argument("--join", metavar="I", help="take over this identity")
+            how = command.add_mutually_exclusive_group()
+            how.add_argument("--join", metavar="I", help="take over this identity")
+            how.add_argument("--recovery-file", metavar="FILE",
+                             help="write the new identity's recovery code there")
     for name, what in (("new", "ib"), ("mut8", "tjp")):
         command = commands.add_parser(name)
         command.add_argument(what)
@@ -440,7 +351,7 @@ def main():
     except Refused as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return {"auth": 5, "busy": 3, "timeout": 3, "internal": 3}.get(refusal.code, 1)
-    except keystone.WrongSecret as error:
+    except keys.WrongSecret as error:
         print(f"error: {error}", file=sys.stderr)
         return 5
     except (Usage, FileNotFoundError) as error:

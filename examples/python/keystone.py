@@ -1,12 +1,14 @@
-"""Keystones: identities that prove themselves by revealing hash preimages (docs/protocol.md,
-section 4). All hashes here are lowercase hex."""
+"""Keystones: identities that prove themselves by revealing hash preimages, and by a signature
+where they are locked (docs/protocol.md, section 4). All hashes here are lowercase hex."""
 
 import hashlib
-import hmac
 import re
 import secrets
 
 import ibgib
+import keys
+import lock
+from lock import Broken, need
 
 HASH_REVEAL = "hash-reveal-v1"
 DIGITS = "0123456789abcdef"
@@ -15,24 +17,11 @@ FRAME_KEYS = {"n", "timestamp", "timestampMs", "uuid", "challengePools", "proofs
               "revocationInfo", "isTjp"}
 
 
-class Broken(Exception):
-    """A frame that breaks a rule of keystones."""
-
-
-class WrongSecret(Exception):
-    """The secret is not there, or does not solve this keystone's challenges."""
-
-
 class Exhausted(Exception):
     """The pool cannot bind this target; another target may do."""
 
 
-def need(holds, rule):
-    if not holds:
-        raise Broken(rule)
-
-
-# Secrets and hashes ("Hashes", "Secrets")
+# Hashes
 
 
 def stretch(config, edge, middle):
@@ -45,12 +34,6 @@ def stretch(config, edge, middle):
 
 def pool_secret(master, config):
     return stretch(config, config["salt"], master)
-
-
-def session_secret(master, saga_id):
-    """S's secret: HKDF-SHA-256 of I's master secret, one block."""
-    prk = hmac.digest(b"sync-gib session keystone v1", master.encode(), "sha256")
-    return hmac.digest(prk, saga_id.encode() + b"\x01", "sha256").hex()
 
 
 # Pools ("Presets", "Pools", "Ids")
@@ -67,6 +50,10 @@ def identity_pools():
     return [_config("sync", "sync", 64, 2, 2, 16, "top-up"),
             _config("manage", "manage", 8, 2, 2, 0, "replace-all"),
             _config("revoke", "revoke", 12, 4, 4, 0, "scorched-earth")]
+
+
+def recovery_pool():
+    return _config("recover", "recover", 2, 1, 1, 0, "replace-all")
 
 
 def session_pools():
@@ -109,16 +96,20 @@ def _replenish(pool, revealed, master, used):
 # Making frames ("Frames", "Signing")
 
 
-def genesis(master, pools, details):
-    used, made = set(), []
-    for pool_id, config in pools:
+def genesis(master, pools, details, is_locked=True, code=None):
+    """A keystone's first frame; a locked one may have a recovery code."""
+    uuid, used, made = secrets.token_hex(32), set(), []
+    pools = [(*pool, master) for pool in pools]
+    if is_locked:
+        details = {**details, "lock": lock.first(master, uuid, code)}
+        pools += [(*recovery_pool(), keys.recovery_secret(code, uuid))] if code else []
+    for pool_id, config, secret in pools:
         pool = {"id": pool_id, "config": config, "challenges": {}, "bindingMap": {}}
-        _grow(pool, config["behavior"]["size"], master, used)
+        _grow(pool, config["behavior"]["size"], secret, used)
         made.append(pool)
     data = {"n": 0}
     ibgib.stamp(data, ibgib.now_ms())
-    data.update(uuid=secrets.token_hex(32), challengePools=made, proofs=[], frameDetails=details,
-                isTjp=True)
+    data.update(uuid=uuid, challengePools=made, proofs=[], frameDetails=details, isTjp=True)
     return ibgib.make("keystone", data, {"ancestor": ["keystone^gib"]})
 
 
@@ -145,13 +136,14 @@ def sign(before, master, pool_id, claim, required=()):
     pools = before["data"]["challengePools"]
     pool = next(pool for pool in pools if pool["id"] == pool_id)
     config, secret = pool["config"], pool_secret(master, pool["config"])
+    private = lock.expect_key(before, master) if lock.of(before) else None
     chosen, rest = mandatory(pool, required, claim["target"])
     chosen = chosen + secrets.SystemRandom().sample(rest, config["behavior"]["selectRandomly"])
     solutions = []
     for key in chosen:
         value = stretch(config, key, secret)
         if stretch(config, key, value) != pool["challenges"][key]["hash"]:
-            raise WrongSecret("the secret is not this identity's")
+            raise keys.WrongSecret("the secret is not this identity's")
         solutions.append({"type": HASH_REVEAL, "poolId": pool_id, "challengeId": key,
                           "value": value})
     proof = {"claim": claim, "solutions": solutions}
@@ -163,9 +155,12 @@ def sign(before, master, pool_id, claim, required=()):
     data = {"n": before["data"]["n"] + 1}
     ibgib.stamp(data, ibgib.now_ms())
     data.update(uuid=before["data"]["uuid"], challengePools=after, proofs=[proof])
+    if private:
+        data["frameDetails"] = {"lock": lock.carried(before)}
     rel8ns = {"ancestor": ["keystone^gib"], "past": [ibgib.addr_of(before)],
               "tjp": [ibgib.tjp_addr(before)]}
-    return ibgib.make("keystone", data, rel8ns)
+    frame = ibgib.make("keystone", data, rel8ns)
+    return lock.seal(frame, before, private) if private else frame
 
 
 # Validating ("Validating a step", "Bounds")
@@ -179,7 +174,8 @@ def _validate_any(frame):
     need(frame.get("rel8ns", {}).keys() <= {"ancestor", "past", "tjp"},
          "a relation that keystones do not have")
     need(ibgib.rel8d(frame, "ancestor") == ["keystone^gib"], "the wrong ancestor")
-    pools = frame["data"]["challengePools"]
+    uuid, pools = frame["data"]["uuid"], frame["data"]["challengePools"]
+    need(isinstance(uuid, str) and 1 <= len(uuid.encode()) <= 256, "the uuid is no name")
     need(0 < len(pools) <= 32, "too many pools, or none")
     need(len({pool["id"] for pool in pools}) == len(pools), "two pools of one id")
     for pool in pools:
@@ -206,7 +202,7 @@ def _guarded(check):
     def guarded(*frames):
         try:
             return check(*frames)
-        except (KeyError, TypeError, AttributeError, ibgib.Invalid, Exhausted) as error:
+        except (LookupError, TypeError, AttributeError, ibgib.Invalid, Exhausted) as error:
             raise Broken(f"not a keystone's frame: {error}") from None
     return guarded
 
@@ -224,6 +220,7 @@ def validate_genesis(frame):
         _validate_pool(pool)
         ids.extend(pool["challenges"])
     need(len(set(ids)) == len(ids), "a challenge id twice")
+    lock.check_genesis(frame)
 
 
 @_guarded
@@ -247,10 +244,16 @@ def validate_step(before, frame):
              "a revocation that is none")
     need([pool["id"] for pool in data["challengePools"]]
          == [pool["id"] for pool in old["challengePools"]], "pools came or went")
+    signed = [pool for pool in old["challengePools"] if pool["id"] == solutions[0]["poolId"]]
+    need(signed, "a proof from no pool")
+    _validate_proof(signed[0], claim, proof)
+    change = lock.check_step(before, frame, proof)
+    used = {key for pool in old["challengePools"] for key in pool["challenges"]}
     for pool, after in zip(old["challengePools"], data["challengePools"]):
-        if pool["id"] == solutions[0]["poolId"]:
-            _validate_proof(pool, claim, proof)
-            _validate_replenished(old, pool, after, {one["challengeId"] for one in solutions})
+        if change == lock.RECOVERY or change == lock.ROTATION and pool["id"] != "recover":
+            _validate_renewed(pool, after, used)
+        elif pool is signed[0]:
+            _validate_replenished(pool, after, {one["challengeId"] for one in solutions}, used)
         else:
             need(ibgib.dumps(pool) == ibgib.dumps(after), "a pool that did not sign changed")
 
@@ -274,11 +277,15 @@ def _validate_proof(pool, claim, proof):
         need(hashed == pool["challenges"][one["challengeId"]]["hash"], "a wrong solution")
 
 
-def _validate_replenished(old, pool, after, revealed):
+def _expect_same_config(pool, after):
     changing = ("challenges", "bindingMap")
     need(list(pool) == list(after) and all(
         ibgib.dumps(pool[key]) == ibgib.dumps(after[key]) for key in pool if key not in changing),
         "the pool's config changed")
+
+
+def _validate_replenished(pool, after, revealed, used):
+    _expect_same_config(pool, after)
     strategy, size = pool["config"]["behavior"]["replenish"], pool["config"]["behavior"]["size"]
     stays = [key for key in pool["challenges"]
              if strategy in ("top-up", "consume") and key not in revealed]
@@ -288,6 +295,15 @@ def _validate_replenished(old, pool, after, revealed):
          "a challenge changed")
     need(len(fresh) == {"top-up": len(revealed), "replace-all": size}.get(strategy, 0),
          "another number of new challenges than the strategy gives")
-    used = {key for each in old["challengePools"] for key in each["challenges"]}
     need(not used & set(fresh), "a challenge id comes back")
+    _validate_pool(after)
+
+
+def _validate_renewed(pool, after, used):
+    """The pool of another secret ("Renewals"); `used` gathers the ids that are taken."""
+    _expect_same_config(pool, after)
+    need(len(after["challenges"]) == pool["config"]["behavior"]["size"],
+         "a pool that is made anew is not full")
+    need(not used & after["challenges"].keys(), "a challenge id comes back")
+    used.update(after["challenges"])
     _validate_pool(after)

@@ -5,6 +5,7 @@ import hashlib
 from email.utils import parsedate_to_datetime
 
 import ibgib
+import keys
 import keystone
 
 PAGE = 1000
@@ -58,7 +59,7 @@ class Session:
         self.ws, self.session = ws, session
         self.tjp = ibgib.addr_of(session)
         self.id = session["data"]["frameDetails"]["sagaId"]
-        self.secret = keystone.session_secret(master, self.id)
+        self.secret = keys.session_secret(master, self.id)
         self.frames, self.kept, self.turns, self.sent = [], [], 0, PayloadDigest()
 
     async def say(self, kind, **fields):
@@ -163,7 +164,8 @@ class Session:
                     found[ibgib.addr_of(one)] = one
             else:
                 done = self.response(message, "delta")
-                expect(done == {"payload": digest.value()}, "the response has the digest of another payload")
+                expect(done == {"payload": digest.value()},
+                       "the response has the digest of another payload")
                 return list(found.values())
 
     async def send(self, certain, open_, known, store):

@@ -31,11 +31,13 @@ pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
     /// Reads the 43 characters of base64url that a frame names a key by; errors where they are no
-    /// point of the curve, or one of small order.
+    /// point of the curve in canonical form, or one of small order.
     fn read(text: &str) -> Result<PublicKey, &'static str> {
         let bytes = bytes(text).ok_or("is no 32 bytes in base64url without padding")?;
+        // The library also reads numbers past the field, which spell a key a second time.
+        let is_canonical = |key: &VerifyingKey| key.to_edwards().compress().to_bytes() == bytes;
         match VerifyingKey::from_bytes(&bytes) {
-            Ok(key) if !key.is_weak() => Ok(PublicKey(bytes)),
+            Ok(key) if !key.is_weak() && is_canonical(&key) => Ok(PublicKey(bytes)),
             _ => Err("is no Ed25519 public key"),
         }
     }

@@ -116,6 +116,11 @@ fn keys_of_small_order_and_other_spellings_are_no_keys() {
     for weak in [[0u8; 32], identity] {
         assert!(PublicKey::read(&BASE64URL_NOPAD.encode(&weak)).is_err());
     }
+    // A point whose y is 3, and the same with the field's size, 2^255 - 19, added to it.
+    let (mut short, mut long) = ([0; 32], [255; 32]);
+    (short[0], long[0], long[31]) = (3, 240, 127);
+    assert!(PublicKey::read(&BASE64URL_NOPAD.encode(&short)).is_ok());
+    assert!(PublicKey::read(&BASE64URL_NOPAD.encode(&long)).is_err());
     let text = PrivateKey(SigningKey::from_bytes(&[7; 32])).public().to_string();
     assert_eq!(PublicKey::read(&text).unwrap().to_string(), text);
     // 43 characters spell 258 bits: the last two must be 0.
