@@ -24,9 +24,13 @@ pub enum Part {
     Growth,
     /// `setup` and `sync` of one frame.
     Setup,
+    /// A document that is edited again and again.
+    Documents,
+    /// The same over lines with a delay and a width.
+    Distance,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 10] = [
     ("floor", Part::Floor),
     ("git", Part::Git),
     ("push", Part::Push),
@@ -35,6 +39,8 @@ const PARTS: [(&str, Part); 8] = [
     ("idle", Part::Idle),
     ("growth", Part::Growth),
     ("setup", Part::Setup),
+    ("documents", Part::Documents),
+    ("distance", Part::Distance),
 ];
 
 /// What is measured and how often.
@@ -85,7 +91,7 @@ impl Args {
 }
 
 const USAGE: &str = "give --ibgibs N, --runs N, --short-runs N, --json, --keep DIR, \
-    --only floor,git,push,pull,edit,idle,growth,setup";
+    --only floor,git,push,pull,edit,idle,growth,setup,documents,distance";
 
 fn parts(names: &str) -> Result<Vec<Part>> {
     let part = |name: &str| PARTS.iter().find(|(known, _)| *known == name).map(|(_, part)| *part);

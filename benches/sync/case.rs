@@ -24,7 +24,8 @@ pub struct Pushed {
     pub home: PathBuf,
     /// The server, on a space of its own.
     pub server: Server,
-    space: PathBuf,
+    /// Where that is.
+    pub space: PathBuf,
 }
 
 /// What one transfer took, on both sides.
@@ -80,6 +81,17 @@ pub fn secret(dir: &Path) -> Result<String> {
 impl Case {
     /// Makes the data, about `ibgibs` of it. The repository is made where `rival` has a use for it.
     pub fn make(dir: &Path, ibgibs: usize, rival: Option<&Args>) -> Result<Case> {
+        let compared = [Part::Git, Part::Push, Part::Pull, Part::Edit, Part::Idle];
+        let wanted = rival.is_some_and(|args| compared.into_iter().any(|part| args.wants(part)));
+        let mut case = Case::grown(dir, |home, ndjson| data::grow(home, ibgibs / 2, ndjson))?;
+        if wanted && Rival::is_there() {
+            case.rival = Some(Rival::make(&dir.join("git"), &dir.join("ibgibs.ndjson"))?);
+        }
+        Ok(case)
+    }
+
+    /// Makes a home with an identity, whose X `grow` grows, without a rival.
+    pub fn grown(dir: &Path, grow: impl FnOnce(&Path, &Path) -> Result<u64>) -> Result<Case> {
         std::fs::create_dir_all(dir)?;
         let (home, ndjson) = (dir.join("made"), dir.join("ibgibs.ndjson"));
         let server = Server::start(&dir.join("made.db"))?;
@@ -89,14 +101,8 @@ impl Case {
         let said: serde_json::Value = serde_json::from_str(&made.stdout)?;
         let domain = said["summary"]["identity"].as_str().or(said["identity"].as_str());
         let domain = domain.ok_or("setup names no identity")?.to_owned();
-        let ibgibs = data::grow(&home, ibgibs / 2, &ndjson)?;
-        let compared = [Part::Git, Part::Push, Part::Pull, Part::Edit, Part::Idle];
-        let wanted = rival.is_some_and(|args| compared.into_iter().any(|part| args.wants(part)));
-        let rival = match wanted && Rival::is_there() {
-            true => Some(Rival::make(&dir.join("git"), &ndjson)?),
-            false => None,
-        };
-        Ok(Case { dir: dir.to_owned(), ibgibs, domain, rival })
+        let ibgibs = grow(&home, &ndjson)?;
+        Ok(Case { dir: dir.to_owned(), ibgibs, domain, rival: None })
     }
 
     /// How many ibGibs X's graph has.
@@ -107,6 +113,11 @@ impl Case {
     /// The rival, where there is one.
     pub fn rival(&self) -> Option<&Rival> {
         self.rival.as_ref()
+    }
+
+    /// The folder of everything that is made.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Syncs a home.
@@ -123,7 +134,7 @@ impl Case {
     }
 
     /// A copy of the home as it was made, and a server that knows its identity and nothing else.
-    fn fresh(&self) -> Result<Pushed> {
+    pub fn fresh(&self) -> Result<Pushed> {
         let (home, space) = (self.dir.join("home"), self.dir.join("server.db"));
         for path in [&home, &self.dir.join("joined")] {
             let _ = std::fs::remove_dir_all(path);
@@ -148,7 +159,7 @@ impl Case {
     }
 
     /// A second device's home, which has the identity and no data.
-    fn join(&self, url: &str) -> Result<PathBuf> {
+    pub fn join(&self, url: &str) -> Result<PathBuf> {
         let home = self.dir.join("joined");
         let _ = std::fs::remove_dir_all(&home);
         let (url, secret) = (format!("--server={url}"), secret(&self.dir)?);
@@ -196,11 +207,8 @@ fn transfer(ran: &Ran, server_peak: u64) -> Transfer {
 
 /// How many bytes pass a relay while something runs.
 pub fn counted<T>(relay: &Relay, run: impl FnOnce() -> Result<T>) -> Result<u64> {
-    let before = relay.bytes();
-    run()?;
-    // What the last packets held is counted a moment after the process has ended.
-    std::thread::sleep(Duration::from_millis(50));
-    Ok(relay.bytes() - before)
+    let (_, passed) = relay.passed(run)?;
+    Ok(passed.up + passed.down)
 }
 
 impl Times {

@@ -34,10 +34,20 @@ impl Texts {
         self.0
     }
 
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 16) as usize % end
+    }
+
     /// Made-up words.
     pub fn text(&mut self) -> String {
-        let mut text = String::with_capacity(TEXT + 16);
-        while text.len() < TEXT {
+        self.words(TEXT)
+    }
+
+    /// Made-up words, `bytes` of them or a few more.
+    pub fn words(&mut self, bytes: usize) -> String {
+        let mut text = String::with_capacity(bytes + 16);
+        while text.len() < bytes {
             let mut word = self.next();
             for _ in 0..2 + word % 3 {
                 word >>= 4;
@@ -57,8 +67,8 @@ fn tip_of_x(space: &SqliteSpace) -> Result<IbGib> {
 }
 
 /// The dna and the frame of one more edit.
-fn edit(tip: &IbGib, texts: &mut Texts) -> Result<(IbGib, IbGib)> {
-    let patch = serde_json::json!({ "text": texts.text() });
+fn edit(tip: &IbGib, text: &str) -> Result<(IbGib, IbGib)> {
+    let patch = serde_json::json!({ "text": text });
     let opts = Opts::next_frame().set("dataToAddOrPatch", patch).build();
     let made = transform(Kind::Mut8, tip, &opts, &System::new())?;
     let dna = made.dnas.into_iter().next().ok_or("an edit without dna")?;
@@ -68,23 +78,28 @@ fn edit(tip: &IbGib, texts: &mut Texts) -> Result<(IbGib, IbGib)> {
 /// Adds `frames` edits to X in one transaction, and writes the whole graph of X as NDJSON,
 /// dependencies first. Returns how many ibGibs that is.
 pub fn grow(home: &Path, frames: usize, ndjson: &Path) -> Result<u64> {
+    let mut texts = Texts::new(1);
+    grow_by(home, (0..frames).map(|_| texts.text()), ndjson)
+}
+
+/// Adds an edit to X for each text, as [`grow`] does.
+pub fn grow_by(home: &Path, mut texts: impl Iterator<Item = String>, ndjson: &Path) -> Result<u64> {
     let space = SqliteSpace::open(&home.join("space.db"), Domain::Client)?;
     let mut tip = tip_of_x(&space)?;
-    let mut texts = Texts::new(1);
     let mut made = Vec::new();
-    let mut left = frames;
+    let mut frames = 0;
     let mut batch = std::iter::from_fn(|| {
         if made.is_empty() {
-            left = left.checked_sub(1)?;
             // An edit of a frame that was just made does not fail.
-            let (dna, frame) = edit(&tip, &mut texts).ok()?;
+            let (dna, frame) = edit(&tip, &texts.next()?).ok()?;
+            frames += 1;
             made.extend([Prepared::new(&frame), Prepared::new(&dna)]);
             tip = frame;
         }
         made.pop().map(|prepared| Ok(prepared?))
     });
     let report = space.put(&mut batch, &PutOpts::default())?;
-    if report.new != frames as u64 * 2 {
+    if report.new != frames * 2 {
         return Err("not every edit was stored".into());
     }
     write_graph(&space, ndjson)
@@ -105,8 +120,13 @@ fn write_graph(space: &SqliteSpace, ndjson: &Path) -> Result<u64> {
 
 /// Adds one edit to X; returns the JSON of the dna and of the frame.
 pub fn edit_once(home: &Path, seed: u64) -> Result<(String, String)> {
+    edit_by(home, &Texts::new(seed).text())
+}
+
+/// Adds one edit to X, to this text.
+pub fn edit_by(home: &Path, text: &str) -> Result<(String, String)> {
     let space = SqliteSpace::open(&home.join("space.db"), Domain::Client)?;
-    let (dna, frame) = edit(&tip_of_x(&space)?, &mut Texts::new(seed))?;
+    let (dna, frame) = edit(&tip_of_x(&space)?, text)?;
     space.put_all(&[dna.clone(), frame.clone()])?;
     Ok((dna.to_json(), frame.to_json()))
 }

@@ -57,6 +57,39 @@ impl Rival {
         Ok(Rival { dir: dir.to_owned(), authority, next_date, _daemon: daemon })
     }
 
+    /// Makes the repository of a document, one commit a version, and starts the daemon.
+    pub fn of_versions(dir: &Path, versions: &[String]) -> Result<Rival> {
+        std::fs::create_dir_all(dir)?;
+        process::run(&mut git(dir, &["init", "--quiet", "--bare", "work"]), false)?;
+        let mut commits = Commits::start(&dir.join("work"), None)?;
+        for version in versions {
+            commits.add_files(&[("document.txt", version)])?;
+        }
+        let next_date = Cell::new(commits.end()?);
+        // Not packed by the import alone, which looks for no good deltas.
+        let repack = ["repack", "-a", "-d", "-f", "-q"];
+        process::run(&mut git(&dir.join("work"), &repack), false)?;
+        let (daemon, authority) = start_daemon(dir)?;
+        Ok(Rival { dir: dir.to_owned(), authority, next_date, _daemon: daemon })
+    }
+
+    /// Adds a version of the document.
+    pub fn commit_version(&self, version: &str) -> Result<()> {
+        let mut commits = Commits::start(&self.dir.join("work"), Some(self.next_date.get()))?;
+        commits.add_files(&[("document.txt", version)])?;
+        self.next_date.set(commits.end()?);
+        Ok(())
+    }
+
+    /// How large the packs of the repository that pushes are.
+    pub fn packed(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(self.dir.join("work/objects/pack"))? {
+            bytes += entry?.metadata()?.len();
+        }
+        Ok(bytes)
+    }
+
     /// Host and port of the daemon.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -138,6 +171,10 @@ impl Commits {
     }
 
     fn add(&mut self, dna: &str, frame: &str) -> Result<()> {
+        self.add_files(&[("dna.json", dna), ("frame.json", frame)])
+    }
+
+    fn add_files(&mut self, files: &[(&str, &str)]) -> Result<()> {
         let Some(stdin) = &mut self.import.0.stdin else { return Err("no import".into()) };
         let mut out = BufWriter::new(stdin);
         let date = self.next_date;
@@ -146,7 +183,7 @@ impl Commits {
         if std::mem::take(&mut self.goes_on) {
             writeln!(out, "from refs/heads/main^0")?;
         }
-        for (name, text) in [("dna.json", dna), ("frame.json", frame)] {
+        for (name, text) in files {
             write!(out, "M 100644 inline {name}\ndata {}\n{text}\n", text.len())?;
         }
         out.flush()?;

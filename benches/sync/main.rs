@@ -8,6 +8,7 @@
 mod args;
 mod case;
 mod data;
+mod documents;
 mod floor;
 mod git;
 mod latency;
@@ -58,6 +59,9 @@ fn bench(args: &Args) -> Result<()> {
     let mut report = Report::new(args);
     if args.wants(Part::Setup) {
         small::measure(dir, args, &mut report)?;
+    }
+    if args.wants(Part::Documents) || args.wants(Part::Distance) {
+        documents::measure(dir, args, &mut report)?;
     }
     let large =
         [Part::Floor, Part::Git, Part::Push, Part::Pull, Part::Edit, Part::Idle, Part::Growth];

@@ -148,6 +148,44 @@ impl Report {
         });
     }
 
+    /// Adds a row of bytes, which may be `most` times git's.
+    pub fn against_git(&mut self, name: &str, bytes: u64, git: u64, most: f64) {
+        let rival = bytes as f64 / git as f64;
+        self.rows.push(Row {
+            name: name.into(),
+            wire: Some(bytes),
+            rival: Some(rival),
+            other: format!("{bytes} B; git {git} B"),
+            target: if most > 1.0 { "<= 5 x git" } else { "<= git" },
+            met: Some(rival <= most),
+            ..Row::default()
+        });
+    }
+
+    /// Adds a row of a number that has a limit of its own, with git's beside it.
+    pub fn limited(&mut self, name: &str, number: u64, limit: u64, git: u64) {
+        self.rows.push(Row {
+            name: name.into(),
+            other: format!("{number} of at most {limit}; git {git}"),
+            met: Some(number <= limit),
+            ..Row::default()
+        });
+    }
+
+    /// Adds a row of a time, which may be `most` times git's.
+    pub fn time_against_git(&mut self, name: &str, time: Duration, git: Duration, most: f64) {
+        let rival = time.as_secs_f64() / git.as_secs_f64();
+        self.rows.push(Row {
+            name: name.into(),
+            time: Some(time),
+            rival: Some(rival),
+            other: format!("git {:.0} ms", git.as_secs_f64() * 1e3),
+            target: "<= 1.5 x git",
+            met: Some(rival <= most),
+            ..Row::default()
+        });
+    }
+
     /// Adds a row without a target.
     pub fn small(&mut self, name: &str, time: Duration, client_peak: u64, server_peak: u64) {
         let (name, time) = (name.to_owned(), Some(time));
@@ -199,7 +237,7 @@ fn line(cells: &[String; 10], target: &str, met: &str) -> String {
     let [name, time, each, raw, floor, rival, client, server, wire, other] = cells;
     let numbers =
         format!("{time:>10} {each:>9} {raw:>7} {floor:>8} {rival:>7} {client:>8} {server:>8}");
-    format!("{name:<32} {numbers} {wire:>9}  {other:<28}  {target:<30} {met}").trim_end().to_owned()
+    format!("{name:<52} {numbers} {wire:>9}  {other:<28}  {target:<30} {met}").trim_end().to_owned()
 }
 
 impl Row {

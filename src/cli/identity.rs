@@ -88,6 +88,17 @@ impl<'s> Given<'s> {
         Ok(keystone::knows(&self.identity.secret, &tip))
     }
 
+    /// Errors where the secret does not sign on the newest frame that is here.
+    pub fn expect_known(&self) -> Result<(), CliError> {
+        if self.is_known()? {
+            return Ok(());
+        }
+        match secret_since(&newest(self.space, &self.identity.domain)?) {
+            0 => Err(wrong_secret()),
+            n => Err(self.changed(n, PeerError::from(SyncError::SecretChanged { n }).into())),
+        }
+    }
+
     /// Lets `call` sign. Where it finds that the secret was changed, and the one that was typed is the
     /// new one, it is called once more.
     pub fn sign<T>(

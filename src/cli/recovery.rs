@@ -11,8 +11,12 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::error::{CliError, ErrorCode};
+use super::input::is_stdin;
 use super::secret::{Ask, Source};
 use crate::keystone::RecoveryCode;
+
+/// How often a code may be typed at a terminal.
+const TRIES: usize = 3;
 
 /// Where a new recovery code goes.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -27,6 +31,10 @@ impl RecoveryArgs {
     /// Errors where the file is there: before anybody is asked for anything.
     pub fn expect_new_file(&self) -> Result<(), CliError> {
         match &self.recovery_file {
+            // What is kept of standard output must not hold it.
+            Some(path) if is_stdin(path) => {
+                Err(CliError::usage("--recovery-file takes the name of a new file, and not -"))
+            }
             Some(path) if path.symlink_metadata().is_ok() => Err(is_there(path)),
             _ => Ok(()),
         }
@@ -112,11 +120,21 @@ fn is_there(path: &Path) -> CliError {
 /// Reads a code from a file, or standard input (`-`), or asks for it.
 pub fn read(file: Option<&Path>) -> Result<RecoveryCode, CliError> {
     let hint = "give --code-file FILE or --code-file -";
-    let typed = Source { file, fd: None, what: "recovery code", hint }.read(Ask::Known)?;
-    RecoveryCode::read(&typed).map_err(|error| {
-        CliError::new(ErrorCode::SecretRefused, error.to_string())
-            .hint("nothing was sent; look at the paper and try again")
-    })
+    let source = Source { file, fd: None, what: "recovery code", hint };
+    let mut tries = if file.is_some() { 1 } else { TRIES };
+    loop {
+        tries -= 1;
+        let error = match RecoveryCode::read(&source.read(Ask::Known)?) {
+            Ok(code) => return Ok(code),
+            Err(error) if tries == 0 => error,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "{error}; try again");
+                continue;
+            }
+        };
+        return Err(CliError::new(ErrorCode::SecretRefused, error.to_string())
+            .hint("nothing was sent; look at the paper and try again"));
+    }
 }
 
 #[cfg(test)]

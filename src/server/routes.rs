@@ -135,7 +135,7 @@ async fn evolve(
         let made = sessions::establish(&*space, &ledger, claim, quota, now)?;
         if made.renews {
             shared.end_sockets(&identity, End::Renewed);
-            info!(domain = %identity, "the identity's secret was changed");
+            info!(domain = %identity, "the identity has another secret");
         }
         info!(domain = %identity, session = %made.session, "session established");
         Ok(made)
@@ -183,7 +183,7 @@ async fn renew(
         // Anybody may post again what everybody may read.
         if domain::renew(&*space, &identity, &frames, &shared.opts.quota)? {
             shared.end_domain(&space, &identity, End::Renewed)?;
-            info!(domain = %identity, "the identity's secret was changed");
+            info!(domain = %identity, "the identity has another secret");
         }
         Ok(axum::Json(serde_json::json!({ "renewed": identity })).into_response())
     })

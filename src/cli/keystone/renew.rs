@@ -75,15 +75,21 @@ pub fn rotate(args: &KeystoneRotateArgs, ctx: &mut Ctx) -> Result<(), CliError> 
     }
     let home = ctx.home()?;
     let space = ctx.open_space()?;
-    expect_locked(&newest(&space, &domain_of(&space)?)?)?;
+    let domain = domain_of(&space)?;
+    expect_locked(&newest(&space, &domain)?)?;
+    let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
+    let link = connection.link()?;
+    identity::fetch(&space, &link, &domain).map_err(|error| connection.explain(error))?;
     let mut given = Given::ask(&space, &args.secret)?;
+    // An earlier run that was cut off may have changed it, which the server tells.
+    if space.pending(&domain, Purpose::Renewal)?.is_none() {
+        given.expect_known()?;
+    }
     let new = args.new_secret.read()?;
     let new = NewSecret::of(new, false, args.new_secret.allow_weak_secret)?;
     if new.is(given.typed()) || new.was_used(&space, &given.identity().domain)? {
         return Err(used());
     }
-    let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
-    let link = connection.link()?;
     let env = System::new();
     let renewal = Renewal { secret: &new.master, frame_details: Some(new.details()), env: &env };
     let frame = given.sign(&connection, |identity| {
