@@ -115,11 +115,6 @@ impl Case {
         self.rival.as_ref()
     }
 
-    /// The folder of everything that is made.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Syncs a home.
     pub fn sync(&self, home: &Path, look: bool) -> Result<Ran> {
         let secret = secret(&self.dir)?;
