@@ -3,6 +3,7 @@
 #[doc(hidden)]
 pub mod channel;
 pub mod client;
+pub(crate) mod compression;
 #[cfg(feature = "client")]
 mod device;
 #[cfg(feature = "client")]
