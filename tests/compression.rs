@@ -14,8 +14,8 @@ use futures_util::StreamExt;
 use hostile_common::*;
 use serde_json::json;
 use sync_gib::ibgib::transform::{Kind, Opts, transform};
-use sync_gib::ibgib::{IbGib, System};
-use sync_gib::peer::{Endpoint, NoObserver, Remote, Timeouts, client, wire};
+use sync_gib::ibgib::{Addr, IbGib, System, TjpAddr};
+use sync_gib::peer::{Endpoint, NoObserver, ReceiverLink, Remote, Timeouts, client, wire};
 use sync_gib::server::ServerOpts;
 use sync_gib::space::SpaceExt;
 use sync_gib::sync::body::Body;
@@ -54,16 +54,28 @@ impl Counted {
         Counted { url, up, down }
     }
 
-    fn sync(&self, host: &Host, person: &Person, features: Features) -> [u64; 2] {
-        let before = [&self.up, &self.down].map(|count| count.load(Ordering::SeqCst));
+    fn link<'h>(&self, host: &'h Host, features: Features) -> Remote<'h> {
         let endpoint = Endpoint::new(&self.url, None, false).unwrap();
-        let speaks = Capabilities::with(features);
-        let timeouts = Timeouts::default();
-        let link = Remote::with_capabilities(speaks, &host.runtime, endpoint, timeouts).unwrap();
+        let (speaks, timeouts) = (Capabilities::with(features), Timeouts::default());
+        Remote::with_capabilities(speaks, &host.runtime, endpoint, timeouts).unwrap()
+    }
+
+    /// How many bytes `act` takes, up and down.
+    fn cost<T>(&self, act: impl FnOnce() -> T) -> ([u64; 2], T) {
+        let now = || [&self.up, &self.down].map(|count| count.load(Ordering::SeqCst));
+        let before = now();
+        let done = act();
+        let after = now();
+        ([after[0] - before[0], after[1] - before[1]], done)
+    }
+
+    fn sync(&self, host: &Host, person: &Person, features: Features) -> [u64; 2] {
+        let link = self.link(host, features);
         let opts = SenderOpts::new(person.dir.path().to_owned());
-        client::sync(&person.space, &link, &person.identity, &opts, &mut NoObserver).unwrap();
-        let after = [&self.up, &self.down].map(|count| count.load(Ordering::SeqCst));
-        [after[0] - before[0], after[1] - before[1]]
+        let sync = || client::sync(&person.space, &link, &person.identity, &opts, &mut NoObserver);
+        let (cost, synced) = self.cost(sync);
+        synced.unwrap();
+        cost
     }
 }
 
@@ -236,4 +248,130 @@ fn a_text_is_taken_in_such_a_session_and_the_answer_is_compressed() {
     decoder.run(&mut InBuffer::around(&bytes[5..]), &mut output).unwrap();
     let text = std::str::from_utf8(output.as_slice()).unwrap();
     assert!(matches!(wire::read(text).unwrap(), Msg::Response(_)), "{text}");
+}
+
+#[test]
+fn a_session_with_nothing_to_move_costs_what_is_new_in_its_frames() {
+    let host = Host::new();
+    let line = Counted::to(&host);
+    let person = Person::new(&host, "a");
+    person.space.put_all(&timeline("x", json!({"a": 1}))).unwrap();
+    let [plain, packed] = [Features::new(), zstd()].map(|features| {
+        line.sync(&host, &person, features.clone());
+        line.sync(&host, &person, features)
+    });
+    assert!(plain[0] > 30_000, "{plain:?}");
+    assert!(packed[0] < 13_000 && packed[1] < 3_000, "{packed:?}");
+}
+
+/// Asks the server by hand; the status, the head and the body of its answer.
+fn ask(host: &Host, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+    let addr = host.server.addr();
+    let mut tcp = TcpStream::connect(addr).unwrap();
+    let len = body.len();
+    let head = format!(
+        "{head}\r\nhost: {addr}\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\
+         connection: close\r\n\r\n"
+    );
+    tcp.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer).unwrap();
+    let ends = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(answer[..ends].to_vec()).unwrap().to_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head, answer[ends + 4..].to_vec())
+}
+
+#[test]
+fn a_body_is_unpacked_within_its_bound_and_by_a_frame_of_its_identity_alone() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let other = Person::unregistered("b");
+    let gib = person.domain().gib();
+    let evolution = format!("POST /v1/domains/{gib}/evolution HTTP/1.1");
+    let packed = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+    // What says no size, and what says another than it has.
+    let unsized_ = zstd::stream::encode_all(&b"{}"[..], 1).unwrap();
+    let mut lies = packed(&[b' '; 200]);
+    lies[5] = 100;
+    let bomb = packed(&vec![b' '; 64 << 20]);
+    let stone = &timeline("x", json!({"secret": "of somebody"}))[0];
+    host.space(person.domain()).put_all(std::slice::from_ref(stone)).unwrap();
+    let unknown = format!("keystone^{}.{gib}", "A".repeat(64));
+    let stone = stone.addr().unwrap();
+    let prefix = |addr: &str| format!("zstd\r\nsync-gib-prefix: {addr}");
+    let before = host.held(person.domain());
+    for (coding, body, status) in [
+        ("zstd".to_owned(), &bomb, 413),
+        ("zstd".to_owned(), &unsized_, 400),
+        ("zstd".to_owned(), &lies, 400),
+        ("zstd".to_owned(), &b"{}".to_vec(), 400),
+        ("zstd".to_owned(), &vec![], 400),
+        ("gzip".to_owned(), &b"{}".to_vec(), 415),
+        ("zstd, zstd".to_owned(), &packed(b"{}"), 415),
+        (prefix(stone.as_str()), &packed(b"{}"), 400),
+        (prefix("no address"), &packed(b"{}"), 400),
+        (prefix(other.domain().as_str()), &packed(b"{}"), 400),
+        (prefix(&unknown), &packed(b"{}"), 409),
+        // It is unpacked, and is no evolution.
+        ("zstd".to_owned(), &packed(b"{}"), 400),
+    ] {
+        let head = format!("{evolution}\r\ncontent-encoding: {coding}");
+        let (found, _, answer) = ask(&host, &head, body);
+        assert_eq!(found, status, "{coding} {}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(host.held(person.domain()), before);
+    let register = "POST /v1/keystones HTTP/1.1\r\ncontent-encoding: zstd";
+    let genesis = packed(other.genesis.to_json().as_bytes());
+    assert_eq!(ask(&host, register, &genesis).0, 200);
+    assert_eq!(host.held(other.domain()).tips.len(), 1);
+    assert_eq!(ask(&host, register, &packed(&vec![b' '; (1 << 20) + 1])).0, 413);
+}
+
+#[test]
+fn answers_are_compressed_for_whom_takes_them_so() {
+    for bytes in [64 << 20, 3 << 20, 0] {
+        let host = Host::with(|opts: &mut ServerOpts| opts.max_window_bytes = bytes);
+        let person = Person::new(&host, "a");
+        document(&person, 20);
+        let line = Counted::to(&host);
+        line.sync(&host, &person, zstd());
+        let identity = format!("GET /v1/domains/{}/identity HTTP/1.1", person.domain().gib());
+        let (_, head, plain) = ask(&host, &identity, b"");
+        assert!(!head.contains("content-encoding"), "{head}");
+        let asks = format!("{identity}\r\naccept-encoding: gzip, zstd");
+        let (_, head, packed) = ask(&host, &asks, b"");
+        assert!(head.contains("content-encoding: zstd"), "{head}");
+        assert!(packed.len() * 5 < plain.len() * 3, "{} {}", packed.len(), plain.len());
+        assert_eq!(zstd::stream::decode_all(&packed[..]).unwrap(), plain);
+
+        let tip = tip_of(&person);
+        let graphs = [Features::new(), zstd()].map(|features| {
+            let mut session = person.session(&host);
+            session.connect();
+            let token = session.token.unwrap().value;
+            let link = line.link(&host, features);
+            let mut lines = Vec::new();
+            let mut each = |line: &str| {
+                lines.push(line.to_owned());
+                Ok(())
+            };
+            let read = || link.graph(person.domain(), &tip, true, &token, &mut each);
+            let (cost, found) = line.cost(read);
+            assert!(found.unwrap());
+            (cost[1], lines)
+        });
+        let [(plain, one), (packed, other)] = graphs;
+        assert_eq!(one, other);
+        assert_eq!(packed < plain / 10, bytes == 64 << 20, "{packed} of {plain}");
+        assert_eq!(packed < plain * 9 / 10, bytes > 0, "{packed} of {plain}");
+    }
+}
+
+fn tip_of(person: &Person) -> Addr {
+    let kind = sync_gib::space::TimelineKind::Data;
+    let timelines = sync_gib::space::Space::timelines(&person.space, kind, None, 10).unwrap();
+    let timeline: &TjpAddr = &timelines[0].tjp;
+    assert_eq!(timelines.len(), 1, "{timeline}");
+    timelines[0].tip.addr.clone()
 }

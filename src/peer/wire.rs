@@ -79,6 +79,12 @@ pub fn domain_path(path: &str, domain: &TjpAddr) -> String {
     path.replace("{gib}", domain.gib())
 }
 
+/// The header that names the frame of I by which a body is compressed (docs/protocol.md, section 5,
+/// "Compression").
+pub const HEADER_PREFIX: &str = "sync-gib-prefix";
+/// The name of the one coding that bodies may have.
+pub const CODING: &str = "zstd";
+
 /// The body of a post to [`PATH_EVOLUTION`].
 #[derive(Debug, Serialize)]
 pub struct EvolutionBody<'a> {

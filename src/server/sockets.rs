@@ -85,6 +85,20 @@ impl Sockets {
     }
 }
 
+impl Sockets {
+    /// Takes the memory for compressing an answer: the logarithm of the largest window for which
+    /// there is some; none where there is none.
+    pub(super) fn window_for_answer(
+        self: &Arc<Self>,
+        client: ClientAddr,
+    ) -> Option<(u32, Place<ClientAddr>)> {
+        let mut place = self.windows.take(&client, 0)?;
+        let fits = |window: &u32| place.grow_to(compressor_bytes(*window));
+        let window = [LARGE_WINDOW, SMALL_WINDOW].into_iter().find(fits)?;
+        Some((window, place))
+    }
+}
+
 /// The place of a socket; given back when dropped.
 #[derive(Debug)]
 pub(super) struct SocketPlace {
