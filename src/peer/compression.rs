@@ -1,6 +1,8 @@
 //! A session's messages in one zstd stream for each direction (docs/protocol.md, section 5,
 //! "Compression").
 
+use std::ops::Range;
+
 mod body;
 mod compressor;
 mod decompressor;
@@ -52,6 +54,49 @@ pub(crate) fn compressor_bytes(window: u32) -> usize {
 #[cfg(feature = "server")]
 pub(crate) fn decompressor_bytes(window: u32) -> usize {
     (1 << window) + (512 << 10)
+}
+
+/// What a side sends for these messages, each a text and where a frame of S stands in it; `frame` is
+/// the one before. For trying what the other side makes of it.
+pub fn pack_all(
+    window: u32,
+    frame: Option<&str>,
+    messages: &[(&str, Option<Range<usize>>)],
+) -> Option<Vec<Vec<u8>>> {
+    let mut compressor = Compressor::new(window, frame.map(str::to_owned)).ok()?;
+    let pack = |(text, proof): &(&str, Option<Range<usize>>)| {
+        let widens = compressor.wants_wider(text.len());
+        compressor.message(text, proof.clone(), widens).ok()
+    };
+    messages.iter().map(pack).collect()
+}
+
+/// What a side makes of these messages, up to the first that it refuses.
+pub fn unpack_all(window: u32, frame: Option<&str>, messages: &[Vec<u8>]) -> Vec<String> {
+    let mut texts = Vec::new();
+    let Ok(mut decompressor) = Decompressor::new(window, frame.map(str::to_owned)) else {
+        return texts;
+    };
+    for message in messages {
+        let mut arriving = Arriving::new(message.clone());
+        let is_whole = loop {
+            match decompressor.unpack(&mut arriving) {
+                Ok(false) => {}
+                Ok(true) => break true,
+                Err(_) => break false,
+            }
+        };
+        match arriving.into_text() {
+            Ok(text) if is_whole => texts.push(text),
+            _ => break,
+        }
+    }
+    texts
+}
+
+/// What a body of HTTP unpacks to, of at most `most` bytes.
+pub fn unpack_body(packed: &[u8], prefix: &[u8], most: usize) -> Option<Vec<u8>> {
+    unpack(packed, prefix, most).ok()
 }
 
 #[cfg(test)]

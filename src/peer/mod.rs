@@ -3,7 +3,8 @@
 #[doc(hidden)]
 pub mod channel;
 pub mod client;
-pub(crate) mod compression;
+#[doc(hidden)]
+pub mod compression;
 #[cfg(feature = "client")]
 mod device;
 #[cfg(feature = "client")]

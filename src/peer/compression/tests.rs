@@ -141,8 +141,8 @@ fn what_has_another_form_is_refused_and_what_is_cut_off_is_no_text() {
     // What is less than was compressed is less of a text, which nothing reads.
     let packed = &whole[SEGMENT_HEAD..whole.len() - 3];
     let mut from = Decompressor::new(SMALL_WINDOW, None).unwrap();
-    let text = unpack(&mut from, head(COMPRESSED, packed)).unwrap();
-    assert!(text.len() < br#"{"type":"need"}"#.len(), "{text}");
+    let less = unpack(&mut from, head(COMPRESSED, packed)).unwrap();
+    assert!(less.len() < br#"{"type":"need"}"#.len(), "{less}");
     // A stream that somebody interfered with does not go on.
     let (mut out, mut inc) = pair(SMALL_WINDOW);
     let first = out.message(&text(1000, 1), None, false).unwrap();
