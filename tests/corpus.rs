@@ -48,6 +48,7 @@ macro_rules! corpora {
 corpora! {
     known_bodies_break_no_rule bodies;
     known_headers_break_no_rule capabilities;
+    known_compressed_messages_break_no_rule compression;
     known_dialogues_break_no_rule dialogue;
     known_graft_infos_break_no_rule graft_info;
     known_ibgibs_break_no_rule ibgib;

@@ -2,6 +2,7 @@
 //! replays the corpora by the very same functions.
 
 mod bodies;
+mod compression;
 mod dialogue;
 mod edit;
 mod fixtures;
@@ -13,6 +14,7 @@ mod stage;
 mod texts;
 
 pub use bodies::bodies;
+pub use compression::compression;
 pub use dialogue::dialogue;
 pub use keystone::keystone;
 pub use merges::{graft_info, merge_values};
@@ -24,9 +26,10 @@ pub use texts::{capabilities, ibgib, merge_text, transform, wire};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("bodies", bodies),
     ("capabilities", capabilities),
+    ("compression", compression),
     ("dialogue", dialogue),
     ("graft_info", graft_info),
     ("ibgib", ibgib),

@@ -83,9 +83,9 @@ impl Observer for ProgressObserver {
         // The token opens the domain's data to whoever has it. Solutions stay, since a trace is of
         // no use without them: they are why the file is its owner's alone.
         let text = match msg {
-            Msg::AuthOk { token: Some(token) } => {
+            Msg::AuthOk { token: Some(token), window } => {
                 let token = Token { value: "(left out)".into(), expires_ms: token.expires_ms };
-                wire::write(&Msg::AuthOk { token: Some(token) })
+                wire::write(&Msg::AuthOk { token: Some(token), window: *window })
             }
             msg => wire::write(msg),
         };

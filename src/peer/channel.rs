@@ -12,9 +12,10 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
+use super::PeerError;
 use super::pump::{Ended, PumpControl, Text};
 use super::wait::wait;
-use super::{PeerError, wire};
+use super::wire::{self, Written};
 use crate::sync::msg::Msg;
 use crate::sync::{Machine, SyncError};
 
@@ -37,16 +38,18 @@ pub type Tracer<'a> = &'a mut dyn FnMut(MessageDirection, &Msg);
 #[derive(Debug)]
 pub struct Channel {
     pub(super) url: String,
-    pub(super) out: mpsc::Sender<String>,
+    pub(super) out: mpsc::Sender<Written>,
     pub(super) inc: mpsc::Receiver<Result<Text, Ended>>,
     pub(super) control: Arc<PumpControl>,
 }
 
 impl Channel {
-    /// Once the proof was accepted the short time for it no longer runs.
+    /// Once the proof was accepted the short time for it no longer runs, and what follows is
+    /// compressed where that was granted.
     fn trust_after(&self, msg: &Msg) {
-        if matches!(msg, Msg::AuthOk { .. }) {
+        if let Msg::AuthOk { window, .. } = msg {
             self.control.is_trusted.store(true, Ordering::Relaxed);
+            self.control.window.store(window.unwrap_or(0), Ordering::Relaxed);
         }
     }
 
@@ -68,7 +71,7 @@ impl Channel {
                     trace(MessageDirection::Out, &msg);
                 }
                 self.trust_after(&msg);
-                if wait(self.out.send(wire::write(&msg))).is_err() {
+                if wait(self.out.send(wire::written(&msg))).is_err() {
                     return Err(self.final_refusal(&mut trace).unwrap_or_else(|| self.closed()));
                 }
                 after(machine);

@@ -1,5 +1,6 @@
 //! The HTTP client: registering, evolving, and reading a domain's data.
 
+mod answer;
 mod faults;
 mod lines;
 
@@ -9,18 +10,21 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
+use answer::Answer;
 use faults::{failed, late};
 use lines::{Lines, read_lines};
 
+use super::compression;
 use super::link::EachFrame;
 use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
 use super::{Endpoint, PeerError, Timeouts, TlsError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES, TjpAddr};
 use crate::keystone::{self, MAX_FRAME_BYTES};
+use crate::sync::capabilities::Feature;
 use crate::sync::msg::{Refusal, RefusalCode};
 use crate::sync::{Capabilities, SyncError};
 
@@ -50,6 +54,9 @@ impl HttpClient {
     ) -> Result<HttpClient, PeerError> {
         let mut named = HeaderMap::new();
         wire::name_capabilities(&mut named, &speaks);
+        if speaks.features.contains(&Feature::ZSTD) {
+            named.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(wire::CODING));
+        }
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .default_headers(named)
@@ -101,23 +108,50 @@ impl HttpClient {
 
     /// Posts a genesis keystone; one that is registered already is fine.
     pub async fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
-        let request = self.client.post(self.endpoint.at(wire::PATH_KEYSTONES));
-        let request = request.header("content-type", "application/json").body(genesis.to_json());
+        self.post(wire::PATH_KEYSTONES, genesis.to_json(), None).await
+    }
+
+    /// Posts a body, compressed where the server is known to take that: by `before`, which it has, as
+    /// far as that is there.
+    async fn post(
+        &self,
+        path: &str,
+        body: String,
+        before: Option<&IbGib>,
+    ) -> Result<(), PeerError> {
+        let mut request = self.client.post(self.endpoint.at(path));
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        let common = self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let packs = common.is_some_and(|common| common.features.contains(&Feature::ZSTD));
+        let prefix = before.map(IbGib::to_json).unwrap_or_default();
+        // What cannot be compressed goes as it is.
+        let packed = packs.then(|| compression::pack(body.as_bytes(), prefix.as_bytes()).ok());
+        let request = match packed.flatten() {
+            None => request.body(body),
+            Some(packed) => {
+                request = request.header(header::CONTENT_ENCODING, wire::CODING);
+                if let Some(before) = before {
+                    let before = before.addr().map_err(SyncError::from)?;
+                    request = request.header(wire::HEADER_PREFIX, before.as_str());
+                }
+                request.body(packed)
+            }
+        };
         self.within(self.answer(request)).await.map(drop)
     }
 
-    /// Posts I's new frames and the session that the last of them claims.
+    /// Posts I's new frames and the session that the last of them claims; `before` is the frame that
+    /// the first of them follows, where the server has it.
     pub async fn evolve(
         &self,
         domain: &TjpAddr,
+        before: Option<&IbGib>,
         frames: Vec<&IbGib>,
         session: &IbGib,
     ) -> Result<(), PeerError> {
         let path = wire::domain_path(wire::PATH_EVOLUTION, domain);
         let body = crate::ibgib::json::stringify(&EvolutionBody { frames, session });
-        let request = self.client.post(self.endpoint.at(&path));
-        let request = request.header("content-type", "application/json").body(body);
-        self.within(self.answer(request)).await.map(drop)
+        self.post(&path, body, before).await
     }
 
     /// Posts the frame that revokes I, after any that the server lacks.
@@ -138,9 +172,7 @@ impl HttpClient {
     ) -> Result<(), PeerError> {
         let path = wire::domain_path(path, domain);
         let body = crate::ibgib::json::stringify(&RevocationBody { frames });
-        let request = self.client.post(self.endpoint.at(&path));
-        let request = request.header("content-type", "application/json").body(body);
-        self.within(self.answer(request)).await.map(drop)
+        self.post(&path, body, None).await
     }
 
     /// Reads a page of I's frames after `after` (or from the first on), oldest first, and gives them
@@ -279,9 +311,10 @@ impl HttpClient {
     }
 
     /// A body of at most `most` bytes; a longer one is not what was asked for.
-    async fn body(&self, mut response: Response, most: usize) -> Result<String, PeerError> {
+    async fn body(&self, response: Response, most: usize) -> Result<String, PeerError> {
+        let mut answer = Answer::new(response, self.endpoint.url())?;
         let mut held: Vec<u8> = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
+        while let Some(chunk) = answer.chunk().await? {
             held.extend_from_slice(&chunk);
             if held.len() > most {
                 return Err(self.unexpected("a body that does not end"));

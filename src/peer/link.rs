@@ -43,6 +43,18 @@ pub trait ReceiverLink {
     fn evolve(&self, domain: &TjpAddr, frames: &[&IbGib], session: &IbGib)
     -> Result<(), PeerError>;
 
+    /// As [`Self::evolve`], where the receiver has `before`, the frame that the first of these follows:
+    /// they may travel as what is new in them.
+    fn evolve_from(
+        &self,
+        domain: &TjpAddr,
+        _before: &IbGib,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
+        self.evolve(domain, frames, session)
+    }
+
     /// Brings the frame that revokes I, after any that the receiver lacks.
     fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError>;
 

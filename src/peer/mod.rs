@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod channel;
 pub mod client;
+#[doc(hidden)]
+pub mod compression;
 #[cfg(feature = "client")]
 mod device;
 #[cfg(feature = "client")]

@@ -1,7 +1,7 @@
 //! Moves texts between a socket and a [`Channel`], keeps the socket alive and closes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,7 +9,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
-use super::wire::{self, MAX_UNTRUSTED};
+use super::compression::{MessageSocket, Socket};
+use super::wire::{self, MAX_UNTRUSTED, Written};
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -97,18 +98,6 @@ impl std::fmt::Debug for Text {
     }
 }
 
-/// What a pump needs of a socket.
-pub(crate) trait Socket: Send {
-    /// The next text; none for a sign of life; an error, or the end, ends the session.
-    fn receive(&mut self) -> impl Future<Output = Result<Option<Text>, Ended>> + Send;
-    /// Sends a text.
-    fn send(&mut self, text: String) -> impl Future<Output = Result<(), String>> + Send;
-    /// Sends a ping.
-    fn ping(&mut self) -> impl Future<Output = Result<(), String>> + Send;
-    /// Says farewell with this code, and waits for the other side's, briefly.
-    fn close(&mut self, code: u16) -> impl Future<Output = ()> + Send;
-}
-
 /// Makes the channel of a socket, and the pump that must run for it. Where `stops` ends, the pump
 /// says so to the other side and ends, whatever the channel's owner is doing.
 pub(crate) fn connect<S: Socket>(
@@ -121,6 +110,7 @@ pub(crate) fn connect<S: Socket>(
     let (incoming, inc) = mpsc::channel(QUEUE);
     let control = Arc::new(PumpControl::default());
     let channel = Channel { url, out, inc, control: Arc::clone(&control) };
+    let socket = MessageSocket::new(socket, Arc::clone(&control));
     (channel, pump(socket, outgoing, incoming, control, timeouts, stops))
 }
 
@@ -131,6 +121,8 @@ pub(crate) struct PumpControl {
     pub(super) is_trusted: AtomicBool,
     /// The code with which the socket is closed.
     pub(super) close_code: AtomicU16,
+    /// The logarithm of the window that the server granted for compression; 0 before that.
+    pub(super) window: AtomicU32,
 }
 
 impl Default for PumpControl {
@@ -138,13 +130,14 @@ impl Default for PumpControl {
         PumpControl {
             is_trusted: AtomicBool::new(false),
             close_code: AtomicU16::new(wire::CLOSE_DONE),
+            window: AtomicU32::new(0),
         }
     }
 }
 
 async fn pump<S: Socket>(
-    mut socket: S,
-    mut outgoing: mpsc::Receiver<String>,
+    mut socket: MessageSocket<S>,
+    mut outgoing: mpsc::Receiver<Written>,
     incoming: mpsc::Sender<Result<Text, Ended>>,
     control: Arc<PumpControl>,
     timeouts: Timeouts,
@@ -174,7 +167,10 @@ async fn pump<S: Socket>(
 }
 
 /// Sends what the channel's owner still says, until it drops the channel or the socket fails.
-async fn flush_outgoing<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver<String>) {
+async fn flush_outgoing<S: Socket>(
+    socket: &mut MessageSocket<S>,
+    outgoing: &mut mpsc::Receiver<Written>,
+) {
     while let Some(text) = outgoing.recv().await {
         if socket.send(text).await.is_err() {
             break;
@@ -185,8 +181,8 @@ async fn flush_outgoing<S: Socket>(socket: &mut S, outgoing: &mut mpsc::Receiver
 
 /// Runs until the channel is dropped (fine) or the socket fails (the reason).
 async fn move_texts<S: Socket>(
-    socket: &mut S,
-    outgoing: &mut mpsc::Receiver<String>,
+    socket: &mut MessageSocket<S>,
+    outgoing: &mut mpsc::Receiver<Written>,
     incoming: &mpsc::Sender<Result<Text, Ended>>,
     trusted: &AtomicBool,
     timeouts: Timeouts,

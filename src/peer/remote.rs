@@ -99,7 +99,17 @@ impl ReceiverLink for Remote<'_> {
         frames: &[&IbGib],
         session: &IbGib,
     ) -> Result<(), PeerError> {
-        self.wait(self.http.evolve(domain, frames.to_vec(), session))
+        self.wait(self.http.evolve(domain, None, frames.to_vec(), session))
+    }
+
+    fn evolve_from(
+        &self,
+        domain: &TjpAddr,
+        before: &IbGib,
+        frames: &[&IbGib],
+        session: &IbGib,
+    ) -> Result<(), PeerError> {
+        self.wait(self.http.evolve(domain, Some(before), frames.to_vec(), session))
     }
 
     fn revoke(&self, domain: &TjpAddr, frames: &[&IbGib]) -> Result<(), PeerError> {

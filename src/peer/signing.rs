@@ -64,7 +64,11 @@ pub(super) fn open_session<L: ReceiverLink>(
         let is_resumed = step.is_shared;
         let Some((step, session)) = with_session(step) else { continue };
         let frames: Vec<&IbGib> = missing.iter().chain([&step]).collect();
-        match link.evolve(domain, &frames, &session) {
+        let evolved = match missing.is_empty() {
+            true => link.evolve_from(domain, &tip, &frames, &session),
+            false => link.evolve(domain, &frames, &session),
+        };
+        match evolved {
             Ok(()) => {
                 // Another process may have heard of it first, and have stored and connected S.
                 let is_resumed = store(space, &[&step, &session])?.new == 0 || is_resumed;

@@ -5,6 +5,8 @@ mod capabilities;
 #[cfg(feature = "server")]
 mod weight;
 
+use std::ops::{Range, RangeInclusive};
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -28,6 +30,8 @@ pub const MAX_UNTRUSTED: usize = 1 << 20;
 /// How many JSON values one that is no payload may hold: more than 2,000 answers with all their samples
 /// do.
 pub const MAX_MESSAGE_VALUES: usize = 1 << 18;
+/// The logarithms that a window for compression may have.
+const WINDOWS: RangeInclusive<u32> = 10..=31;
 /// How many ibGibs one message may hold.
 pub const MAX_BATCH: usize = 4096;
 /// How many bytes the body of a request may be.
@@ -74,6 +78,12 @@ pub const PATH_HEALTH: &str = "/health";
 pub fn domain_path(path: &str, domain: &TjpAddr) -> String {
     path.replace("{gib}", domain.gib())
 }
+
+/// The header that names the frame of I by which a body is compressed (docs/protocol.md, section 5,
+/// "Compression").
+pub const HEADER_PREFIX: &str = "sync-gib-prefix";
+/// The name of the one coding that bodies may have.
+pub const CODING: &str = "zstd";
 
 /// The body of a post to [`PATH_EVOLUTION`].
 #[derive(Debug, Serialize)]
@@ -155,6 +165,41 @@ impl ErrorDetail {
     }
 }
 
+/// A message on its way out.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Its JSON text.
+    pub(crate) text: String,
+    /// Where in it a proof stands, which stays out of what is compressed.
+    pub(crate) proof: Option<Range<usize>>,
+    /// Whether the rest may be compressed (docs/protocol.md, section 5, "Compression").
+    pub(crate) compresses: bool,
+}
+
+/// A message as JSON text, and what of it may be compressed.
+pub(crate) fn written(msg: &Msg) -> Written {
+    let (text, proof) = (write(msg), None);
+    match msg {
+        Msg::Request(context) => {
+            // The turn's signature is the last field of its context, which is the message's last.
+            let frame = context.signed_session_identity.as_ref().map(|frame| frame.to_json().len());
+            let ends = text.len().saturating_sub("}}".len());
+            let proof = frame.map(|len| ends.saturating_sub(len)..ends);
+            Written { text, proof, compresses: true }
+        }
+        Msg::Response(_) | Msg::Offer { .. } | Msg::Need { .. } | Msg::Payload { .. } => {
+            Written { text, proof, compresses: true }
+        }
+        // S₁, which the next frame of S is sent by.
+        Msg::AuthProof { keystone } => {
+            let ends = text.len().saturating_sub("}".len());
+            let proof = Some(ends.saturating_sub(keystone.to_json().len())..ends);
+            Written { text, proof, compresses: false }
+        }
+        _ => Written { text, proof, compresses: false },
+    }
+}
+
 /// A message as JSON text.
 pub fn write(msg: &Msg) -> String {
     if let Msg::Payload { ibgibs } = msg {
@@ -179,8 +224,11 @@ pub fn write(msg: &Msg) -> String {
         Msg::AuthProof { keystone } => {
             map.insert("keystone".into(), keystone.to_value());
         }
-        Msg::AuthOk { token } => {
+        Msg::AuthOk { token, window } => {
             map.insert("token".into(), json!(token));
+            if let Some(window) = window {
+                map.insert("zstd".into(), (*window).into());
+            }
         }
         Msg::AuthFail(refusal) | Msg::SyncError(refusal) => {
             map.insert("code".into(), json!(refusal.code.general()));
@@ -268,7 +316,10 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
             demanded_ids: field(&mut map, "demandedIds")?,
         },
         "auth_proof" => Msg::AuthProof { keystone: ibgib(take(&mut map, "keystone"))? },
-        "auth_ok" => Msg::AuthOk { token: field::<Option<Token>>(&mut map, "token")? },
+        "auth_ok" => Msg::AuthOk {
+            token: field::<Option<Token>>(&mut map, "token")?,
+            window: window(take(&mut map, "zstd"))?,
+        },
         "auth_fail" => Msg::AuthFail(refusal(&mut map)?),
         "sync_error" => Msg::SyncError(refusal(&mut map)?),
         "sync_frame_request" => Msg::Request(Box::new(context(&mut map)?)),
@@ -324,6 +375,15 @@ fn features(value: Value) -> Result<Features, SyncError> {
     };
     let features = names.iter().map(|name| name.as_str().and_then(Feature::new));
     features.collect::<Option<_>>().ok_or_else(|| malformed("hello"))
+}
+
+fn window(value: Value) -> Result<Option<u32>, SyncError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let window = value.as_u64().and_then(|window| u32::try_from(window).ok());
+    let window = window.filter(|window| WINDOWS.contains(window));
+    window.map(Some).ok_or_else(|| malformed("auth_ok"))
 }
 
 fn refusal(map: &mut Map<String, Value>) -> Result<Refusal, SyncError> {

@@ -16,8 +16,9 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::channel::Channel;
+use super::compression::{self, LARGE_WINDOW, Socket, Windows};
 use super::http::{common, retry_after};
-use super::pump::{self, Ended, Socket, Text, Timeouts};
+use super::pump::{self, Ended, Timeouts};
 use super::wire::{self, ErrorBody, MAX_MESSAGE, PATH_WS};
 use super::{BoxError, Endpoint, PeerError, fault};
 use crate::sync::msg::Refusal;
@@ -138,9 +139,18 @@ fn config() -> WebSocketConfig {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
-    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
+    fn windows(granted: u32) -> Windows {
+        Windows { sent: granted.min(LARGE_WINDOW), taken: LARGE_WINDOW }
+    }
+
+    async fn receive(&mut self) -> Result<Option<compression::Message>, Ended> {
         match self.next().await {
-            Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned().into())),
+            Some(Ok(Message::Text(text))) => {
+                Ok(Some(compression::Message::Text(text.as_str().to_owned())))
+            }
+            Some(Ok(Message::Binary(bytes))) => {
+                Ok(Some(compression::Message::Compressed(bytes.into())))
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
             Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
             Some(Ok(_)) => Err("it sent something that is no text".to_owned().into()),
@@ -148,8 +158,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
         }
     }
 
-    async fn send(&mut self, text: String) -> Result<(), String> {
-        SinkExt::send(self, Message::text(text)).await.map_err(|e| e.to_string())
+    async fn send(&mut self, message: compression::Message) -> Result<(), String> {
+        let message = match message {
+            compression::Message::Text(text) => Message::text(text),
+            compression::Message::Compressed(bytes) => Message::binary(bytes),
+        };
+        SinkExt::send(self, message).await.map_err(|e| e.to_string())
     }
 
     async fn ping(&mut self) -> Result<(), String> {

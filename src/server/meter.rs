@@ -64,6 +64,14 @@ impl Meter {
         }
     }
 
+    /// Takes room for a message that takes so many bytes of memory; false where there is none now.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        match &mut *self.state() {
+            State::Free | State::Bounded(_) => true,
+            State::Budgeted(message) => message.hold(bytes),
+        }
+    }
+
     /// Counts what arrived; an error where it is too much.
     pub(super) fn count(&self, bytes: usize) -> io::Result<()> {
         match &mut *self.state() {
@@ -112,7 +120,11 @@ impl Meter {
 impl Message {
     fn has_room(&mut self) -> bool {
         // What grows holds up to twice its bytes.
-        let needed = (self.bytes * 2).saturating_sub(SMALL);
+        self.hold(self.bytes * 2)
+    }
+
+    fn hold(&mut self, bytes: usize) -> bool {
+        let needed = bytes.saturating_sub(SMALL);
         if needed == 0 {
             return true;
         }

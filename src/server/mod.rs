@@ -104,6 +104,9 @@ pub struct ServerOpts {
     pub max_turns: u64,
     /// How many answers may be streamed at once.
     pub max_streams: usize,
+    /// How many bytes of memory all sessions together may take for compression. Where there are
+    /// none left, a session goes on with a smaller window, or without.
+    pub max_window_bytes: usize,
     /// How long an established session may wait for its connection.
     pub session_time: Duration,
     /// How long a token is good.
@@ -140,6 +143,7 @@ impl ServerOpts {
             max_new_identities: None,
             max_turns: 10_000,
             max_streams: 64,
+            max_window_bytes: 64 << 20,
             session_time: Duration::from_secs(600),
             token_time: Duration::from_secs(900),
             turn_time: Duration::from_secs(600),

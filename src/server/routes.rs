@@ -18,6 +18,7 @@ use super::failure::{Failure, bad_request, in_form};
 use super::ledger::Ledger;
 use super::sessions::Establishment;
 use super::state::{End, Shared};
+use super::stream::Reader;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
 use crate::ibgib::{Addr, Moment, TjpAddr, Valid};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
@@ -70,7 +71,7 @@ async fn register(
     request: Request,
 ) -> Result<Response, Failure> {
     let from = shared.client(&connection, request.headers());
-    let text = read_body(&shared, from, request, MAX_FRAME_BYTES).await?;
+    let text = read_body(&shared, from, (None, request), MAX_FRAME_BYTES).await?;
     let (at, weight) = (Arc::clone(&shared), wire::weight(&text));
     blocking(&at, from, weight, move || {
         let genesis = keystone::read_frame(&text).map_err(SyncError::from)?;
@@ -100,7 +101,7 @@ struct Posted {
 /// Reads what is posted of an identity; `listed` refuses one that may not be here, before its body is
 /// read.
 async fn posted(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     connection: &Connection,
     (gib, request): (&str, Request),
     listed: bool,
@@ -111,7 +112,7 @@ async fn posted(
         return Err(SyncError::Auth("the identity is not on the server's list".into()).into());
     }
     let client = shared.client(connection, request.headers());
-    let text = read_body(shared, client, request, MAX_BODY).await?;
+    let text = read_body(shared, client, (Some(&identity), request), MAX_BODY).await?;
     let weight = wire::weight(&text);
     Ok(Posted { identity, client, text, weight })
 }
@@ -206,6 +207,7 @@ async fn identity(
     let is_0_1_0 = shared.opts.features.contains(&Feature::SIGNING_KEYS)
         && !common.features.contains(&Feature::SIGNING_KEYS)
         && !headers.contains_key(header::USER_AGENT);
+    let reader = Reader::of(client, &headers);
     let at = Arc::clone(&shared);
     blocking(&at, client, 0, move || {
         let space = shared.space(&identity)?;
@@ -218,7 +220,7 @@ async fn identity(
         let absent = || Failure::not_found("no such identity is registered here");
         let mut frames = frames.ok_or_else(absent)?;
         let mut left = MAX_IDENTITY;
-        stream::answer(&shared, client, &identity, &space, move |space| {
+        stream::answer(&shared, reader, &identity, &space, move |space| {
             if left == 0 {
                 return Ok(None);
             }
@@ -260,6 +262,7 @@ async fn ibgibs(
     let is_set = |key: &str| query.get(key).is_some_and(|value| value == "true");
     let client = shared.client(&connection, &headers);
     let (graph, live) = (is_set("getGraph"), is_set("live"));
+    let reader = Reader::of(client, &headers);
     let identity = domain_addr(&gib)?;
     let at = Arc::clone(&shared);
     blocking(&at, client, 0, move || {
@@ -272,7 +275,7 @@ async fn ibgibs(
         }
         let mut ids = graph_ids(&*space, &[id], live)?.into_iter();
         let (of, mut check) = (identity.clone(), IdentityCheck::default());
-        stream::answer(&shared, client, &identity, &space, move |space| {
+        stream::answer(&shared, reader, &identity, &space, move |space| {
             check.check(space, &of)?;
             Ok(ids.next().map(|id| space.text_to_send(id)).transpose()?)
         })
@@ -300,13 +303,13 @@ fn authorized(shared: &Shared, identity: &TjpAddr, headers: &HeaderMap) -> Resul
 }
 
 async fn read_body(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     client: ClientAddr,
-    request: Request,
+    (identity, request): (Option<&TjpAddr>, Request),
     most: usize,
 ) -> Result<BodyText, Failure> {
     let (head, body) = request.into_parts();
-    body::read(shared, client, &head.headers, body, most).await
+    body::read(shared, client, &head.headers, (identity, body), most).await
 }
 
 fn parse(addr: &str) -> Result<Addr, Failure> {

@@ -26,7 +26,8 @@ use super::state::{End, LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::TjpAddr;
 use crate::peer::channel::{Channel, DriveStop};
-use crate::peer::pump::{self, Ended, Socket, Text};
+use crate::peer::compression::{self, LARGE_WINDOW, Socket, Windows};
+use crate::peer::pump::{self, Ended, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
@@ -57,16 +58,14 @@ pub(super) async fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .write_buffer_size(0)
         .read_buffer_size(READ_BUFFER)
-        .on_upgrade(move |socket| serve(shared, ServerSocket(socket, meter), client, socket_place))
+        .on_upgrade(move |socket| {
+            let place = Arc::new(Mutex::new(socket_place));
+            serve(shared, ServerSocket { socket, meter, place }, client)
+        })
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    socket: ServerSocket,
-    client: ClientAddr,
-    socket_place: SocketPlace,
-) {
-    let socket_place = Arc::new(Mutex::new(socket_place));
+async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr) {
+    let socket_place = Arc::clone(&socket.place);
     let timeouts: Timeouts = shared.opts.timeouts;
     let stopping = Arc::clone(&shared);
     // When the server stops, the pump ends and with it the socket; a commit that is being made is
@@ -309,7 +308,7 @@ impl SocketSession {
         let proved = receiver.is_some_and(Paused::is_authenticated);
         self.channel.close_with(wire::close_code(refusal.code));
         let last = if proved { Msg::SyncError(refusal) } else { Msg::AuthFail(refusal) };
-        let _ = self.channel.send_text(wire::write(&last)).await;
+        let _ = self.channel.send_text(wire::written(&last)).await;
     }
 }
 
@@ -322,27 +321,31 @@ fn silent() -> SyncError {
     SyncError::protocol("a session begins with hello")
 }
 
-/// The server's half of a WebSocket, for the pump, and what may arrive on it.
-struct ServerSocket(WebSocket, Arc<Meter>);
+/// The server's half of a WebSocket, for the pump, what may arrive on it, and its place.
+struct ServerSocket {
+    socket: WebSocket,
+    meter: Arc<Meter>,
+    place: Arc<Mutex<SocketPlace>>,
+}
 
 impl Socket for ServerSocket {
-    async fn receive(&mut self) -> Result<Option<Text>, Ended> {
-        match self.0.recv().await {
+    fn windows(granted: u32) -> Windows {
+        Windows { sent: LARGE_WINDOW, taken: granted }
+    }
+
+    async fn receive(&mut self) -> Result<Option<compression::Message>, Ended> {
+        match self.socket.recv().await {
             Some(Ok(Message::Text(text))) => {
-                let text = text.as_str().to_owned();
-                Ok(Some(match self.1.finish(text.len()) {
-                    Some(held) => Text::holding(text, held),
-                    None => text.into(),
-                }))
+                Ok(Some(compression::Message::Text(text.as_str().to_owned())))
+            }
+            Some(Ok(Message::Binary(bytes))) => {
+                Ok(Some(compression::Message::Compressed(bytes.into())))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
             Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
-            Some(Ok(Message::Binary(_))) => {
-                Err("it sent something that is no text".to_owned().into())
-            }
             Some(Err(error)) => {
                 let reason = error.to_string();
-                Err(match self.1.is_exceeded() || is_too_long(&error.into_inner()) {
+                Err(match self.meter.is_exceeded() || is_too_long(&error.into_inner()) {
                     true => Ended::TooMuch(reason),
                     false => Ended::Broken(reason),
                 })
@@ -350,18 +353,43 @@ impl Socket for ServerSocket {
         }
     }
 
-    async fn send(&mut self, text: String) -> Result<(), String> {
-        self.0.send(Message::Text(text.into())).await.map_err(|error| error.to_string())
+    async fn send(&mut self, message: compression::Message) -> Result<(), String> {
+        let message = match message {
+            compression::Message::Text(text) => Message::Text(text.into()),
+            compression::Message::Compressed(bytes) => Message::Binary(bytes.into()),
+        };
+        self.socket.send(message).await.map_err(|error| error.to_string())
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.meter.has_room_for(bytes)
+    }
+
+    fn starve(&mut self) {
+        self.meter.starve();
+    }
+
+    fn hold(&mut self, text: String) -> Text {
+        match self.meter.finish(text.len()) {
+            Some(held) => Text::holding(text, held),
+            None => text.into(),
+        }
+    }
+
+    fn may_widen(&mut self) -> bool {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).widen()
     }
 
     async fn ping(&mut self) -> Result<(), String> {
-        self.0.send(Message::Ping(Vec::new().into())).await.map_err(|error| error.to_string())
+        self.socket.send(Message::Ping(Vec::new().into())).await.map_err(|error| error.to_string())
     }
 
     async fn close(&mut self, code: u16) {
         let frame = CloseFrame { code, reason: "".into() };
-        if self.0.send(Message::Close(Some(frame))).await.is_ok() && self.0.flush().await.is_ok() {
-            while let Some(Ok(_)) = self.0.recv().await {}
+        if self.socket.send(Message::Close(Some(frame))).await.is_ok()
+            && self.socket.flush().await.is_ok()
+        {
+            while let Some(Ok(_)) = self.socket.recv().await {}
         }
     }
 }

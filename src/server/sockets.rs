@@ -8,6 +8,7 @@ use super::client_addr::ClientAddr;
 use super::meter::Meter;
 use super::places::{Holder, Place, Places};
 use crate::ibgib::TjpAddr;
+use crate::peer::compression::{LARGE_WINDOW, SMALL_WINDOW, compressor_bytes, decompressor_bytes};
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
@@ -30,6 +31,8 @@ pub(super) struct Sockets {
     proved_from: Arc<Places<ClientAddr>>,
     /// Bytes of messages that arrive, and of those that wait to be read.
     messages: Arc<Places<ClientAddr>>,
+    /// Bytes of memory of the sessions' compression.
+    windows: Arc<Places<ClientAddr>>,
     open: AtomicUsize,
 }
 
@@ -37,13 +40,17 @@ impl Sockets {
     /// `proved` and `unproved` places. One address takes no more than a quarter of the unproved
     /// ones and half of the others, of which one identity takes no more than a quarter; or 64, where
     /// that is more.
-    pub(super) fn new(proved: usize, unproved: usize) -> Arc<Sockets> {
+    ///
+    /// `window_bytes` is how much memory all sessions together may take for compression; one address
+    /// takes no more than half of it.
+    pub(super) fn new(proved: usize, unproved: usize, window_bytes: usize) -> Arc<Sockets> {
         let share = |most: usize| (most / 4).max(64);
         Arc::new(Sockets {
             unproved: Places::new(unproved, share(unproved)),
             proved: Places::new(proved, share(proved)),
             proved_from: Places::new(proved, proved.div_ceil(2).max(64)),
             messages: Places::new(MESSAGE_BYTES, MESSAGE_BYTES / 2),
+            windows: Places::new(window_bytes, window_bytes / 2),
             open: AtomicUsize::new(0),
         })
     }
@@ -67,7 +74,28 @@ impl Sockets {
         self.open.fetch_add(1, Ordering::SeqCst);
         meter.bound(UNPROVED_BYTES);
         let (sockets, meter) = (Arc::clone(self), Arc::clone(meter));
-        Some(SocketPlace { sockets, client, meter, unproved: Some(unproved), proved: None })
+        Some(SocketPlace {
+            sockets,
+            client,
+            meter,
+            unproved: Some(unproved),
+            proved: None,
+            window: None,
+        })
+    }
+}
+
+impl Sockets {
+    /// Takes the memory for compressing an answer: the logarithm of the largest window for which
+    /// there is some; none where there is none.
+    pub(super) fn window_for_answer(
+        self: &Arc<Self>,
+        client: ClientAddr,
+    ) -> Option<(u32, Place<ClientAddr>)> {
+        let mut place = self.windows.take(&client, 0)?;
+        let fits = |window: &u32| place.grow_to(compressor_bytes(*window));
+        let window = [LARGE_WINDOW, SMALL_WINDOW].into_iter().find(fits)?;
+        Some((window, place))
     }
 }
 
@@ -79,6 +107,7 @@ pub(super) struct SocketPlace {
     meter: Arc<Meter>,
     unproved: Option<Place<ClientAddr>>,
     proved: Option<(Place<TjpAddr>, Place<ClientAddr>)>,
+    window: Option<Place<ClientAddr>>,
 }
 
 impl SocketPlace {
@@ -100,6 +129,23 @@ impl SocketPlace {
         self.unproved = None;
         self.meter.share(&self.sockets.messages, self.client);
         Ok(())
+    }
+
+    /// Takes the memory for compression: the logarithm of the largest window for which there is some,
+    /// for what comes; what is sent begins with a small one. None where there is none.
+    pub(super) fn grant_window(&mut self) -> Option<u32> {
+        let mut place = self.sockets.windows.take(&self.client, 0)?;
+        let sent = compressor_bytes(SMALL_WINDOW);
+        let fits = |window: &u32| place.grow_to(decompressor_bytes(*window) + sent);
+        let window = [LARGE_WINDOW, SMALL_WINDOW].into_iter().find(fits)?;
+        self.window = Some(place);
+        Some(window)
+    }
+
+    /// Takes the memory for the large window for what is sent; false where there is none.
+    pub(super) fn widen(&mut self) -> bool {
+        let more = compressor_bytes(LARGE_WINDOW) - compressor_bytes(SMALL_WINDOW);
+        self.window.as_mut().is_some_and(|place| place.add(more))
     }
 }
 
@@ -124,7 +170,7 @@ mod tests {
 
     #[test]
     fn one_address_and_one_identity_have_a_share_each() {
-        let sockets = Sockets::new(400, 400);
+        let sockets = Sockets::new(400, 400, 0);
         let take = |last| sockets.take(client(last), &Meter::new());
         let mut held: Vec<SocketPlace> = std::iter::from_fn(|| take(1)).collect();
         assert_eq!(held.len(), 100, "a quarter of the places before the proof");

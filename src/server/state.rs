@@ -76,7 +76,7 @@ impl Shared {
         // One address takes no more than a part, so that some is left for everybody else.
         let half = |most: usize| Places::new(most, most.div_ceil(2));
         let connections = Places::new(opts.max_connections, opts.max_connections.div_ceil(4));
-        let sockets = Sockets::new(opts.max_sockets, opts.max_unproved);
+        let sockets = Sockets::new(opts.max_sockets, opts.max_unproved, opts.max_window_bytes);
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
         let workers = Workers::new(WORKERS);
         let staging = opts.max_staged_bytes.map(StagingQuota::new);

@@ -16,6 +16,9 @@ impl Feature {
     /// Identities with a signing key (docs/protocol.md, section 4, "Locked keystones").
     pub const SIGNING_KEYS: Feature = Feature(Cow::Borrowed("signing-keys"));
 
+    /// Messages and bodies that are compressed (docs/protocol.md, section 5, "Compression").
+    pub const ZSTD: Feature = Feature(Cow::Borrowed("zstd"));
+
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
 
@@ -49,7 +52,7 @@ pub struct Capabilities {
 impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
-        Capabilities::with(Features::from([Feature::SIGNING_KEYS]))
+        Capabilities::with(Features::from([Feature::SIGNING_KEYS, Feature::ZSTD]))
     }
 }
 

@@ -200,6 +200,9 @@ pub enum Msg {
     AuthOk {
         /// For reading over HTTP; none where there is no HTTP.
         token: Option<Token>,
+        /// The logarithm of the window within which what follows may be compressed; none where it
+        /// is not (docs/protocol.md, section 5, "Compression").
+        window: Option<u32>,
     },
     /// The receiver refuses the identity and closes.
     AuthFail(Refusal),

@@ -19,6 +19,7 @@ use sync_gib::keystone::{self, MasterSecret, presets};
 use sync_gib::peer::{Endpoint, ReceiverLink, Remote, Timeouts, client, wire};
 use sync_gib::server::{Server, ServerOpts};
 use sync_gib::space::{Space, SpaceCount, SqliteSpace, TimelineKind, Tip};
+use sync_gib::sync::Features;
 use sync_gib::sync::body::{Body, Commit, Delta, Init, Move, PayloadDigest, Scope, Stated};
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode, Token};
@@ -207,13 +208,17 @@ impl<'h> Raw<'h> {
     }
 
     pub fn hello(&mut self, domain: &TjpAddr, session: &TjpAddr) -> (String, Vec<String>) {
+        self.hello_with(domain, session, Default::default())
+    }
+
+    pub fn hello_with(
+        &mut self,
+        domain: &TjpAddr,
+        session: &TjpAddr,
+        features: Features,
+    ) -> (String, Vec<String>) {
         let (domain, session) = (domain.clone(), session.clone());
-        self.send(&Msg::Hello {
-            protocol: PROTOCOL,
-            domain,
-            session,
-            features: Default::default(),
-        });
+        self.send(&Msg::Hello { protocol: PROTOCOL, domain, session, features });
         match self.receive() {
             Some(Msg::AuthChallenge { challenge_uuid, demanded_ids }) => {
                 (challenge_uuid, demanded_ids)
@@ -294,11 +299,19 @@ pub struct Session<'h> {
 
 impl Session<'_> {
     pub fn connect(&mut self) {
-        let (uuid, ids) = self.raw.hello(&self.domain, &self.session);
+        assert_eq!(self.connect_with(Default::default()), None);
+    }
+
+    /// Connects a session that uses these features; the window that the server grants.
+    pub fn connect_with(&mut self, features: Features) -> Option<u32> {
+        let (uuid, ids) = self.raw.hello_with(&self.domain, &self.session, features);
         let keystone = self.signer.prove(&uuid, &ids, &System::new()).unwrap();
         self.raw.send(&Msg::AuthProof { keystone });
         match self.raw.receive() {
-            Some(Msg::AuthOk { token }) => self.token = token,
+            Some(Msg::AuthOk { token, window }) => {
+                self.token = token;
+                window
+            }
             other => panic!("{other:?} instead of auth_ok"),
         }
     }

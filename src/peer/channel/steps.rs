@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::Channel;
+use crate::peer::PeerError;
 use crate::peer::pump::Text;
-use crate::peer::{PeerError, wire};
+use crate::peer::wire::{self, Written};
 use crate::sync::Machine;
 use crate::sync::msg::Msg;
 
@@ -23,7 +24,7 @@ pub(crate) enum DriveStop {
     /// It wants the next message.
     Idle,
     /// The channel is full; this text is next.
-    Full(String),
+    Full(Written),
     /// This came next, and is large.
     Large(Text),
 }
@@ -49,7 +50,7 @@ impl Channel {
             }
             while let Some(msg) = machine.next()? {
                 self.trust_after(&msg);
-                match self.out.try_send(wire::write(&msg)) {
+                match self.out.try_send(wire::written(&msg)) {
                     Ok(()) => {}
                     Err(TrySendError::Full(text)) => return Ok(DriveStop::Full(text)),
                     Err(TrySendError::Closed(_)) => return Err(self.closed()),
@@ -81,7 +82,7 @@ impl Channel {
     }
 
     /// Sends a text, without holding a thread while the socket is full.
-    pub(crate) async fn send_text(&self, text: String) -> Result<(), PeerError> {
+    pub(crate) async fn send_text(&self, text: Written) -> Result<(), PeerError> {
         self.out.send(text).await.map_err(|_| self.closed())
     }
 }

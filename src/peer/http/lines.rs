@@ -4,13 +4,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::stream::try_unfold;
 use reqwest::Response;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 use tokio::time::{Instant, timeout};
 use tokio_util::io::StreamReader;
 
-use super::faults::{failed, late};
+use super::answer::Answer;
+use super::faults::late;
 use crate::peer::PeerError;
 
 /// An answer that is read line by line.
@@ -38,8 +39,12 @@ pub(super) async fn read_lines(
     let unexpected =
         |what: &str| PeerError::UnexpectedResponse { url: url.clone(), what: what.to_owned() };
     let stopped = |reason: String| PeerError::Stopped { url: url.clone(), reason, source: None };
-    let failed = |error| io::Error::other(failed(&url, error));
-    let mut body = StreamReader::new(response.bytes_stream().map_err(failed));
+    let answer = Answer::new(response, &url)?;
+    let pieces = try_unfold(answer, |mut answer| async {
+        let piece = answer.chunk().await.map_err(io::Error::other)?;
+        Ok::<_, io::Error>(piece.map(|piece| (io::Cursor::new(piece), answer)))
+    });
+    let mut body = StreamReader::new(Box::pin(pieces));
     let mut held: Vec<u8> = Vec::new();
     loop {
         // Asked for each line: one that is there already is read without waiting.

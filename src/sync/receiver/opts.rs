@@ -55,6 +55,11 @@ pub trait SessionAuthority {
     /// A token for reading the domain's data, where there is something to read it by; it ends where
     /// the domain's secret is not the one from its frame `since` any more.
     fn token(&self, since: u64) -> Result<Option<Token>, SyncError>;
+    /// The logarithm of the window within which the session's messages may be compressed; none where
+    /// its channel does not compress, or there is no memory for it.
+    fn window(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// An authority for peers in one process: every session may connect, and nobody needs a token.

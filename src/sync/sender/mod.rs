@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
-use super::capabilities::Features;
+use super::capabilities::{Feature, Features};
 use super::error::SyncError;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
@@ -278,7 +278,10 @@ impl Machine for Sender<'_> {
                 self.state = State::Proof;
                 Ok(())
             }
-            (Msg::AuthOk { token }, State::Proof) => {
+            (Msg::AuthOk { token, window }, State::Proof) => {
+                if window.is_some() && !self.opts.features.contains(&Feature::ZSTD) {
+                    return Err(SyncError::protocol("a window for a session without compression"));
+                }
                 self.token = token;
                 if self.opts.connect_only {
                     self.space.put_with([self.signer.tip()], &PutOpts::default())?;

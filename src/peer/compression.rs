@@ -1,0 +1,103 @@
+//! A session's messages in one zstd stream for each direction (docs/protocol.md, section 5,
+//! "Compression").
+
+use std::ops::Range;
+
+mod body;
+mod compressor;
+mod decompressor;
+mod socket;
+
+#[cfg(feature = "client")]
+pub(crate) use body::BodyDecoder;
+#[cfg(feature = "server")]
+pub(crate) use body::unpacked_len;
+pub(crate) use body::{pack, unpack};
+pub(crate) use compressor::Compressor;
+pub(crate) use decompressor::{Arriving, CompressionError, Decompressor};
+pub(crate) use socket::{Message, MessageSocket, Socket, Windows};
+
+/// The logarithm of a window that takes little memory: 64 KiB.
+pub const SMALL_WINDOW: u32 = 16;
+/// The logarithm of the largest window: 8 MiB.
+pub const LARGE_WINDOW: u32 = 23;
+
+/// How many bytes a compressor goes through with the small window before it takes the large one.
+const WIDEN_AT: usize = 32 << 10;
+/// How many bytes are unpacked at once.
+const PIECE: usize = 32 << 10;
+/// How many segments one message has at most: what comes before a proof, the proof, what follows.
+const MAX_SEGMENTS: usize = 3;
+/// How many bytes the head of a segment has: its kind, and how many follow.
+const SEGMENT_HEAD: usize = 5;
+/// A segment that goes through the stream.
+const COMPRESSED: u8 = 0;
+/// A segment that stays out of it.
+const PLAIN: u8 = 1;
+/// A frame of S, which stays out of it as well: a frame of zstd of its own, with the one before as
+/// prefix.
+const FRAME: u8 = 2;
+/// How many bytes a frame of S may have that goes so.
+const MAX_FRAME: usize = 64 << 10;
+
+/// How much memory a compressor with this window takes at most.
+#[cfg(feature = "server")]
+pub(crate) fn compressor_bytes(window: u32) -> usize {
+    // Beside the window a block of at most 128 KiB, in and out, its sequences, and tables.
+    match window {
+        ..=SMALL_WINDOW => 768 << 10,
+        _ => (1 << window) + (3 << 20),
+    }
+}
+
+/// How much memory a decompressor with this window takes at most.
+#[cfg(feature = "server")]
+pub(crate) fn decompressor_bytes(window: u32) -> usize {
+    (1 << window) + (512 << 10)
+}
+
+/// What a side sends for these messages, each a text and where a frame of S stands in it; `frame` is
+/// the one before. For trying what the other side makes of it.
+pub fn pack_all(
+    window: u32,
+    frame: Option<&str>,
+    messages: &[(&str, Option<Range<usize>>)],
+) -> Option<Vec<Vec<u8>>> {
+    let mut compressor = Compressor::new(window, frame.map(str::to_owned)).ok()?;
+    let pack = |(text, proof): &(&str, Option<Range<usize>>)| {
+        let widens = compressor.wants_wider(text.len());
+        compressor.message(text, proof.clone(), widens).ok()
+    };
+    messages.iter().map(pack).collect()
+}
+
+/// What a side makes of these messages, up to the first that it refuses.
+pub fn unpack_all(window: u32, frame: Option<&str>, messages: &[Vec<u8>]) -> Vec<String> {
+    let mut texts = Vec::new();
+    let Ok(mut decompressor) = Decompressor::new(window, frame.map(str::to_owned)) else {
+        return texts;
+    };
+    for message in messages {
+        let mut arriving = Arriving::new(message.clone());
+        let is_whole = loop {
+            match decompressor.unpack(&mut arriving) {
+                Ok(false) => {}
+                Ok(true) => break true,
+                Err(_) => break false,
+            }
+        };
+        match arriving.into_text() {
+            Ok(text) if is_whole => texts.push(text),
+            _ => break,
+        }
+    }
+    texts
+}
+
+/// What a body of HTTP unpacks to, of at most `most` bytes.
+pub fn unpack_body(packed: &[u8], prefix: &[u8], most: usize) -> Option<Vec<u8>> {
+    unpack(packed, prefix, most).ok()
+}
+
+#[cfg(test)]
+mod tests;
