@@ -32,4 +32,9 @@ impl SessionAuthority for LedgerAuthority<'_> {
         sessions::hand_out_token(&self.ledger, (&self.domain, since), times, &System::new())
             .map(Some)
     }
+
+    fn state_token(&self, since: u64) -> Result<Option<Token>, SyncError> {
+        let of = (&self.domain, since);
+        sessions::hand_out_state_token(&self.ledger, of, &System::new()).map(Some)
+    }
 }

@@ -15,6 +15,8 @@ pub struct Feature(Cow<'static, str>);
 impl Feature {
     /// Identities with a signing key (docs/protocol.md, section 4, "Locked keystones").
     pub const SIGNING_KEYS: Feature = Feature(Cow::Borrowed("signing-keys"));
+    /// Whether anything is new, told by one request (docs/protocol.md, section 5, "Nothing new").
+    pub const STATE_DIGEST: Feature = Feature(Cow::Borrowed("state-digest"));
 
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
@@ -49,7 +51,7 @@ pub struct Capabilities {
 impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
-        Capabilities::with(Features::from([Feature::SIGNING_KEYS]))
+        Capabilities::with(Features::from([Feature::SIGNING_KEYS, Feature::STATE_DIGEST]))
     }
 }
 

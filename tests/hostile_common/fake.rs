@@ -32,7 +32,7 @@ impl Fake {
                 let demanded_ids = keystone::pool_ids(&self.session, keystone::POOL_CONNECT);
                 vec![Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids }]
             }
-            Msg::AuthProof { .. } => vec![Msg::AuthOk { token: None }],
+            Msg::AuthProof { .. } => vec![Msg::AuthOk { token: None, state_token: None }],
             _ => vec![],
         }
     }

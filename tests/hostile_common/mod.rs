@@ -298,7 +298,7 @@ impl Session<'_> {
         let keystone = self.signer.prove(&uuid, &ids, &System::new()).unwrap();
         self.raw.send(&Msg::AuthProof { keystone });
         match self.raw.receive() {
-            Some(Msg::AuthOk { token }) => self.token = token,
+            Some(Msg::AuthOk { token, .. }) => self.token = token,
             other => panic!("{other:?} instead of auth_ok"),
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::body::{Body, Scope};
-use super::capabilities::{Capabilities, Features};
+use super::capabilities::{Capabilities, Feature, Features};
 use super::domain::{self, IdentityCheck};
 use super::error::SyncError;
 use super::establish::random_id;
@@ -220,7 +220,13 @@ impl<'a> Receiver<'a> {
         let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
-        self.at.out.push_back(Msg::AuthOk { token: self.authority.token(self.at.live.since())? });
+        let since = self.at.live.since();
+        let token = self.authority.token(since)?;
+        let state_token = match self.at.features.contains(&Feature::STATE_DIGEST) {
+            true => self.authority.state_token(since)?,
+            false => None,
+        };
+        self.at.out.push_back(Msg::AuthOk { token, state_token });
         let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
         let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
         let incoming = IncomingPayload::new(domain, dir, self.at.opts.limits)?.sharing(share);

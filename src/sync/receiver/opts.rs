@@ -55,6 +55,11 @@ pub trait SessionAuthority {
     /// A token for reading the domain's data, where there is something to read it by; it ends where
     /// the domain's secret is not the one from its frame `since` any more.
     fn token(&self, since: u64) -> Result<Option<Token>, SyncError>;
+    /// A token for asking where the domain's data stands, and for nothing else, where there is
+    /// something to ask; it ends as the other one does.
+    fn state_token(&self, _since: u64) -> Result<Option<Token>, SyncError> {
+        Ok(None)
+    }
 }
 
 /// An authority for peers in one process: every session may connect, and nobody needs a token.

@@ -120,7 +120,7 @@ impl<'s> Raw<'s> {
 
     pub(super) fn prove_by(&mut self, keystone: IbGib) -> Result<(), Ended> {
         match self.say(&Msg::AuthProof { keystone })?.into_iter().next() {
-            Some(Msg::AuthOk { token }) => {
+            Some(Msg::AuthOk { token, .. }) => {
                 self.token = token;
                 Ok(())
             }
