@@ -302,18 +302,25 @@ impl<'a> Put<'a> {
             self.move_tip(*tjp_id, heads, &mut change)?;
         }
         change.digest.add(&self.relation_index.write_unreferenced(self.rows)?);
-        // Of a file that does not keep it yet it is worked out where it is first asked for.
-        if change != DomainState::default()
-            && let Some(state) = self.rows.state()?
-        {
-            self.rows.set_state(&state.changed_by(&change))?;
-        }
         let PutReport { new, bytes, .. } = self.report;
         if new > 0 {
+            self.keep_state(&change)?;
             self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
             self.room.check_end(self.rows)?;
         }
         Ok(self.report)
+    }
+
+    /// Writes where the data stands. Of a file of an older version, which does not keep it, that is
+    /// worked out where it is first asked for.
+    fn keep_state(&mut self, change: &DomainState) -> Result<(), SpaceError> {
+        let is_first = self.rows.count()?.ibgibs == 0;
+        if (is_first || *change != DomainState::default())
+            && let Some(state) = self.rows.state()?
+        {
+            self.rows.set_state(&state.changed_by(change))?;
+        }
+        Ok(())
     }
 
     /// Writes where a timeline stands now; refuses one with two newest frames.

@@ -156,6 +156,23 @@ fn an_older_file_learns_where_its_data_stands_when_it_is_asked() {
     assert!(space.audit().unwrap().is_good());
 }
 
+#[test]
+fn a_domain_keeps_where_its_data_stands_from_its_first_put_on() {
+    let (_dir, path) = dir();
+    let space = SqliteSpace::create_if_missing(&path, Domain::named("I")).unwrap();
+    let kept = || {
+        let ask = "SELECT timelines FROM state";
+        Connection::open(&path).unwrap().query_row(ask, [], |row| row.get::<_, i64>(0))
+    };
+    assert!(kept().is_err());
+    space.put_all(&crate::space::tests::world::keystone_frames()).unwrap();
+    assert_eq!(kept(), Ok(0), "of an identity without data, too");
+    let mut world = World::default();
+    world.timeline("x");
+    space.put_all(world.all()).unwrap();
+    assert_eq!(kept(), Ok(1));
+}
+
 /// A copy that is put back tells what is in the copy: nothing counts changes.
 #[test]
 fn a_copy_that_is_put_back_tells_its_own_state() {
