@@ -113,7 +113,7 @@ fn a_home_that_others_can_read_or_write_is_warned_about() {
 fn a_secret_file_that_others_can_read_or_write_is_warned_about() {
     let (home, secret) = set_up();
     let path = home.path().join("secret");
-    let args = ["sync", "--quiet", &secret];
+    let args = ["sync", "--record", "--quiet", &secret];
     assert_eq!(error_of(&home.cmd(&args).assert().success()), "");
     for (mode, what) in [(0o640, "can read"), (0o602, "can write"), (0o666, "can read and write")] {
         set_mode(&path, mode);
@@ -122,7 +122,7 @@ fn a_secret_file_that_others_can_read_or_write_is_warned_about() {
         assert!(!error.contains(STRONG));
     }
     // The same by a redirection.
-    let script = r#""$0" --home "$1" sync -q --secret-fd 3 3<"$2""#;
+    let script = r#""$0" --home "$1" sync --record -q --secret-fd 3 3<"$2""#;
     let mut shell = Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_sync-gib")]).arg(home.path()).arg(&path);
     let error = String::from_utf8(shell.output().unwrap().stderr).unwrap();

@@ -273,7 +273,7 @@ fn after_a_rotation_the_new_secret_signs_and_the_old_one_nowhere() {
     let third = "a third staple of the same horse";
     good(scene.rotate("two", NEW, third));
     good(scene.with(third, "three", &["sync"]));
-    failed(scene.with(NEW, "three", &["sync"]), "secret_refused", 5);
+    failed(scene.with(NEW, "three", &["sync", "--record"]), "secret_refused", 5);
 }
 
 #[test]
@@ -506,7 +506,7 @@ fn an_identity_without_a_signing_key_goes_on_and_says_so() {
     assert!(message.contains("no signing key"), "{message}");
     let code = scene.world.path("code");
     failed(scene.recover("two", &code, NEW, "next"), "identity_refused", 5);
-    failed(scene.with(THIEF, "two", &["sync"]), "secret_refused", 5);
+    failed(scene.with(THIEF, "two", &["sync", "--record"]), "secret_refused", 5);
 }
 
 /// Secrets and codes are asked for on a terminal where no file is given: none is an argument.

@@ -211,10 +211,10 @@ fn a_damaged_step_that_the_identity_went_on_from_stops_no_sync_and_is_mended() {
     let repaired = exit(&home, &original, &["repair"], 0);
     assert_eq!(repaired["dropped"], 1, "{repaired}");
     exit(&home, &original, &["check", "--local"], 0);
-    exit(&home, &original, &["sync"], 0);
+    exit(&home, &original, &["sync", "--record"], 0);
     let (file, _) = pending(&home);
     set_evolved(&file, b"{}");
-    exit(&home, &original, &["sync"], 0);
+    exit(&home, &original, &["sync", "--record"], 0);
     exit(&home, &original, &["check", "--local"], 0);
 }
 

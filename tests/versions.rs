@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sync_gib::ibgib::TjpAddr;
 use sync_gib::space::{Domain, Pending, Purpose, Space, SqliteSpace};
 
-const THIS: &str = "sync-gib-protocols: 1\nsync-gib-features: signing-keys";
+const THIS: &str = "sync-gib-protocols: 1\nsync-gib-features: signing-keys, state-digest";
 const OTHER: &str = "sync-gib-protocols: 2, 3\nsync-gib-features: zeppelin";
 
 /// What a home's space holds, and the steps that were signed last.
@@ -42,11 +42,11 @@ fn health_names_what_a_server_speaks() {
         (answer.headers().clone(), answer.bytes().await.unwrap())
     });
     assert_eq!(headers["sync-gib-protocols"], "1");
-    assert_eq!(headers["sync-gib-features"], "signing-keys, zstd");
+    assert_eq!(headers["sync-gib-features"], "signing-keys, state-digest, zstd");
     let body: Value = serde_json::from_slice(&body).unwrap();
     let version = env!("CARGO_PKG_VERSION");
     let told = json!({
-        "ok": true, "version": version, "protocols": [1], "features": ["signing-keys", "zstd"],
+        "ok": true, "version": version, "protocols": [1], "features": ["signing-keys", "state-digest", "zstd"],
     });
     assert_eq!(body, told);
 }

@@ -31,8 +31,8 @@ const NOTES: [&str; 5] = [
     "git push, one more edit: git's server stores fewer than 100 objects as loose files and does not \
      sync them, so that a loss of power may take them back. A sync has been synced to the disk on \
      both sides when it ends. The row 'synced' has git do so as well (core.fsync = all).",
-    "sync, nothing new and one more edit: a whole process that signs, and whose server verifies; \
-     git's server asks for no proof.",
+    "sync, one more edit: a whole process that signs, and whose server verifies; git's server asks for \
+     no proof. Nothing new: a whole process that asks one question, by a token, and signs nothing.",
 ];
 
 /// The rows so far.

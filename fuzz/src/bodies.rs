@@ -5,7 +5,7 @@ mod identity;
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, TjpAddr, json as js};
 use sync_gib::keystone;
-use sync_gib::peer::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
+use sync_gib::peer::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody, ServerState};
 use sync_gib::space::{MemorySpace, Space};
 use sync_gib::sync::{Quota, domain};
 
@@ -82,6 +82,10 @@ fn read(text: &str) {
     if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
         let said = wire::peer_text(&body.error.message);
         assert!(!said.chars().any(char::is_control), "a control character reaches the terminal");
+    }
+    if let Ok(state) = serde_json::from_str::<ServerState>(text) {
+        let again: ServerState = serde_json::from_str(&js::stringify(&state)).expect("it is read");
+        assert_eq!(again, state);
     }
     if let Ok(latest) = serde_json::from_str::<Latest>(text) {
         let again: Latest = serde_json::from_str(&js::stringify(&latest)).expect("it is read");

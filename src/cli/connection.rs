@@ -153,6 +153,12 @@ pub fn config(home: &Home, space: Option<&SqliteSpace>) -> Result<Config, CliErr
         .hint(printable(&format!("`sync-gib setup --server {url}` brings it back"))))
 }
 
+/// The file of the token for reading, and that of the one for asking whether anything is new.
+const TOKEN: &str = "token.json";
+const STATE_TOKEN: &str = "state-token.json";
+/// How many bytes of a token for asking are kept: a server's has 64.
+const MAX_TOKEN: usize = 512;
+
 /// A token as it is kept between commands.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -164,11 +170,45 @@ struct Kept {
 /// Keeps a token for the next command, readable by its owner alone. That it cannot be kept is no
 /// failure: the next command asks for the secret.
 pub fn keep_token(home: &Home, connection: &Connection, domain: &TjpAddr, token: Option<&Token>) {
+    keep(home, TOKEN, connection, domain, token);
+}
+
+/// Keeps a token for asking whether anything is new, as [`keep_token`] does. One that a server could
+/// not have made is not kept.
+pub fn keep_state_token(
+    home: &Home,
+    connection: &Connection,
+    domain: &TjpAddr,
+    token: Option<&Token>,
+) {
+    let is_sendable = |token: &&Token| {
+        (1..=MAX_TOKEN).contains(&token.value.len())
+            && token.value.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    keep(home, STATE_TOKEN, connection, domain, token.filter(is_sendable));
+}
+
+/// The kept token for asking the server whether anything is new, where it has not expired.
+pub fn state_token(home: &Home, connection: &Connection, domain: &TjpAddr) -> Option<Token> {
+    let kept = kept_token(&home.dir().join(STATE_TOKEN))?;
+    let is_good = kept.server == connection.name()
+        && kept.domain == *domain
+        && kept.token.expires_ms > Moment::now().ms();
+    is_good.then_some(kept.token)
+}
+
+/// Forgets the kept token for asking whether anything is new.
+pub fn forget_state_token(home: &Home) {
+    // One that stays is refused again.
+    let _ = std::fs::remove_file(home.dir().join(STATE_TOKEN));
+}
+
+fn keep(home: &Home, name: &str, connection: &Connection, domain: &TjpAddr, token: Option<&Token>) {
     let Some(token) = token.cloned() else { return };
     let kept = Kept { server: connection.name().to_owned(), domain: domain.clone(), token };
     let cannot = |error: serde_json::Error| CliError::io("cannot write the token", &error.into());
     let text = serde_json::to_vec(&kept).map_err(cannot);
-    if let Err(error) = text.and_then(|text| home.save("token.json", &text, Durable::No)) {
+    if let Err(error) = text.and_then(|text| home.save(name, &text, Durable::No)) {
         tracing::debug!(%error, "the token is not kept");
     }
 }
@@ -184,7 +224,7 @@ pub fn token(
 ) -> Result<String, CliError> {
     let domain = domain_of(space)?;
     let now = Moment::now().ms();
-    if let Some(kept) = kept_token(&home.dir().join("token.json"))
+    if let Some(kept) = kept_token(&home.dir().join(TOKEN))
         && kept.server == connection.name()
         && kept.domain == domain
         && kept.token.expires_ms > now + 10_000
@@ -202,7 +242,7 @@ pub fn token(
 
 /// The identity and the server that the last token of this home is of, even where it has expired.
 pub fn kept_names(home: &Home) -> Option<(TjpAddr, String)> {
-    kept_token(&home.dir().join("token.json")).map(|kept| (kept.domain, kept.server))
+    kept_token(&home.dir().join(TOKEN)).map(|kept| (kept.domain, kept.server))
 }
 
 fn kept_token(path: &Path) -> Option<Kept> {

@@ -80,12 +80,16 @@ impl Observer for ProgressObserver {
             MessageDirection::In => "in",
         };
         let at = Moment::now().ms();
-        // The token opens the domain's data to whoever has it. Solutions stay, since a trace is of
+        // The tokens open the domain's data to whoever has it. Solutions stay, since a trace is of
         // no use without them: they are why the file is its owner's alone.
         let text = match msg {
-            Msg::AuthOk { token: Some(token), window } => {
-                let token = Token { value: "(left out)".into(), expires_ms: token.expires_ms };
-                wire::write(&Msg::AuthOk { token: Some(token), window: *window })
+            Msg::AuthOk { token, state_token, window } => {
+                let without = |token: &Option<Token>| {
+                    let expires_ms = token.as_ref()?.expires_ms;
+                    Some(Token { value: "(left out)".into(), expires_ms })
+                };
+                let (token, state_token) = (without(token), without(state_token));
+                wire::write(&Msg::AuthOk { token, state_token, window: *window })
             }
             msg => wire::write(msg),
         };

@@ -33,6 +33,8 @@ pub struct Synced {
     pub plan: Plan,
     /// For reading the domain's data.
     pub token: Option<Token>,
+    /// For asking whether anything is new, where one was wanted.
+    pub state_token: Option<Token>,
     /// The tjp address of S.
     pub session: TjpAddr,
     /// How often it was tried.
@@ -95,7 +97,8 @@ fn sync_once<L: ReceiverLink>(
         let plan = sender.plan().clone();
         let Err(error) = ended else {
             let (summary, token) = (sender.summary().clone(), sender.token().cloned());
-            return Ok(Ok(Synced { summary, plan, token, session, tries: retries.tries() }));
+            let (state_token, tries) = (sender.state_token().cloned(), retries.tries());
+            return Ok(Ok(Synced { summary, plan, token, state_token, session, tries }));
         };
         let refused = !sender.is_connected() && has_code(&error, RefusalCode::Auth);
         // A session is entered once. Where somebody else of this home may have entered it, or the

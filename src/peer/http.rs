@@ -20,7 +20,7 @@ use lines::{Lines, read_lines};
 
 use super::compression;
 use super::link::EachFrame;
-use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody};
+use super::wire::{self, ErrorBody, EvolutionBody, Latest, RevocationBody, ServerState};
 use super::{Endpoint, PeerError, Timeouts, TlsError};
 use crate::ibgib::{Addr, IbGib, IbGibError, MAX_IBGIB_BYTES, TjpAddr};
 use crate::keystone::{self, MAX_FRAME_BYTES};
@@ -30,6 +30,10 @@ use crate::sync::{Capabilities, SyncError};
 
 /// How many bytes an answer that is no stream may have: addresses may be long.
 const MAX_SHORT_BODY: usize = 16 << 20;
+/// How many bytes a [`ServerState`] may have: two hashes and a number.
+const MAX_STATE: usize = 4 << 10;
+/// How long a server may take for one. Without it a sync goes on all the same.
+const STATE_TIME: Duration = Duration::from_secs(10);
 
 /// Speaks HTTP to one server.
 #[derive(Debug, Clone)]
@@ -211,6 +215,16 @@ impl HttpClient {
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the domain's data stands on the server, by a token that is for this alone. What is no
+    /// answer within [`STATE_TIME`] is none.
+    pub async fn state(&self, domain: &TjpAddr, token: &str) -> Result<ServerState, PeerError> {
+        let path = wire::domain_path(wire::PATH_STATE, domain);
+        let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
+        let answered = timeout(STATE_TIME, self.answer_text(request, MAX_STATE)).await;
+        let text = answered.map_err(|_| late(self.endpoint.url(), "the answer", STATE_TIME))??;
+        serde_json::from_str(&text).map_err(|_| self.unexpected("something else than a state"))
     }
 
     /// One ibGib's JSON; none where the server does not have it. Nothing is validated here.

@@ -16,6 +16,8 @@ pub mod identity;
 mod inprocess;
 #[doc(hidden)]
 pub mod link;
+#[cfg(feature = "client")]
+mod news;
 pub(crate) mod pump;
 #[cfg(feature = "client")]
 mod remote;
@@ -38,6 +40,8 @@ pub use fault::{BoxError, ConnectFault, TlsError, TlsFile};
 pub use http::HttpClient;
 pub use inprocess::InProcess;
 pub use link::{EachFrame, NoObserver, Observer, ReceiverLink};
+#[cfg(feature = "client")]
+pub use news::up_to_date;
 pub use pump::Timeouts;
 #[cfg(feature = "client")]
 pub use remote::Remote;

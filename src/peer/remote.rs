@@ -9,7 +9,7 @@ use super::channel::MessageDirection;
 use super::http::HttpClient;
 use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wait::wait;
-use super::wire::Latest;
+use super::wire::{Latest, ServerState};
 use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
@@ -76,6 +76,11 @@ impl<'r> Remote<'r> {
         token: &str,
     ) -> Result<Option<String>, PeerError> {
         self.wait(self.http.ibgib(domain, addr, token))
+    }
+
+    /// Where the domain's data stands on the server, by a token that is for this alone.
+    pub fn state(&self, domain: &TjpAddr, token: &str) -> Result<ServerState, PeerError> {
+        self.wait(self.http.state(domain, token))
     }
 
     /// Where the server is.

@@ -12,9 +12,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::ibgib::{Addr, IbGib, TjpAddr, addr::clip, is_obeyed, json as js};
+use crate::space::StateDigest;
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
-use crate::sync::msg::{Context, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode, Token};
+use crate::sync::msg::{Context, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode};
 
 pub use capabilities::{
     HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
@@ -69,6 +70,8 @@ pub const PATH_IDENTITY: &str = "/v1/domains/{gib}/identity";
 pub const PATH_IBGIBS: &str = "/v1/domains/{gib}/ibgibs";
 /// Where a timeline's latest address is read.
 pub const PATH_LATEST: &str = "/v1/domains/{gib}/latest";
+/// Where the server tells where a domain's data stands.
+pub const PATH_STATE: &str = "/v1/domains/{gib}/state";
 /// Where the WebSocket is.
 pub const PATH_WS: &str = "/v1/ws";
 /// Where the server says that it lives.
@@ -121,6 +124,17 @@ fn frames(map: &mut Map<String, Value>) -> Result<Vec<IbGib>, SyncError> {
         Some(Value::Array(frames)) => frames.into_iter().map(ibgib).collect(),
         _ => Err(malformed("evolution")),
     }
+}
+
+/// The answer of [`PATH_STATE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerState {
+    /// The digest of the domain's data.
+    pub digest: StateDigest,
+    /// How many timelines of data there are.
+    pub timelines: u64,
+    /// I's newest frame.
+    pub identity: Addr,
 }
 
 /// The answer of [`PATH_LATEST`].
@@ -224,8 +238,12 @@ pub fn write(msg: &Msg) -> String {
         Msg::AuthProof { keystone } => {
             map.insert("keystone".into(), keystone.to_value());
         }
-        Msg::AuthOk { token, window } => {
+        Msg::AuthOk { token, state_token, window } => {
             map.insert("token".into(), json!(token));
+            // Where there is none of these it is the message of 0.1.0.
+            if let Some(token) = state_token {
+                map.insert("stateToken".into(), json!(token));
+            }
             if let Some(window) = window {
                 map.insert("zstd".into(), (*window).into());
             }
@@ -317,7 +335,8 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
         },
         "auth_proof" => Msg::AuthProof { keystone: ibgib(take(&mut map, "keystone"))? },
         "auth_ok" => Msg::AuthOk {
-            token: field::<Option<Token>>(&mut map, "token")?,
+            token: field(&mut map, "token")?,
+            state_token: field(&mut map, "stateToken")?,
             window: window(take(&mut map, "zstd"))?,
         },
         "auth_fail" => Msg::AuthFail(refusal(&mut map)?),

@@ -36,4 +36,9 @@ impl SessionAuthority for LedgerAuthority<'_> {
     fn window(&self) -> Option<u32> {
         self.socket_place.lock().unwrap_or_else(PoisonError::into_inner).grant_window()
     }
+
+    fn state_token(&self, since: u64) -> Result<Option<Token>, SyncError> {
+        let of = (&self.domain, since);
+        sessions::hand_out_state_token(&self.ledger, of, &System::new()).map(Some)
+    }
 }

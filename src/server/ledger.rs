@@ -54,6 +54,47 @@ impl Ledger {
         })
     }
 
+    /// Keeps the hash of a token that is for asking where a domain's data stands, and drops those that
+    /// have expired, of all domains, and beyond `most` those of this one that expire first.
+    pub fn add_state_token(
+        &self,
+        hash: &[u8],
+        domain: &Domain,
+        (now_ms, expires_at_ms): (u64, u64),
+        most: u32,
+    ) -> Result<(), SpaceError> {
+        self.tables.write(|connection| {
+            let mut purge =
+                connection.prepare_cached("DELETE FROM state_token WHERE expires_at_ms <= ?1")?;
+            purge.execute([signed(now_ms)])?;
+            let mut add = connection.prepare_cached(
+                "INSERT OR REPLACE INTO state_token(hash, domain, expires_at_ms) \
+                 VALUES (?1, ?2, ?3)",
+            )?;
+            add.execute(params![hash, domain, signed(expires_at_ms)])?;
+            let mut bound = connection.prepare_cached(
+                "DELETE FROM state_token WHERE rowid IN (SELECT rowid FROM state_token \
+                 WHERE domain = ?1 ORDER BY expires_at_ms DESC, rowid DESC LIMIT -1 OFFSET ?2)",
+            )?;
+            bound.execute(params![domain, most]).map(drop)
+        })
+    }
+
+    /// The domain that a token of [`Ledger::add_state_token`] asks of at a moment, by its hash; none
+    /// where it is unknown or expired.
+    pub fn state_token_domain(
+        &self,
+        hash: &[u8],
+        now_ms: u64,
+    ) -> Result<Option<Domain>, SpaceError> {
+        self.tables.read(|connection| {
+            let mut find = connection.prepare_cached(
+                "SELECT domain FROM state_token WHERE hash = ?1 AND expires_at_ms > ?2",
+            )?;
+            find.query_row(params![hash, signed(now_ms)], |row| row.get(0)).optional()
+        })
+    }
+
     /// Forgets the tokens that have expired; returns how many.
     pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
         self.tables.write(|connection| {
@@ -87,6 +128,7 @@ impl Ledger {
     pub fn forget(&self, domain: &Domain) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
             connection.execute("DELETE FROM session WHERE domain = ?1", [domain])?;
+            connection.execute("DELETE FROM state_token WHERE domain = ?1", [domain])?;
             connection.execute("DELETE FROM token WHERE domain = ?1", [domain]).map(drop)
         })
     }

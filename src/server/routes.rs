@@ -22,8 +22,8 @@ use super::stream::Reader;
 use super::{body, newcomers, origin, refusals, sessions, socket, stream, versions};
 use crate::ibgib::{Addr, Moment, TjpAddr, Valid};
 use crate::keystone::{self, KEYSTONE, MAX_FRAME_BYTES};
-use crate::peer::wire::{self, Latest, MAX_BODY};
-use crate::space::{Pooled, Space, graph_ids};
+use crate::peer::wire::{self, Latest, MAX_BODY, ServerState};
+use crate::space::{DomainState, Pooled, Space, graph_ids};
 use crate::sync::domain::{IdentityCheck, StoredFrames};
 use crate::sync::msg::RefusalCode;
 use crate::sync::{Capabilities, Feature, SyncError, domain};
@@ -41,6 +41,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(wire::PATH_IDENTITY, get(identity))
         .route(wire::PATH_IBGIBS, get(ibgibs))
         .route(wire::PATH_LATEST, get(latest))
+        .route(wire::PATH_STATE, get(state))
         .route(wire::PATH_WS, get(socket::upgrade))
         .fallback(|| async { Failure::not_found("there is nothing under this path") })
         .layer(from_fn_with_state(Arc::clone(&shared), versions::agree))
@@ -251,6 +252,33 @@ async fn latest(
     .await
 }
 
+async fn state(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    Path(gib): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let client = shared.client(&connection, &headers);
+    if !shared.opts.features.contains(&Feature::STATE_DIGEST) {
+        return Err(Failure::not_found("there is nothing under this path"));
+    }
+    let identity = domain_addr(&gib)?;
+    let at = Arc::clone(&shared);
+    blocking(&at, client, 0, move || {
+        let refused = || unauthorized("a token for this alone is needed, as auth_ok hands it out");
+        let token = bearer(&headers).ok_or_else(refused)?;
+        let space = shared.space(&identity)?;
+        let (ledger, now) = (Ledger::of(&space), Moment::now().ms());
+        let newest = sessions::may_ask_state(&*space, &ledger, &identity, token, now)?;
+        let newest = newest.ok_or_else(refused)?;
+        // A sync that commits in between makes it a newer state than the frame's: then the asking
+        // side finds a difference, or fetches the frames that it lacks.
+        let DomainState { digest, timelines } = space.state()?;
+        Ok(axum::Json(ServerState { digest, timelines, identity: newest }).into_response())
+    })
+    .await
+}
+
 async fn ibgibs(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Connection>,
@@ -285,21 +313,23 @@ async fn ibgibs(
 
 /// The domain's space, where the request carries a token for it.
 fn authorized(shared: &Shared, identity: &TjpAddr, headers: &HeaderMap) -> Result<Pooled, Failure> {
-    let refused = || {
-        let message = "a bearer token of this domain is needed, as auth_ok hands it out";
-        Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
-    };
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or_else(refused)?;
+    let refused =
+        || unauthorized("a bearer token of this domain is needed, as auth_ok hands it out");
+    let token = bearer(headers).ok_or_else(refused)?;
     let space = shared.space(identity)?;
     let now = Moment::now().ms();
     match sessions::may_read(&*space, &Ledger::of(&space), identity, token, now)? {
         true => Ok(space),
         false => Err(refused()),
     }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn unauthorized(message: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, RefusalCode::Auth, message)
 }
 
 async fn read_body(

@@ -4,7 +4,8 @@
 use sha2::{Digest, Sha256};
 
 use super::ledger::{Ledger, SessionRow};
-use crate::ibgib::{Environment, IbGib, TjpAddr, random_hex};
+use crate::ibgib::{Addr, Environment, IbGib, TjpAddr, random_hex};
+use crate::keystone;
 use crate::space::{Domain, Space, SpaceError};
 use crate::sync::domain::{self, Evolution};
 use crate::sync::msg::Token;
@@ -155,6 +156,47 @@ pub(crate) fn hand_out_token(
     Ok(Token { value, expires_ms })
 }
 
+/// How long a token for asking where a domain's data stands is good, in milliseconds.
+const STATE_TOKEN_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+/// How many of them one domain has. A device has one, and asks for another a month before it ends.
+pub(super) const MAX_STATE_TOKENS: u32 = 64;
+
+/// A new token for asking where `domain`'s data stands, and for nothing else, good as long as the
+/// domain's secret is the one from its frame `since`.
+pub(super) fn hand_out_state_token(
+    ledger: &Ledger,
+    (domain, since): (&TjpAddr, u64),
+    env: &dyn Environment,
+) -> Result<Token, SyncError> {
+    let value = random_hex(env, 32)?;
+    let now = env.now().ms();
+    let times = (now, now.saturating_add(STATE_TOKEN_MS));
+    let hash = state_token_hash(&value, since);
+    ledger.add_state_token(&hash, &domain.into(), times, MAX_STATE_TOKENS)?;
+    Ok(Token { value, expires_ms: times.1 })
+}
+
+/// The newest frame of `domain`'s identity, where a token may ask where the domain's data stands.
+/// Errors with [`SpaceError::Revoked`] where the token is good and the identity is revoked.
+pub(super) fn may_ask_state(
+    space: &dyn Space,
+    ledger: &Ledger,
+    domain: &TjpAddr,
+    token: &str,
+    now_ms: u64,
+) -> Result<Option<Addr>, SyncError> {
+    let Some(tip) = space.tip(domain)? else { return Ok(None) };
+    let newest = space.get_id(tip.id)?;
+    let hash = state_token_hash(token, domain::secret_since(&newest));
+    if ledger.state_token_domain(&hash, now_ms)? != Some(domain.into()) {
+        return Ok(None);
+    }
+    match keystone::is_revoked(&newest) {
+        true => Err(SpaceError::Revoked(domain.clone()).into()),
+        false => Ok(Some(tip.addr)),
+    }
+}
+
 /// Whether a token opens `domain` for reading. Errors with [`SpaceError::Revoked`] where the token
 /// is good and the identity is revoked.
 pub(crate) fn may_read(
@@ -181,7 +223,16 @@ pub(crate) fn may_read(
 /// count of the frame that the identity's secret was from, where that was ever changed: so a token
 /// ends with the secret.
 pub(crate) fn token_hash(token: &str, since: u64) -> [u8; 32] {
-    let hash = Sha256::new().chain_update(token);
+    hash_with(Sha256::new(), token, since)
+}
+
+/// The same for a token that asks where a domain's data stands: neither is good in the other's place.
+fn state_token_hash(token: &str, since: u64) -> [u8; 32] {
+    hash_with(Sha256::new().chain_update("sync-gib state token\n"), token, since)
+}
+
+fn hash_with(begun: Sha256, token: &str, since: u64) -> [u8; 32] {
+    let hash = begun.chain_update(token);
     match since {
         0 => hash.finalize().into(),
         since => hash.chain_update(since.to_be_bytes()).finalize().into(),

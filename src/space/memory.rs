@@ -8,7 +8,7 @@ use crate::ibgib::{AddrKey, TjpAddr};
 use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
 use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use super::{RowId, SpaceCount, SpaceError, TimelineKind};
+use super::{DomainState, RowId, SpaceCount, SpaceError, TimelineKind};
 
 /// A space that lives as long as the value.
 #[derive(Default)]
@@ -81,6 +81,7 @@ struct State {
     names: HashMap<String, TjpAddr>,
     pending: HashMap<(TjpAddr, Purpose), PendingRow>,
     count: SpaceCount,
+    state: DomainState,
     /// How to undo what the write under way has done.
     undo: Undos,
 }
@@ -187,6 +188,10 @@ impl Rows for State {
         Ok(self.count)
     }
 
+    fn state(&self) -> Result<Option<DomainState>, SpaceError> {
+        Ok(Some(self.state))
+    }
+
     fn damaged(&self, detail: String) -> SpaceError {
         SpaceError::Damaged { path: PathBuf::from("(memory)"), detail }
     }
@@ -245,13 +250,14 @@ impl RowsMut for State {
         Ok(())
     }
 
-    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
-        if self.unreferenced.remove(&stone) {
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<bool, SpaceError> {
+        let was_there = self.unreferenced.remove(&stone);
+        if was_there {
             self.undo_by(move |state| {
                 state.unreferenced.insert(stone);
             });
         }
-        Ok(())
+        Ok(was_there)
     }
 
     fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError> {
@@ -298,6 +304,12 @@ impl RowsMut for State {
         self.count.timelines += more.timelines;
         self.count.bytes += more.bytes;
         self.undo_by(move |state| state.count = before);
+        Ok(())
+    }
+
+    fn set_state(&mut self, state: &DomainState) -> Result<(), SpaceError> {
+        let before = std::mem::replace(&mut self.state, *state);
+        self.undo_by(move |state| state.state = before);
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ mod row_id;
 mod rows;
 mod sqlite;
 mod stage;
+mod state;
 #[cfg(test)]
 mod tests;
 mod verified;
@@ -51,6 +52,7 @@ pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace,
 #[cfg(feature = "server")]
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
+pub use state::{DomainState, StateDigest};
 
 use std::collections::HashSet;
 
@@ -342,6 +344,11 @@ pub trait Space: Send + Sync {
     /// Lets what is read be seen as it stands now, until what is returned is dropped: many small
     /// reads cost much less so. Nothing may be written on this space meanwhile.
     fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError>;
+
+    /// Where the domain's data stands. Kept up to date by every put; a file of an older version keeps
+    /// none, so that there the first call works it out, and keeps it where that can be written. Not to
+    /// be called inside a snapshot.
+    fn state(&self) -> Result<DomainState, SpaceError>;
 
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;

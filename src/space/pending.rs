@@ -26,7 +26,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub(super) const ALL: [Purpose; 4] =
+    pub const ALL: [Purpose; 4] =
         [Purpose::Session, Purpose::Revocation, Purpose::Renewal, Purpose::Recovery];
 
     /// What stands for a purpose in a file.

@@ -7,8 +7,8 @@ use crate::ibgib::{Addr, IbGib, TjpAddr};
 use super::rows::{Backend, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
-    Bound, Node, Pending, Prepared, Purpose, PutOpts, PutReport, RowId, Snapshot, Space,
-    SpaceCount, SpaceError, Timeline, TimelineKind, Tip, pending, put, relations,
+    Bound, DomainState, Node, Pending, Prepared, Purpose, PutOpts, PutReport, RowId, Snapshot,
+    Space, SpaceCount, SpaceError, Timeline, TimelineKind, Tip, pending, put, relations, state,
 };
 
 impl<B: Backend> Space for B {
@@ -141,6 +141,27 @@ impl<B: Backend> Space for B {
 
     fn snapshot(&self) -> Result<Snapshot<'_>, SpaceError> {
         Backend::snapshot(self)
+    }
+
+    fn state(&self) -> Result<DomainState, SpaceError> {
+        if let Some(state) = self.read(|rows| rows.state())? {
+            return Ok(state);
+        }
+        let kept = self.write(|rows| match rows.state()? {
+            Some(state) => Ok(state),
+            None => {
+                let state = state::compute(rows)?;
+                rows.set_state(&state)?;
+                Ok(state)
+            }
+        });
+        match kept {
+            Err(SpaceError::ReadOnly(_) | SpaceError::Full(_)) => {
+                let _snapshot = Backend::snapshot(self)?;
+                self.read(state::compute)
+            }
+            kept => kept,
+        }
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {

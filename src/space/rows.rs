@@ -3,7 +3,7 @@
 use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::pending::{PendingRow, Purpose};
-use super::{RowId, Snapshot, SpaceCount, SpaceError, TimelineKind};
+use super::{DomainState, RowId, Snapshot, SpaceCount, SpaceError, TimelineKind};
 
 /// What is known of an ibGib without reading its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub(super) trait Rows {
         purpose: Purpose,
     ) -> Result<Option<PendingRow>, SpaceError>;
     fn count(&self) -> Result<SpaceCount, SpaceError>;
+    /// Where the data stands; none where that is not kept yet.
+    fn state(&self) -> Result<Option<DomainState>, SpaceError>;
     /// Bytes of the whole file that are in use, all domains'; 0 where there is no file.
     fn file_bytes(&self) -> Result<u64, SpaceError> {
         Ok(0)
@@ -102,7 +104,8 @@ pub(super) trait RowsMut: Rows {
     fn set_timeline(&mut self, timeline: &TimelineRow) -> Result<(), SpaceError>;
     fn add_link(&mut self, owner: RowId, target: RowId) -> Result<(), SpaceError>;
     fn add_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError>;
-    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError>;
+    /// Whether it was among them.
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<bool, SpaceError>;
     /// Takes all frames that count above `n` off a timeline's mainline.
     fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError>;
     /// Puts a frame on its timeline's mainline.
@@ -116,6 +119,8 @@ pub(super) trait RowsMut: Rows {
         row: &PendingRow,
     ) -> Result<(), SpaceError>;
     fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError>;
+    /// Keeps where the data stands.
+    fn set_state(&mut self, state: &DomainState) -> Result<(), SpaceError>;
 }
 
 /// How an implementation of a space gives access to its rows.

@@ -15,6 +15,8 @@ pub struct Feature(Cow<'static, str>);
 impl Feature {
     /// Identities with a signing key (docs/protocol.md, section 4, "Locked keystones").
     pub const SIGNING_KEYS: Feature = Feature(Cow::Borrowed("signing-keys"));
+    /// Whether anything is new, told by one request (docs/protocol.md, section 5, "Nothing new").
+    pub const STATE_DIGEST: Feature = Feature(Cow::Borrowed("state-digest"));
 
     /// Messages and bodies that are compressed (docs/protocol.md, section 5, "Compression").
     pub const ZSTD: Feature = Feature(Cow::Borrowed("zstd"));
@@ -52,7 +54,11 @@ pub struct Capabilities {
 impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
-        Capabilities::with(Features::from([Feature::SIGNING_KEYS, Feature::ZSTD]))
+        Capabilities::with(Features::from([
+            Feature::SIGNING_KEYS,
+            Feature::STATE_DIGEST,
+            Feature::ZSTD,
+        ]))
     }
 }
 

@@ -16,7 +16,7 @@ pub const MAX_REFUSAL_TEXT: usize = 2000;
 /// How many addresses one [`Msg::Offer`] may hold.
 pub const MAX_OFFER: usize = 4096;
 
-/// A bearer token for reading a domain's data over HTTP.
+/// A bearer token: for reading a domain's data over HTTP, or for asking where it stands.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
@@ -200,6 +200,9 @@ pub enum Msg {
     AuthOk {
         /// For reading over HTTP; none where there is no HTTP.
         token: Option<Token>,
+        /// For asking whether anything is new; only where the sender named
+        /// [`Feature::STATE_DIGEST`](super::Feature::STATE_DIGEST).
+        state_token: Option<Token>,
         /// The logarithm of the window within which what follows may be compressed; none where it
         /// is not (docs/protocol.md, section 5, "Compression").
         window: Option<u32>,

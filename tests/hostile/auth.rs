@@ -163,7 +163,7 @@ fn nothing_but_hello_comes_first() {
         Msg::Payload { ibgibs: texts },
         Msg::Offer { seq: 0, addrs: vec![nobody().into()] },
         Msg::Need { seq: 0, lacks: vec![true] },
-        Msg::AuthOk { token: None, window: None },
+        Msg::AuthOk { token: None, state_token: None, window: None },
         Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec![] },
     ] {
         let mut raw = Raw::open(&host);

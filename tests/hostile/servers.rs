@@ -164,7 +164,9 @@ fn challenges_that_cannot_be_met() {
 #[test]
 fn answers_before_they_are_due() {
     let victim = Victim::new();
-    victim.protocol(|_: &mut Fake, _| vec![Msg::AuthOk { token: None, window: None }]);
+    victim.protocol(|_: &mut Fake, _| {
+        vec![Msg::AuthOk { token: None, state_token: None, window: None }]
+    });
     victim.protocol(|fake: &mut Fake, _| fake.respond(&Body::Ack(ack(vec![]))));
     victim.protocol(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) => vec![Msg::Payload { ibgibs: vec!["{}".into()] }],

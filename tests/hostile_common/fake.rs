@@ -32,7 +32,9 @@ impl Fake {
                 let demanded_ids = keystone::pool_ids(&self.session, keystone::POOL_CONNECT);
                 vec![Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids }]
             }
-            Msg::AuthProof { .. } => vec![Msg::AuthOk { token: None, window: None }],
+            Msg::AuthProof { .. } => {
+                vec![Msg::AuthOk { token: None, state_token: None, window: None }]
+            }
             _ => vec![],
         }
     }

@@ -308,7 +308,7 @@ impl Session<'_> {
         let keystone = self.signer.prove(&uuid, &ids, &System::new()).unwrap();
         self.raw.send(&Msg::AuthProof { keystone });
         match self.raw.receive() {
-            Some(Msg::AuthOk { token, window }) => {
+            Some(Msg::AuthOk { token, window, .. }) => {
                 self.token = token;
                 window
             }

@@ -102,7 +102,7 @@ impl Stage<'_> {
     }
 
     fn sync(&self, secret: &str) -> Value {
-        let mut sync = self.command(&["sync"]);
+        let mut sync = self.command(&["sync", "--record"]);
         sync.arg("--secret-file").arg(self.world.path(secret));
         Stage::told(sync)
     }

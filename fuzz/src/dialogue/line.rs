@@ -348,7 +348,7 @@ impl<'i, 'd> Line<'i, 'd> {
                 let demanded_ids = pool.into_iter().take(input.below(6)).collect();
                 Msg::AuthChallenge { challenge_uuid: input.text(), demanded_ids }
             }
-            3 => Msg::AuthOk { token: None, window: None },
+            3 => Msg::AuthOk { token: None, state_token: None, window: None },
             4 => Msg::SyncError(refusal),
             5 => Msg::AuthFail(refusal),
             6 => {

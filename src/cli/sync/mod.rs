@@ -1,5 +1,6 @@
 //! `sync`: both sides to the same state.
 
+mod asked;
 mod news;
 mod print;
 
@@ -26,6 +27,7 @@ use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 ///
 /// Sends what the server lacks, fetches what is missing here, and merges timelines that were
 /// changed on both sides. If it is interrupted, each side has either the old state or the new one.
+/// If nothing is new, one request tells so: nothing is signed, and the secret is not asked for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     sync-gib sync\n  \
@@ -44,6 +46,10 @@ pub struct SyncArgs {
     /// Print what would move, and move nothing; the session made for this is kept, on both sides
     #[arg(long)]
     pub dry_run: bool,
+    /// Hold a session even if nothing is new, and keep its record on both sides, as `check` and
+    /// whoever verifies sessions want it
+    #[arg(long)]
+    pub record: bool,
     /// Exit with 1 if values gave way in a merge; everything is stored regardless
     #[arg(long)]
     pub fail_on_conflict: bool,
@@ -68,9 +74,14 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let home = ctx.home()?;
     let space = ctx.open_space()?;
     let roots = roots(args, &space)?;
-    let mut given = Given::ask(&space, &args.secret)?;
     let connection = Connection::open(&home, &connection::config(&home, Some(&space))?)?;
     let link = connection.link()?;
+    let needs_session = args.record || args.trace.is_some() || !roots.is_empty();
+    let asked = asked::ask(&home, &connection, &link, &space, needs_session)?;
+    if let Some(state) = asked.same {
+        return print::up_to_date(&state, connection.name(), args.dry_run, ctx);
+    }
+    let mut given = Given::ask(&space, &args.secret)?;
     let opts = SenderOpts {
         roots,
         direction: match (args.pull_only, args.push_only) {
@@ -80,6 +91,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         },
         dry_run: args.dry_run,
         retry_for: Duration::from_secs(args.retry_for.into()),
+        wants_state_token: asked.wants_token,
         limits: Limits { bytes: args.max_pull_bytes, ..Limits::default() },
         ..SenderOpts::new(home.dir().to_owned())
     };
@@ -93,6 +105,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let synced = synced?;
     let domain = &given.identity().domain;
     connection::keep_token(&home, &connection, domain, synced.token.as_ref());
+    connection::keep_state_token(&home, &connection, domain, synced.state_token.as_ref());
     name_x(&space, &synced)?;
     match args.dry_run {
         true => print::plan(&synced.plan, connection.name(), ctx),

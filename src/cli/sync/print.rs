@@ -10,12 +10,42 @@ use crate::cli::error::{CliError, ErrorCode};
 use crate::cli::output::{printable, size, warn};
 use crate::ibgib::{Addr, Moment};
 use crate::peer::Synced;
-use crate::space::Space;
+use crate::space::{DomainState, Space};
 use crate::sync::Plan;
 use crate::sync::sender::TipChange;
 
 /// How many fields of a tip that gave way are printed.
 const MAX_LINES: usize = 100;
+
+/// Prints that both sides are the same, as one request told.
+pub(super) fn up_to_date(
+    state: &DomainState,
+    server: &str,
+    dry_run: bool,
+    ctx: &mut Ctx,
+) -> Result<(), CliError> {
+    let timelines = state.timelines;
+    let noun = if timelines == 1 { "timeline" } else { "timelines" };
+    ctx.out.line(format_args!("up to date ({timelines} {noun}), nothing signed"))?;
+    let fields = match dry_run {
+        true => json!({
+            "server": server, "dryRun": true, "plan": [], "equal": timelines, "left": [],
+            "diverged": [], "heldBack": [], "upToDate": true, "signed": false,
+        }),
+        false => json!({
+            "server": server, "session": null, "turns": 0,
+            "sent": { "ibGibs": 0, "bytes": 0 }, "received": { "ibGibs": 0, "bytes": 0 },
+            "skipped": 0, "unchanged": timelines, "tips": [], "left": [], "diverged": [],
+            "heldBack": [], "ahead": [], "tries": 0, "upToDate": true, "signed": false,
+        }),
+    };
+    ctx.out.done(fields)
+}
+
+/// Whether a session found nothing to move.
+fn found_nothing(plan: &Plan) -> bool {
+    plan.is_empty() && plan.diverged.is_empty() && plan.left.is_empty()
+}
 
 /// Prints what would move.
 pub(super) fn plan(plan: &Plan, server: &str, ctx: &mut Ctx) -> Result<(), CliError> {
@@ -54,7 +84,8 @@ pub(super) fn plan(plan: &Plan, server: &str, ctx: &mut Ctx) -> Result<(), CliEr
     }
     let dry_run = json!({
         "server": server, "dryRun": true, "plan": entries, "equal": plan.equal, "left": plan.left,
-        "diverged": plan.diverged, "heldBack": plan.held_back,
+        "diverged": plan.diverged, "heldBack": plan.held_back, "upToDate": found_nothing(plan),
+        "signed": true,
     });
     ctx.out.done(dry_run)
 }
@@ -117,6 +148,8 @@ pub(super) fn summary(
         "heldBack": plan.held_back,
         "ahead": ahead.iter().map(ClockAhead::to_value).collect::<Vec<_>>(),
         "tries": tries,
+        "upToDate": found_nothing(plan),
+        "signed": true,
     });
     end(diverged(plan).or(conflict), fields, ctx)
 }

@@ -1,6 +1,7 @@
 //! What is written is read back, and what is foreign is refused.
 
 use super::*;
+use crate::sync::msg::Token;
 
 const HASH: &str = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";
 
@@ -48,8 +49,9 @@ fn messages_read_back() {
         hello(&["a", "zstd"]),
         Msg::AuthChallenge { challenge_uuid: "u".into(), demanded_ids: vec!["i".into()] },
         Msg::AuthProof { keystone: ibgib.clone() },
-        Msg::AuthOk { token, window: Some(23) },
-        Msg::AuthOk { token: None, window: None },
+        Msg::AuthOk { token: token.clone(), state_token: None, window: Some(23) },
+        Msg::AuthOk { token: None, state_token: token, window: None },
+        Msg::AuthOk { token: None, state_token: None, window: None },
         Msg::AuthFail(refusal.clone()),
         Msg::SyncError(refusal),
         Msg::SyncError(quota),

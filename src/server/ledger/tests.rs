@@ -33,6 +33,28 @@ fn tokens_open_a_domain_until_they_expire() {
 }
 
 #[test]
+fn a_domain_has_so_many_tokens_to_ask_by_and_those_that_expire_first_give_way() {
+    let (_dir, path) = dir();
+    let ledger = Ledger::of(&SqliteSpace::create_if_missing(&path, Domain::Client).unwrap());
+    let (i, j) = (Domain::named("I"), Domain::named("J"));
+    let of = |hash: &[u8]| ledger.state_token_domain(hash, 10).unwrap();
+    ledger.add_state_token(b"other", &j, (0, 50), 2).unwrap();
+    ledger.add_state_token(b"b", &i, (0, 300), 2).unwrap();
+    ledger.add_state_token(b"a", &i, (0, 200), 2).unwrap();
+    ledger.add_state_token(b"c", &i, (0, 300), 2).unwrap();
+    assert_eq!([of(b"a"), of(b"b"), of(b"c")], [None, Some(i.clone()), Some(i.clone())]);
+    assert_eq!(of(b"other"), Some(j.clone()), "another domain's are its own");
+    assert_eq!(ledger.token_domain(b"b", 10).unwrap(), None, "it reads nothing");
+    assert_eq!(ledger.state_token_domain(b"b", 300).unwrap(), None);
+    ledger.add_state_token(b"d", &i, (50, 400), 2).unwrap();
+    assert_eq!(of(b"other"), None, "what has expired goes, whose ever it is");
+    // Of two that end at the same time the older one gives way.
+    assert_eq!([of(b"b"), of(b"c"), of(b"d")], [None, Some(i.clone()), Some(i.clone())]);
+    ledger.forget(&i).unwrap();
+    assert_eq!([of(b"c"), of(b"d")], [None, None]);
+}
+
+#[test]
 fn a_session_is_connected_once() {
     let (_dir, path) = dir();
     let ledger = Ledger::of(&SqliteSpace::create_if_missing(&path, Domain::Client).unwrap());
@@ -82,6 +104,7 @@ fn expect_durable(space: &SqliteSpace) {
 fn note_all(ledger: &Ledger) {
     let session = addr();
     ledger.add_token(&[1; 32], &Domain::named("i"), 1).unwrap();
+    ledger.add_state_token(&[2; 32], &Domain::named("i"), (0, 1), 1).unwrap();
     ledger.purge_tokens(2).unwrap();
     ledger.add_session(&session, &Domain::named("i"), 1).unwrap();
     ledger.connect_session(&session, 2).unwrap();

@@ -17,8 +17,11 @@ use super::check::check_keystone;
 use super::place::place;
 use super::read::{mainline_at, row_of, tip_of};
 use super::rows::{NewRow, Row, RowsMut};
+use super::state::key_of;
 use super::verified::{addr_of, verified};
-use super::{Prepared, PutOpts, PutReport, Reach, RowId, SignedBy, SpaceCount, SpaceError};
+use super::{
+    DomainState, Prepared, PutOpts, PutReport, Reach, RowId, SignedBy, SpaceCount, SpaceError,
+};
 use deferred::Deferred;
 use reach_check::ReachCheck;
 use relation_index::RelationIndex;
@@ -176,7 +179,7 @@ impl<'a> Put<'a> {
         self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
         self.next_id = self.next_id.next();
         self.recent.insert(item.key, row);
-        self.relation_index.stored(self.rows, &row, &deps, item.kind())?;
+        self.relation_index.stored(self.rows, (&row, &item.key), &deps, item.kind())?;
         if let Some(check) = &mut self.reach_check {
             check.stored(row.id, &item.key, &ids);
         }
@@ -234,7 +237,7 @@ impl<'a> Put<'a> {
     /// Notes a new frame in its timeline; whether it is on the mainline.
     fn advance(&mut self, item: &Prepared, tjp_id: RowId, row: &Row) -> Result<bool, SpaceError> {
         if item.is_tjp {
-            self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row));
+            self.heads.insert(tjp_id, TimelineHeads::new(item.kind(), row, item.key));
             return Ok(true);
         }
         let heads = self.heads_of(tjp_id)?;
@@ -244,7 +247,7 @@ impl<'a> Put<'a> {
             let prev = addr_of(self.rows, row.prev.unwrap_or(tjp_id))?;
             return Err(SpaceError::KeystoneFork { tjp, prev, frame: item.addr.clone() });
         }
-        self.heads_of(tjp_id)?.add(row);
+        self.heads_of(tjp_id)?.add(row, item.key);
         Ok(follows_line)
     }
 
@@ -253,7 +256,10 @@ impl<'a> Put<'a> {
         match self.heads.entry(tjp_id) {
             Entry::Occupied(heads) => Ok(heads.into_mut()),
             Entry::Vacant(place) => match self.rows.timeline(tjp_id)? {
-                Some(timeline) => Ok(place.insert(TimelineHeads::known(&timeline))),
+                Some(timeline) => {
+                    let keys = (key_of(self.rows, tjp_id)?, key_of(self.rows, timeline.tip_id)?);
+                    Ok(place.insert(TimelineHeads::known(&timeline, keys)))
+                }
                 None => Err(self.rows.damaged(format!("ibGib number {tjp_id} has no timeline"))),
             },
         }
@@ -290,22 +296,40 @@ impl<'a> Put<'a> {
             return Err(SpaceError::Unwanted(addr_of(self.rows, id)?));
         }
         let heads = std::mem::take(&mut self.heads);
-        let mut timelines = 0;
+        let (mut timelines, mut change) = (0, DomainState::default());
         for (tjp_id, heads) in &heads {
             timelines += u64::from(heads.is_new());
-            self.move_tip(*tjp_id, heads)?;
+            self.move_tip(*tjp_id, heads, &mut change)?;
         }
-        self.relation_index.write_unreferenced(self.rows)?;
+        change.digest.add(&self.relation_index.write_unreferenced(self.rows)?);
         let PutReport { new, bytes, .. } = self.report;
         if new > 0 {
+            self.keep_state(&change)?;
             self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
             self.room.check_end(self.rows)?;
         }
         Ok(self.report)
     }
 
+    /// Writes where the data stands. Of a file of an older version, which does not keep it, that is
+    /// worked out where it is first asked for.
+    fn keep_state(&mut self, change: &DomainState) -> Result<(), SpaceError> {
+        let is_first = self.rows.count()?.ibgibs == 0;
+        if (is_first || *change != DomainState::default())
+            && let Some(state) = self.rows.state()?
+        {
+            self.rows.set_state(&state.changed_by(change))?;
+        }
+        Ok(())
+    }
+
     /// Writes where a timeline stands now; refuses one with two newest frames.
-    fn move_tip(&mut self, tjp_id: RowId, heads: &TimelineHeads) -> Result<(), SpaceError> {
+    fn move_tip(
+        &mut self,
+        tjp_id: RowId,
+        heads: &TimelineHeads,
+        change: &mut DomainState,
+    ) -> Result<(), SpaceError> {
         let tip = match heads.tip() {
             Ok(tip) => tip,
             Err((tip, frame)) => {
@@ -325,6 +349,10 @@ impl<'a> Put<'a> {
         }
         if tip.tip_id != heads.line() {
             self.move_mainline(tjp_id, tip.tip_id)?;
+        }
+        if heads.is_data() {
+            change.digest.add(&heads.digest_change(&tip));
+            change.timelines += u64::from(heads.is_new());
         }
         self.rows.set_timeline(&tip.of(tjp_id))
     }

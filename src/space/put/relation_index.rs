@@ -1,12 +1,14 @@
 //! How new rows relate to others: which timeline or stone relates to which, and which stones are
 //! unreferenced.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hashlink::LruCache;
 
 use super::{Row, RowId, RowsMut, SpaceError};
-use crate::space::TimelineKind;
+use crate::ibgib::AddrKey;
+use crate::space::state::key_of;
+use crate::space::{StateDigest, TimelineKind};
 
 /// How many facts that are written already are remembered, so as not to write them again.
 const REMEMBERED: usize = 65_536;
@@ -33,9 +35,11 @@ pub(in crate::space) fn link(row: &Row, dep: &Row) -> Option<(RowId, RowId)> {
 /// What a put notes of relations; the stones stay in memory until its end.
 pub(super) struct RelationIndex {
     first_new: RowId,
-    unreferenced: BTreeSet<RowId>,
+    unreferenced: BTreeMap<RowId, AddrKey>,
     referenced: LruCache<RowId, ()>,
     linked: LruCache<(RowId, RowId), ()>,
+    /// How the digest of the unreferenced stones changes.
+    digest: StateDigest,
 }
 
 impl RelationIndex {
@@ -43,9 +47,10 @@ impl RelationIndex {
     pub(super) fn new(first_new: RowId) -> RelationIndex {
         RelationIndex {
             first_new,
-            unreferenced: BTreeSet::new(),
+            unreferenced: BTreeMap::new(),
             referenced: LruCache::new(REMEMBERED),
             linked: LruCache::new(REMEMBERED),
+            digest: StateDigest::default(),
         }
     }
 
@@ -53,12 +58,12 @@ impl RelationIndex {
     pub(super) fn stored(
         &mut self,
         rows: &mut dyn RowsMut,
-        row: &Row,
+        (row, key): (&Row, &AddrKey),
         deps: &[Row],
         kind: TimelineKind,
     ) -> Result<(), SpaceError> {
         if is_unreferenced(row, kind) {
-            self.unreferenced.insert(row.id);
+            self.unreferenced.insert(row.id, *key);
         }
         for dep in deps {
             if is_related(dep) {
@@ -72,11 +77,11 @@ impl RelationIndex {
     }
 
     fn relate_to(&mut self, rows: &mut dyn RowsMut, stone: RowId) -> Result<(), SpaceError> {
-        if self.unreferenced.remove(&stone) || stone >= self.first_new {
+        if self.unreferenced.remove(&stone).is_some() || stone >= self.first_new {
             return Ok(());
         }
-        if self.referenced.insert(stone, ()).is_none() {
-            rows.remove_unreferenced(stone)?;
+        if self.referenced.insert(stone, ()).is_none() && rows.remove_unreferenced(stone)? {
+            self.digest.subtract(&StateDigest::of_stone(&key_of(rows, stone)?));
         }
         Ok(())
     }
@@ -93,10 +98,15 @@ impl RelationIndex {
         Ok(())
     }
 
-    /// Writes which new stones nothing relates to.
-    pub(super) fn write_unreferenced(&mut self, rows: &mut dyn RowsMut) -> Result<(), SpaceError> {
-        std::mem::take(&mut self.unreferenced)
-            .into_iter()
-            .try_for_each(|id| rows.add_unreferenced(id))
+    /// Writes which new stones nothing relates to. Returns how the digest of all such stones changes.
+    pub(super) fn write_unreferenced(
+        &mut self,
+        rows: &mut dyn RowsMut,
+    ) -> Result<StateDigest, SpaceError> {
+        for (id, key) in std::mem::take(&mut self.unreferenced) {
+            rows.add_unreferenced(id)?;
+            self.digest.add(&StateDigest::of_stone(&key));
+        }
+        Ok(self.digest)
     }
 }

@@ -19,6 +19,7 @@ pub(super) const MAX_STEP_SEARCHED: usize = 32 << 10;
 
 /// What all rows follow from the texts.
 const EMPTY: &str = "DELETE FROM ibgib; DELETE FROM timeline; DELETE FROM link; DELETE FROM loose;
+     DELETE FROM state;
      UPDATE domain SET ibgibs = 0, timelines = 0, bytes = 0;";
 
 impl SqliteSpace {

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 use crate::ibgib::{AddrKey, TjpAddr};
 use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use crate::space::{RowId, SpaceCount, SpaceError, TimelineKind};
+use crate::space::{DomainState, RowId, SpaceCount, SpaceError, StateDigest, TimelineKind};
 
 use super::{deps, schema, signed, unsigned};
 
@@ -38,6 +38,8 @@ const PENDING: &str = "SELECT frame, evolved, session, shared FROM pending \
      WHERE domain = ?1 AND identity = ?2 AND purpose = ?3";
 const COUNT: &str = "SELECT ibgibs, timelines, bytes FROM domain WHERE id = ?1";
 
+const STATE: &str = "SELECT digest, timelines FROM state WHERE domain = ?1";
+
 const NEXT_ID: &str = "SELECT coalesce(max(id), 0) + 1 FROM ibgib";
 const INSERT: &str = "INSERT INTO \
      ibgib(id, domain, key, timeline, n, prev, orphan, aside, flags, deps, json) \
@@ -58,6 +60,8 @@ const SET_PENDING: &str = "INSERT OR REPLACE INTO \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const ADD_COUNT: &str = "UPDATE domain SET ibgibs = ibgibs + ?2, timelines = timelines + ?3, \
      bytes = bytes + ?4 WHERE id = ?1";
+const SET_STATE: &str = "INSERT INTO state(domain, digest, timelines) VALUES (?1, ?2, ?3) \
+     ON CONFLICT(domain) DO UPDATE SET digest = excluded.digest, timelines = excluded.timelines";
 
 /// The rows of a domain, read or inside a transaction.
 pub(super) struct SqlRows<'a> {
@@ -103,7 +107,12 @@ impl SqlRows<'_> {
     }
 
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<(), SpaceError> {
-        self.statement(sql)?.execute(params).map(drop).map_err(|error| self.fail(error))
+        self.changed(sql, params).map(drop)
+    }
+
+    /// Runs a statement; how many rows it changed.
+    fn changed(&self, sql: &str, params: impl Params) -> Result<usize, SpaceError> {
+        self.statement(sql)?.execute(params).map_err(|error| self.fail(error))
     }
 }
 
@@ -191,6 +200,18 @@ impl Rows for SqlRows<'_> {
         Ok(self.one(COUNT, [self.domain], read)?.unwrap_or_default())
     }
 
+    fn state(&self) -> Result<Option<DomainState>, SpaceError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let digest = StateDigest::from_bytes(row.get(0)?);
+            Ok(DomainState { digest, timelines: unsigned(row, 1)? })
+        };
+        match self.one(STATE, [self.domain], read)? {
+            // Of nothing it is known, whoever made the file.
+            None if self.count()?.ibgibs == 0 => Ok(Some(DomainState::default())),
+            kept => Ok(kept),
+        }
+    }
+
     fn file_bytes(&self) -> Result<u64, SpaceError> {
         // Pages that became free are taken before the file grows.
         let ask = |sql| self.one(sql, [], |row| unsigned(row, 0)).map(Option::unwrap_or_default);
@@ -243,8 +264,8 @@ impl RowsMut for SqlRows<'_> {
         self.run(ADD_UNREFERENCED, (self.domain, stone))
     }
 
-    fn remove_unreferenced(&mut self, stone: RowId) -> Result<(), SpaceError> {
-        self.run(REMOVE_UNREFERENCED, (self.domain, stone))
+    fn remove_unreferenced(&mut self, stone: RowId) -> Result<bool, SpaceError> {
+        Ok(self.changed(REMOVE_UNREFERENCED, (self.domain, stone))? > 0)
     }
 
     fn clear_mainline(&mut self, tjp_id: RowId, n: u64) -> Result<(), SpaceError> {
@@ -274,6 +295,11 @@ impl RowsMut for SqlRows<'_> {
     fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError> {
         let SpaceCount { ibgibs, timelines, bytes } = *more;
         self.run(ADD_COUNT, [self.domain, signed(ibgibs), signed(timelines), signed(bytes)])
+    }
+
+    fn set_state(&mut self, state: &DomainState) -> Result<(), SpaceError> {
+        let params = params![self.domain, state.digest.bytes(), signed(state.timelines)];
+        self.run(SET_STATE, params)
     }
 }
 

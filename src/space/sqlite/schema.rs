@@ -12,7 +12,7 @@ use crate::space::SpaceError;
 pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
 
 /// How the file gets from each format to the next; the format's number is how many were applied.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// The oldest format in which a file is read that cannot be brought to the newest one, since it
 /// can only be read: what a migration adds to it is needed for writing alone.
@@ -65,6 +65,16 @@ const V3: &str = "
 CREATE TABLE newcomer(
     day INTEGER NOT NULL, address TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY(day, address)) STRICT, WITHOUT ROWID;
+";
+
+/// Where each domain's data stands, and a server's tokens that tell of it. A domain that was filled
+/// before has no row until it is asked for: a file opens at once, however much is in it.
+const V4: &str = "
+CREATE TABLE state(
+    domain INTEGER PRIMARY KEY, digest BLOB NOT NULL, timelines INTEGER NOT NULL) STRICT;
+CREATE TABLE state_token(
+    hash BLOB PRIMARY KEY, domain TEXT NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX state_token_domain ON state_token(domain, expires_at_ms);
 ";
 
 /// How long a call waits for another process's write.

@@ -3,6 +3,7 @@
 mod graphs;
 mod order;
 mod refused;
+mod state;
 mod stored;
 pub(crate) mod world;
 

@@ -220,10 +220,15 @@ impl<'a> Receiver<'a> {
         let bound = self.at.opts.quota.for_signing();
         let opts = PutOpts { signed_by, bound, ..PutOpts::default() };
         self.space.put(&mut std::iter::once(Ok(frame)), &opts)?;
-        let token = self.authority.token(self.at.live.since())?;
+        let since = self.at.live.since();
+        let token = self.authority.token(since)?;
+        let state_token = match self.at.features.contains(&Feature::STATE_DIGEST) {
+            true => self.authority.state_token(since)?,
+            false => None,
+        };
         let compresses = self.at.features.contains(&Feature::ZSTD);
         let window = compresses.then(|| self.authority.window()).flatten();
-        self.at.out.push_back(Msg::AuthOk { token, window });
+        self.at.out.push_back(Msg::AuthOk { token, state_token, window });
         let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
         let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
         let incoming = IncomingPayload::new(domain, dir, self.at.opts.limits)?.sharing(share);

@@ -60,6 +60,11 @@ pub trait SessionAuthority {
     fn window(&self) -> Option<u32> {
         None
     }
+    /// A token for asking where the domain's data stands, and for nothing else, where there is
+    /// something to ask; it ends as the other one does.
+    fn state_token(&self, _since: u64) -> Result<Option<Token>, SyncError> {
+        Ok(None)
+    }
 }
 
 /// An authority for peers in one process: every session may connect, and nobody needs a token.

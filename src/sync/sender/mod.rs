@@ -70,6 +70,8 @@ pub struct SenderOpts {
     pub retry_for: Duration,
     /// Where time and random bytes come from.
     pub env: Arc<dyn Environment>,
+    /// Whether to ask the receiver for a token by which it tells whether anything is new.
+    pub wants_state_token: bool,
     /// What both sides speak beyond the protocol; a client's sync sets it to what its link tells.
     pub features: Features,
 }
@@ -87,6 +89,7 @@ impl SenderOpts {
             max_turns: 10_000,
             retry_for: RETRY_FOR,
             env: Arc::new(System::new()),
+            wants_state_token: false,
             features: Features::new(),
         }
     }
@@ -109,6 +112,7 @@ pub struct Sender<'a> {
     pushed: SagaHasher,
     summary: Summary,
     token: Option<Token>,
+    state_token: Option<Token>,
 }
 
 enum State {
@@ -150,6 +154,7 @@ impl<'a> Sender<'a> {
             pushed: SagaHasher::default(),
             summary: Summary::default(),
             token: None,
+            state_token: None,
         })
     }
 
@@ -187,6 +192,11 @@ impl<'a> Sender<'a> {
     /// The token that the receiver handed out.
     pub fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    /// The token for asking whether anything is new, where one was wanted and handed out.
+    pub fn state_token(&self) -> Option<&Token> {
+        self.state_token.as_ref()
     }
 
     /// States the next page, or asks where timelines split; with all of that answered, the plan is
@@ -278,11 +288,12 @@ impl Machine for Sender<'_> {
                 self.state = State::Proof;
                 Ok(())
             }
-            (Msg::AuthOk { token, window }, State::Proof) => {
+            (Msg::AuthOk { token, state_token, window }, State::Proof) => {
                 if window.is_some() && !self.opts.features.contains(&Feature::ZSTD) {
                     return Err(SyncError::protocol("a window for a session without compression"));
                 }
                 self.token = token;
+                self.state_token = state_token.filter(|_| self.opts.wants_state_token);
                 if self.opts.connect_only {
                     self.space.put_with([self.signer.tip()], &PutOpts::default())?;
                     self.state = State::Done;
@@ -323,7 +334,11 @@ impl Machine for Sender<'_> {
             State::Start => {
                 self.state = State::Hello;
                 let (domain, session) = (self.domain.clone(), self.signer.tjp().clone());
-                let features = self.opts.features.clone();
+                let mut features = self.opts.features.clone();
+                if !self.opts.wants_state_token {
+                    // Named where it is used: the receiver keeps a token for it.
+                    features.remove(&Feature::STATE_DIGEST);
+                }
                 Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session, features }))
             }
             State::Push(outgoing) => {

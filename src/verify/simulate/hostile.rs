@@ -35,7 +35,7 @@ pub(super) fn forged(world: &World) -> String {
     let msg = match world.choose().below(5) {
         0 => Msg::Offer { seq: 0, addrs },
         1 => Msg::Need { seq: 0, lacks: vec![false] },
-        2 => Msg::AuthOk { token: None, window: None },
+        2 => Msg::AuthOk { token: None, state_token: None, window: None },
         3 => Msg::SyncError(Refusal { code: RefusalCode::Conflict, message: "forged".into() }),
         _ => Msg::Payload { ibgibs },
     };

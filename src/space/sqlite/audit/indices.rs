@@ -5,6 +5,7 @@ use super::{Auditor, PAGE, Part};
 use crate::ibgib::TjpAddr;
 use crate::keystone;
 use crate::space::rows::Rows;
+use crate::space::state;
 use crate::space::verified::verified;
 use crate::space::{
     Domain,
@@ -57,7 +58,35 @@ impl Auditor<'_> {
                 ));
             }
         }
+        self.states()
+    }
+
+    /// Where each domain's data stands, where that is kept.
+    fn states(&mut self) -> Result<(), SpaceError> {
+        // An older file that can only be read has no such table.
+        if !self.has_table("state")? {
+            return Ok(());
+        }
+        let kept: Vec<i64> = self.all("SELECT domain FROM state", [], |row| row.get(0))?;
+        for domain in kept {
+            let rows = self.of(domain);
+            let both = rows.state().and_then(|kept| Ok((kept, state::compute(&rows)?)));
+            let Some((Some(kept), found)) = self.note(Part::Indices, domain, both)? else {
+                continue;
+            };
+            if kept != found {
+                self.add(Part::Indices, domain, format!(
+                    "the digest of {} timelines is kept as {}; of the {} that are here it is {}",
+                    kept.timelines, kept.digest, found.timelines, found.digest,
+                ));
+            }
+        }
         Ok(())
+    }
+
+    fn has_table(&self, name: &str) -> Result<bool, SpaceError> {
+        let table = "SELECT 1 FROM sqlite_schema WHERE name = ?1";
+        Ok(!self.all::<i64>(table, [name], |row| row.get(0))?.is_empty())
     }
 
     /// Names, and the signed steps that are perhaps accepted nowhere yet.
@@ -79,8 +108,7 @@ impl Auditor<'_> {
             self.note(Part::Names, domain, looked)?;
         }
         // A file of the first format that can only be read has no such table.
-        let table = "SELECT 1 FROM sqlite_schema WHERE name = 'pending'";
-        if self.all::<i64>(table, [], |row| row.get(0))?.is_empty() {
+        if !self.has_table("pending")? {
             return Ok(());
         }
         let kept: Vec<(i64, String)> =

@@ -73,6 +73,9 @@ const CHANGES: &[(&str, Part)] = &[
     ("UPDATE domain SET ibgibs = 3", Part::Indices),
     ("UPDATE domain SET bytes = bytes - 1", Part::Indices),
     ("UPDATE domain SET timelines = 9", Part::Indices),
+    ("UPDATE state SET digest = zeroblob(32)", Part::Indices),
+    ("UPDATE state SET digest = x'00'", Part::Indices),
+    ("UPDATE state SET timelines = 9", Part::Indices),
 ];
 
 #[test]

@@ -115,7 +115,7 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     let stone = world.stone("old");
     SqliteSpace::create_if_missing(&path, Domain::Client).unwrap().put_all(world.all()).unwrap();
     let old = Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
+    old.execute_batch("DROP TABLE state; DROP TABLE state_token; DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
     drop(old);
     let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
@@ -124,6 +124,76 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     let version = Connection::open(&path).unwrap();
     let version = version.query_row("PRAGMA user_version", [], |row| row.get(0));
     assert_eq!(version, Ok(schema::MIGRATIONS.len() as i64));
+}
+
+/// What the file of an older version holds is worked out when it is first asked for, by a file that can
+/// only be read too, and kept from then on; until then puts leave it alone.
+#[test]
+fn an_older_file_learns_where_its_data_stands_when_it_is_asked() {
+    let (_dir, path) = dir();
+    fs::copy("tests/vectors/space-0.1.0.db", &path).unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
+    let kept = || {
+        let ask = "SELECT count(*) FROM state";
+        Connection::open(&path).unwrap().query_row(ask, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let mut world = World::default();
+    space.put_all(&[world.stone("new")]).unwrap();
+    assert_eq!(kept(), 0, "it opens, and takes puts, without reading all");
+    let state = space.state().unwrap();
+    assert_eq!((state.timelines, kept()), (2, 1));
+    let other = crate::space::MemorySpace::new();
+    let tips = space.timelines(TimelineKind::Data, None, 10).unwrap().into_iter();
+    let stones = space.unreferenced_stones(None, 10).unwrap().into_iter();
+    let roots: Vec<_> =
+        tips.map(|timeline| timeline.tip.id).chain(stones.map(|(id, _)| id)).collect();
+    let all = crate::space::graph_ids(&space, &roots, true).unwrap();
+    let all: Vec<_> = all.into_iter().map(|id| space.get_id(id).unwrap()).collect();
+    other.put_all(&all).unwrap();
+    assert_eq!(other.state().unwrap(), state);
+    space.put_all(&[world.stone("newer")]).unwrap();
+    assert_ne!(space.state().unwrap(), state);
+    assert!(space.audit().unwrap().is_good());
+}
+
+#[test]
+fn a_domain_keeps_where_its_data_stands_from_its_first_put_on() {
+    let (_dir, path) = dir();
+    let space = SqliteSpace::create_if_missing(&path, Domain::named("I")).unwrap();
+    let kept = || {
+        let ask = "SELECT timelines FROM state";
+        Connection::open(&path).unwrap().query_row(ask, [], |row| row.get::<_, i64>(0))
+    };
+    assert!(kept().is_err());
+    space.put_all(&crate::space::tests::world::keystone_frames()).unwrap();
+    assert_eq!(kept(), Ok(0), "of an identity without data, too");
+    let mut world = World::default();
+    world.timeline("x");
+    space.put_all(world.all()).unwrap();
+    assert_eq!(kept(), Ok(1));
+}
+
+/// A copy that is put back tells what is in the copy: nothing counts changes.
+#[test]
+fn a_copy_that_is_put_back_tells_its_own_state() {
+    let (dir, path) = dir();
+    let mut world = World::default();
+    let space = SqliteSpace::create_if_missing(&path, Domain::Client).unwrap();
+    space.put_all(&[world.stone("one")]).unwrap();
+    let before = space.state().unwrap();
+    drop(space);
+    let copy = dir.path().join("copy.db");
+    fs::copy(&path, &copy).unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
+    space.put_all(&[world.stone("two")]).unwrap();
+    let after = space.state().unwrap();
+    assert_ne!(after, before);
+    drop(space);
+    fs::rename(&copy, &path).unwrap();
+    let space = SqliteSpace::open(&path, Domain::Client).unwrap();
+    assert_eq!(space.state().unwrap(), before);
+    space.put_all(&world.all()[1..]).unwrap();
+    assert_eq!(space.state().unwrap(), after);
 }
 
 #[test]
