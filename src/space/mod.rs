@@ -47,7 +47,9 @@ pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use row_id::RowId;
 pub use rows::Row;
-pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
+#[doc(hidden)]
+pub use sqlite::unpack;
+pub use sqlite::{Audit, Damaged, Finding, Packed, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
 #[cfg(feature = "server")]
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
