@@ -11,6 +11,7 @@
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
+mod ahead;
 mod bound;
 mod check;
 mod domain;
@@ -34,6 +35,7 @@ mod stage;
 mod tests;
 mod verified;
 
+pub use ahead::{Ahead, ahead};
 pub use bound::Bound;
 pub use domain::Domain;
 pub use error::SpaceError;
