@@ -46,6 +46,7 @@ macro_rules! corpora {
 }
 
 corpora! {
+    known_blocks_break_no_rule block;
     known_bodies_break_no_rule bodies;
     known_headers_break_no_rule capabilities;
     known_compressed_messages_break_no_rule compression;

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
-use sync_gib::space::{Domain, Prepared, PutOpts, Space, SqliteSpace};
+use sync_gib::space::{Domain, Prepared, PutOpts, Space, SpaceError, SqliteSpace, ahead};
 
-use crate::Result;
 use crate::process;
 
 /// One of the two floors.
@@ -37,7 +36,7 @@ impl Floor {
     }
 
     /// Stores every line of NDJSON in a new file, in one transaction, streaming.
-    pub fn run(self, ndjson: &Path, space: &Path) -> Result<()> {
+    pub fn run(self, ndjson: &Path, space: &Path) -> crate::Result<()> {
         let lines = BufReader::with_capacity(256 << 10, File::open(ndjson)?);
         match self {
             Floor::Put => put(lines, space),
@@ -46,7 +45,7 @@ impl Floor {
     }
 
     /// How long a process of its own takes for that, and its peak memory.
-    pub fn measure(self, ndjson: &Path, dir: &Path) -> Result<(Duration, u64)> {
+    pub fn measure(self, ndjson: &Path, dir: &Path) -> crate::Result<(Duration, u64)> {
         let space = dir.join("floor.db");
         let mut command = Command::new(std::env::current_exe()?);
         let ran = process::run(command.arg(self.flag()).arg(ndjson).arg(&space), true)?;
@@ -57,19 +56,24 @@ impl Floor {
     }
 }
 
-fn put(lines: impl BufRead, space: &Path) -> Result<()> {
+fn put(lines: impl BufRead + Send + 'static, space: &Path) -> crate::Result<()> {
     let space = SqliteSpace::create_if_missing(space, Domain::Client)?;
-    let mut failed = None;
-    let mut batch = lines
-        .lines()
-        .map_while(|line| line.map_err(|error| failed = Some(error)).ok())
-        .map(|line| Ok(Prepared::from_json(&line)?));
+    let read = |line: std::io::Result<String>| -> Result<Prepared, SpaceError> {
+        let line = line.map_err(|source| SpaceError::Io {
+            what: "read",
+            path: "the input".into(),
+            source,
+        })?;
+        Ok(Prepared::from_json(&line)?)
+    };
+    let size_of =
+        |item: &Result<Prepared, SpaceError>| item.as_ref().map_or(0, |item| item.text().len());
+    let mut batch = ahead(lines.lines().map(read), size_of)?;
     space.put(&mut batch, &PutOpts::default())?;
-    drop(batch);
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
 }
 
-fn insert(mut lines: impl BufRead, file: &Path) -> Result<()> {
+fn insert(mut lines: impl BufRead, file: &Path) -> crate::Result<()> {
     let mut connection = Connection::open(file)?;
     // The same settings as a space's file has, for the same durability.
     connection.execute_batch(

@@ -1,6 +1,7 @@
 //! What the fuzz targets run. `tests/corpus.rs` includes this file, so that an ordinary test
 //! replays the corpora by the very same functions.
 
+mod block;
 mod bodies;
 mod compression;
 mod dialogue;
@@ -13,6 +14,7 @@ mod space_file;
 mod stage;
 mod texts;
 
+pub use block::block;
 pub use bodies::bodies;
 pub use compression::compression;
 pub use dialogue::dialogue;
@@ -26,7 +28,8 @@ pub use texts::{capabilities, ibgib, merge_text, transform, wire};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
+    ("block", block),
     ("bodies", bodies),
     ("capabilities", capabilities),
     ("compression", compression),

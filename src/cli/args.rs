@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::keystone::KeystoneCommand;
 
 use super::{
-    check, generate, get, graph, hash, keystone, log, merge, mut8, new, put, rel8, repair, restore,
-    serve, setup, sync, transform, verify,
+    check, generate, get, graph, hash, keystone, log, merge, mut8, new, pack, put, rel8, repair,
+    restore, serve, setup, sync, transform, verify,
 };
 
 /// The whole command line.
@@ -65,6 +65,7 @@ pub enum Command {
     Sync(sync::SyncArgs),
     Check(check::CheckArgs),
     Repair(repair::RepairArgs),
+    Pack(pack::PackArgs),
     Graph(graph::GraphArgs),
     New(new::NewArgs),
     Mut8(mut8::Mut8Args),
@@ -93,6 +94,7 @@ impl Command {
             Command::Sync(_) => "sync",
             Command::Check(_) => "check",
             Command::Repair(_) => "repair",
+            Command::Pack(_) => "pack",
             Command::Graph(_) => "graph",
             Command::New(_) => "new",
             Command::Mut8(_) => "mut8",

@@ -124,8 +124,8 @@ pub fn at(line: u64) -> String {
 }
 
 /// JSON texts of at most [`MAX_TEXT_BYTES`] from standard input.
-pub fn stdin_texts() -> JsonTexts<io::StdinLock<'static>> {
-    JsonTexts::new(io::stdin().lock(), MAX_TEXT_BYTES)
+pub fn stdin_texts() -> JsonTexts<io::BufReader<io::Stdin>> {
+    JsonTexts::new(io::BufReader::with_capacity(256 << 10, io::stdin()), MAX_TEXT_BYTES)
 }
 
 /// All of a file, or of standard input where `path` is `-`; at most [`MAX_TEXT_BYTES`].

@@ -26,6 +26,7 @@ mod modes;
 mod mut8;
 mod new;
 mod output;
+mod pack;
 mod progress;
 mod put;
 mod recovery;
@@ -155,6 +156,7 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Sync(args) => sync::run(args, ctx),
         Command::Check(args) => check::run(args, ctx),
         Command::Repair(args) => repair::run(args, ctx),
+        Command::Pack(args) => pack::run(args, ctx),
         Command::Graph(args) => graph::run(args, ctx),
         Command::New(args) => new::run(args, ctx),
         Command::Mut8(args) => mut8::run(args, ctx),

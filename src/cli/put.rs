@@ -1,17 +1,16 @@
 //! `put`: ibGibs from NDJSON into the space, all or none.
 
 use std::collections::HashMap;
-use std::io::BufRead;
 
 use serde_json::{Value, json};
 
 use super::Ctx;
 use super::error::CliError;
-use super::input::{JsonTexts, at, stdin_texts};
+use super::input::{at, stdin_texts};
 use super::output::size;
 use super::progress::Progress;
 use crate::ibgib::{Addr, AddrKey, IbGibError};
-use crate::space::{Prepared, PutOpts, Space, SpaceError};
+use crate::space::{Ahead, Prepared, PutOpts, Space, SpaceError, ahead};
 
 /// Import ibGibs (NDJSON on standard input), all or none.
 ///
@@ -32,7 +31,16 @@ pub fn run(_: &PutArgs, ctx: &mut Ctx) -> Result<(), CliError> {
 fn put(ctx: &mut Ctx) -> Result<(), CliError> {
     let space = ctx.create_space(None)?;
     let progress = Progress::new(&ctx.out, "put", None);
-    let mut reading = Reading::new(stdin_texts(), progress);
+    let texts =
+        stdin_texts().map(|text| text.map(|text| (text.line, Prepared::from_json(&text.text))));
+    let size_of = |text: &Text| match text {
+        Ok((_, Ok(item))) => item.text().len(),
+        _ => 0,
+    };
+    // What reads may wait for more when the put has failed already, and is not waited for then.
+    let texts =
+        ahead(texts, size_of).map_err(|error| CliError::io("cannot start a thread", &error))?;
+    let mut reading = Reading::new(texts, progress);
     let put = space.put(&mut reading, &PutOpts::default());
     let Reading { lines, failed, .. } = reading;
     if let Some(error) = failed {
@@ -44,9 +52,12 @@ fn put(ctx: &mut Ctx) -> Result<(), CliError> {
     ctx.out.done(json!({"new": report.new, "known": report.known, "bytes": report.bytes}))
 }
 
-/// The batch: parses and hashes each text as it is asked for.
-struct Reading<R> {
-    texts: JsonTexts<R>,
+/// A line and what was parsed and hashed there, or why nothing more can be read.
+type Text = Result<(u64, Result<Prepared, IbGibError>), CliError>;
+
+/// The batch: what another thread parses and hashes.
+struct Reading {
+    texts: Ahead<Text>,
     /// The line of each ibGib, for errors that come later.
     lines: HashMap<AddrKey, u64>,
     /// What ended the reading early.
@@ -55,27 +66,26 @@ struct Reading<R> {
     progress: Progress,
 }
 
-impl<R: BufRead> Reading<R> {
-    fn new(texts: JsonTexts<R>, progress: Progress) -> Reading<R> {
+impl Reading {
+    fn new(texts: Ahead<Text>, progress: Progress) -> Reading {
         Reading { texts, lines: HashMap::new(), failed: None, bytes: 0, progress }
     }
 
     fn read(&mut self) -> Option<Result<Prepared, CliError>> {
-        let text = match self.texts.next()? {
+        let (line, prepared) = match self.texts.next()? {
             Ok(text) => text,
             Err(error) => return Some(Err(error)),
         };
-        let prepared = Prepared::from_json(&text.text);
-        let failed = |error| CliError::from(error).at(at(text.line)).detail("line", text.line);
+        let failed = |error| CliError::from(error).at(at(line)).detail("line", line);
         Some(prepared.map_err(failed).inspect(|item| {
-            self.lines.insert(item.key(), text.line);
+            self.lines.insert(item.key(), line);
             self.bytes += item.text().len() as u64;
             self.progress.at(self.bytes, self.lines.len() as u64);
         }))
     }
 }
 
-impl<R: BufRead> Iterator for Reading<R> {
+impl Iterator for Reading {
     type Item = Result<Prepared, SpaceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -11,6 +11,7 @@
 //! relations: `data.n`, or where a frame carries none, its predecessor's plus one (its distance
 //! from the tjp). So the tip is the frame with the highest `n` whether or not frames carry one.
 
+mod ahead;
 mod bound;
 mod check;
 mod domain;
@@ -35,6 +36,7 @@ mod state;
 mod tests;
 mod verified;
 
+pub use ahead::{Ahead, ahead};
 pub use bound::Bound;
 pub use domain::Domain;
 pub use error::SpaceError;
@@ -48,7 +50,9 @@ pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use row_id::RowId;
 pub use rows::Row;
-pub use sqlite::{Audit, Damaged, Finding, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
+#[doc(hidden)]
+pub use sqlite::unpack;
+pub use sqlite::{Audit, Damaged, Finding, Packed, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
 #[cfg(feature = "server")]
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};

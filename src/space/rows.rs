@@ -1,6 +1,6 @@
 //! The few operations on rows that the rules of every space stand on.
 
-use crate::ibgib::{AddrKey, TjpAddr};
+use crate::ibgib::{Addr, AddrKey, TjpAddr};
 
 use super::pending::{PendingRow, Purpose};
 use super::{DomainState, RowId, Snapshot, SpaceCount, SpaceError, TimelineKind};
@@ -39,6 +39,7 @@ pub(super) struct Stored {
 pub(super) struct NewRow<'a> {
     pub(super) row: Row,
     pub(super) key: AddrKey,
+    pub(super) addr: &'a Addr,
     /// The rows that it relates to, in order.
     pub(super) deps: &'a [RowId],
     pub(super) text: &'a str,
@@ -64,6 +65,10 @@ pub(super) trait Rows {
     fn deps(&self, id: RowId) -> Result<Option<Vec<RowId>>, SpaceError>;
     /// What stands in the file. It is hashed in `verified` and nowhere else, so nothing else asks.
     fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError>;
+    /// The address of a row, where it is kept beside its text. It is that of the row's key.
+    fn kept_addr(&self, _id: RowId) -> Result<Option<Addr>, SpaceError> {
+        Ok(None)
+    }
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError>;
     /// Ascending by `tjp_id`, above `after`.
     fn timelines(
@@ -121,6 +126,10 @@ pub(super) trait RowsMut: Rows {
     fn add_count(&mut self, more: &SpaceCount) -> Result<(), SpaceError>;
     /// Keeps where the data stands.
     fn set_state(&mut self, state: &DomainState) -> Result<(), SpaceError>;
+    /// Writes what is held back until there is more of it.
+    fn flush(&mut self) -> Result<(), SpaceError> {
+        Ok(())
+    }
 }
 
 /// How an implementation of a space gives access to its rows.

@@ -69,6 +69,9 @@ pub(super) fn whole(rows: &dyn Rows, id: RowId) -> Result<(Verified, Prepared), 
 /// The address of a row: the one that it is stored under, whether or not its text still hashes to it.
 /// Errors with [`SpaceError::Damaged`] where nothing tells it.
 pub(super) fn addr_of(rows: &dyn Rows, id: RowId) -> Result<Addr, SpaceError> {
+    if let Some(addr) = rows.kept_addr(id)? {
+        return Ok(addr);
+    }
     let stored = stored(rows, id)?;
     // The key is a hash of the address, so that a wrong one is told without hashing all of the text.
     match claimed_addr(&stored.text).filter(|addr| addr.key() == stored.key) {
@@ -153,7 +156,7 @@ fn check_relations(
 /// The error for a row that does not hold what it says; it names the ibGib as far as it is known.
 fn damaged(rows: &dyn Rows, stored: &Stored, detail: &str) -> SpaceError {
     let addr = claimed_addr(&stored.text).filter(|addr| addr.key() == stored.key);
-    let Some(addr) = addr else {
+    let Some(addr) = addr.or_else(|| rows.kept_addr(stored.row.id).ok().flatten()) else {
         return rows.damaged(format!("ibGib number {}: {detail}", stored.row.id));
     };
     if detail.starts_with(addr.as_str()) {

@@ -176,7 +176,8 @@ impl<'a> Put<'a> {
             self.check_keystone(item, &row)?;
         }
         let ids: Vec<RowId> = deps.iter().map(|dep| dep.id).collect();
-        self.rows.insert(&NewRow { row, key: item.key, deps: &ids, text: &item.text })?;
+        let Prepared { key, addr, text, .. } = item;
+        self.rows.insert(&NewRow { row, key: *key, addr, deps: &ids, text })?;
         self.next_id = self.next_id.next();
         self.recent.insert(item.key, row);
         self.relation_index.stored(self.rows, (&row, &item.key), &deps, item.kind())?;
@@ -304,6 +305,7 @@ impl<'a> Put<'a> {
         change.digest.add(&self.relation_index.write_unreferenced(self.rows)?);
         let PutReport { new, bytes, .. } = self.report;
         if new > 0 {
+            self.rows.flush()?;
             self.keep_state(&change)?;
             self.rows.add_count(&SpaceCount { ibgibs: new, timelines, bytes })?;
             self.room.check_end(self.rows)?;

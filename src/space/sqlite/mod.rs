@@ -1,6 +1,7 @@
 //! A space in one SQLite file, which holds several domains.
 
 mod audit;
+mod blocks;
 mod deps;
 mod disk;
 mod frozen;
@@ -18,6 +19,7 @@ mod tests;
 mod values;
 
 pub use audit::{Audit, Damaged, Finding};
+pub use blocks::{Packed, unpack};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
 #[cfg(feature = "server")]
@@ -34,6 +36,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::exclusive::{Exclusive, Locked};
 use super::rows::{Backend, Rows, RowsMut};
 use super::{Domain, Snapshot, SpaceError};
+use blocks::{Blocks, Packer};
 use rows::SqlRows;
 
 /// After how many pages in its log SQLite writes the log back, unless told otherwise.
@@ -64,6 +67,8 @@ struct File {
     /// pages in memory while it does not write.
     turn: Option<Arc<Exclusive<()>>>,
     defers_checkpoints: AtomicBool,
+    /// None where the file is of a format without blocks.
+    blocks: Option<Arc<Blocks>>,
 }
 
 impl File {
@@ -71,13 +76,17 @@ impl File {
         path: &Path,
         create: bool,
         turn: Option<Arc<Exclusive<()>>>,
+        blocks: Arc<Blocks>,
     ) -> Result<File, SpaceError> {
         let connection = schema::open(path, create)?;
+        let has_blocks = schema::has_blocks(&connection);
+        let has_blocks = has_blocks.map_err(|error| schema::fail(path, error))?;
         let file = File {
             path: path.to_owned(),
             connection: Exclusive::new(connection),
             turn,
             defers_checkpoints: AtomicBool::new(false),
+            blocks: has_blocks.then_some(blocks),
         };
         file.cache(&*file.lock()?, POOLED_CACHE).map_err(|error| file.fail(error))?;
         Ok(file)
@@ -110,6 +119,11 @@ impl File {
     fn fail(&self, error: rusqlite::Error) -> SpaceError {
         schema::fail(&self.path, error)
     }
+
+    fn rows<'a>(&'a self, connection: &'a Connection, domain: i64) -> SqlRows<'a> {
+        let (path, blocks) = (&*self.path, self.blocks.as_deref());
+        SqlRows { connection, domain, path, blocks, packer: Packer::default() }
+    }
 }
 
 /// Whose rows are read and written; it has a number once it holds something.
@@ -141,7 +155,7 @@ impl SqliteSpace {
         domain: impl Into<Domain>,
         create: bool,
     ) -> Result<SqliteSpace, SpaceError> {
-        Ok(SqliteSpace::on(Arc::new(File::open(path, create, None)?), domain))
+        Ok(SqliteSpace::on(Arc::new(File::open(path, create, None, Arc::default())?), domain))
     }
 
     fn on(file: Arc<File>, domain: impl Into<Domain>) -> SqliteSpace {
@@ -183,7 +197,7 @@ impl SqliteSpace {
     ///
     /// Damage is no error: errors where the file cannot be read at all.
     pub fn audit(&self) -> Result<Audit, SpaceError> {
-        audit::audit(&*self.file.lock()?, &self.file.path)
+        audit::audit(&*self.file.lock()?, &self.file.path, self.file.blocks.as_deref())
     }
 
     /// Reads the whole file and checks that it holds together; takes about as long as copying
@@ -246,6 +260,9 @@ pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Resu
 
 impl Backend for SqliteSpace {
     fn release(&self) -> Result<(), SpaceError> {
+        if let Some(blocks) = &self.file.blocks {
+            blocks.release();
+        }
         let shrink = self.file.lock()?.execute_batch("PRAGMA shrink_memory");
         shrink.map_err(|error| self.file.fail(error))
     }
@@ -271,7 +288,7 @@ impl Backend for SqliteSpace {
             self.domain.remember(id);
         }
         let domain = found.unwrap_or(NO_DOMAIN);
-        f(&SqlRows { connection: &connection, domain, path: &self.file.path })
+        f(&self.file.rows(&connection, domain))
     }
 
     fn write<R>(
@@ -286,7 +303,7 @@ impl Backend for SqliteSpace {
         let domain = self.domain.find_or_add(&transaction).map_err(fail)?;
         // One writes at a time, so that this is taken once, however many connections there are.
         self.file.cache(&connection, WRITING_CACHE).map_err(fail)?;
-        let mut rows = SqlRows { connection: &transaction, domain, path: &self.file.path };
+        let mut rows = self.file.rows(&transaction, domain);
         // Dropping the transaction undoes it.
         let written = f(&mut rows).and_then(|result| {
             transaction.commit().map_err(fail)?;

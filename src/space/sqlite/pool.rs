@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::blocks::Blocks;
 use super::{File, SqliteSpace};
 use crate::space::exclusive::Exclusive;
 use crate::space::{Domain, SpaceError};
@@ -23,6 +24,7 @@ pub struct Pool {
     most_idle: usize,
     idle: Mutex<Vec<Arc<File>>>,
     turn: Arc<Exclusive<()>>,
+    blocks: Arc<Blocks>,
 }
 
 impl Pool {
@@ -30,9 +32,10 @@ impl Pool {
     /// next user, one always. Errors as [`SqliteSpace::create_if_missing`] does.
     pub fn create_if_missing(path: &Path, most_idle: usize) -> Result<Arc<Pool>, SpaceError> {
         let turn = Arc::<Exclusive<()>>::default();
-        let first = Arc::new(File::open(path, true, Some(Arc::clone(&turn)))?);
-        let (path, idle) = (path.to_owned(), Mutex::new(vec![first]));
-        Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle, turn }))
+        let blocks = Arc::<Blocks>::default();
+        let first = File::open(path, true, Some(Arc::clone(&turn)), Arc::clone(&blocks))?;
+        let (path, idle) = (path.to_owned(), Mutex::new(vec![Arc::new(first)]));
+        Ok(Arc::new(Pool { path, most_idle: most_idle.max(1), idle, turn, blocks }))
     }
 
     /// The space of the domain `domain`, on a connection of its own until it is dropped. Errors
@@ -41,7 +44,10 @@ impl Pool {
         let waiting = self.idle().pop();
         let file = match waiting {
             Some(file) => file,
-            None => Arc::new(File::open(&self.path, false, Some(Arc::clone(&self.turn)))?),
+            None => {
+                let (turn, blocks) = (Arc::clone(&self.turn), Arc::clone(&self.blocks));
+                Arc::new(File::open(&self.path, false, Some(turn), blocks)?)
+            }
         };
         Ok(Pooled { space: SqliteSpace::on(file, domain), pool: Arc::clone(self) })
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::audit::Damaged;
 use super::rows::SqlRows;
-use super::{SqliteSpace, guard};
+use super::{SqliteSpace, guard, signed};
 use crate::ibgib::{AddrKey, normal};
 use crate::space::rows::Rows;
 use crate::space::{Prepared, PutOpts, RowId, SpaceError, Stage, put};
@@ -19,8 +19,15 @@ pub(super) const MAX_STEP_SEARCHED: usize = 32 << 10;
 
 /// What all rows follow from the texts.
 const EMPTY: &str = "DELETE FROM ibgib; DELETE FROM timeline; DELETE FROM link; DELETE FROM loose;
-     DELETE FROM state;
+     DELETE FROM state; DELETE FROM block; DELETE FROM fresh;
      UPDATE domain SET ibgibs = 0, timelines = 0, bytes = 0;";
+
+/// What stands unpacked after a repair, to be packed with what comes.
+const TO_PACK: &str = "INSERT OR REPLACE INTO fresh(domain, id, length) \
+     SELECT domain, id, ?2 FROM ibgib WHERE id = ?1";
+/// Blocks in which no text stands any more.
+const DROP_UNUSED: &str = "DELETE FROM block \
+     WHERE id NOT IN (SELECT block FROM ibgib WHERE block IS NOT NULL)";
 
 impl SqliteSpace {
     /// Gives damaged ibGibs their texts back, in one transaction; whatever is not the ibGib that is
@@ -28,15 +35,19 @@ impl SqliteSpace {
     pub fn restore(&self, texts: &[(Damaged, Prepared)]) -> Result<u64, SpaceError> {
         self.change(|transaction, rows| {
             let mut given = 0;
-            let give = "UPDATE ibgib SET json = ?3 WHERE id = ?1 AND key = ?2";
+            let give = "UPDATE ibgib SET json = ?3, block = NULL, start = NULL, length = NULL, \
+                 addr = NULL WHERE id = ?1 AND key = ?2";
             let mut give = transaction.prepare(give).map_err(|error| rows.fail(error))?;
             for (damaged, prepared) in texts {
                 if prepared.key == damaged.key {
                     let key = prepared.key.0;
                     let given_now = give.execute(params![damaged.id, key, &prepared.text]);
                     given += given_now.map_err(|error| rows.fail(error))? as u64;
+                    let length = signed(prepared.text.len());
+                    rows.run(TO_PACK, params![damaged.id, length])?;
                 }
             }
+            rows.run(DROP_UNUSED, [])?;
             Ok(given)
         })
     }
@@ -44,12 +55,13 @@ impl SqliteSpace {
     /// The ibGib that a damaged row held, where one bit of its text flipped: no other text of that
     /// length hashes to its address.
     pub fn unflipped(&self, damaged: &Damaged) -> Result<Option<Prepared>, SpaceError> {
-        let connection = self.file.lock()?;
+        // In a block a flipped bit changes more than that bit of the text.
         let read = "SELECT CAST(json AS BLOB) FROM ibgib WHERE id = ?1";
-        let text: Vec<u8> = connection
+        let text: Vec<u8> = self
+            .file
+            .lock()?
             .query_row(read, [damaged.id], |row| row.get(0))
             .map_err(|error| self.file.fail(error))?;
-        drop(connection);
         Ok(unflip(text, Some(&damaged.key), MAX_SEARCHED))
     }
 
@@ -98,7 +110,7 @@ impl SqliteSpace {
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(fail)?;
         let domain = self.domain.find_or_add(&transaction).map_err(fail)?;
-        let mut rows = SqlRows { connection: &transaction, domain, path: &self.file.path };
+        let mut rows = self.file.rows(&transaction, domain);
         // Dropping the transaction undoes it.
         let result = f(&transaction, &mut rows)?;
         transaction.commit().map_err(fail)?;
@@ -114,15 +126,15 @@ fn stage_texts(
 ) -> Result<(), SpaceError> {
     let failed = |error| rows.fail(error);
     // Not by an index, which may be what is damaged.
-    let read = "SELECT id, json FROM ibgib NOT INDEXED ORDER BY id";
+    let read = "SELECT id FROM ibgib NOT INDEXED ORDER BY id";
     let mut read = connection.prepare(read).map_err(failed)?;
     let mut texts = read.query([]).map_err(failed)?;
     while let Some(row) = texts.next().map_err(failed)? {
         let id: RowId = row.get(0).map_err(failed)?;
-        let text = row.get_ref(1).map_err(failed)?.as_str();
-        let text = text.map_err(|error| rows.fail(error.into()))?;
+        let text = String::from_utf8(rows.bytes(id)?.unwrap_or_default());
+        let text = text.map_err(|error| rows.damaged(format!("ibGib number {id}: {error}")))?;
         let damaged = |error| rows.damaged(format!("ibGib number {id}: {error}"));
-        stage.push(Prepared::from_json(text).map_err(damaged)?)?;
+        stage.push(Prepared::from_json(&text).map_err(damaged)?)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::space::SpaceError;
 pub(super) const APPLICATION_ID: i64 = 0x6769_6231;
 
 /// How the file gets from each format to the next; the format's number is how many were applied.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// The oldest format in which a file is read that cannot be brought to the newest one, since it
 /// can only be read: what a migration adds to it is needed for writing alone.
@@ -75,6 +75,23 @@ CREATE TABLE state(
 CREATE TABLE state_token(
     hash BLOB PRIMARY KEY, domain TEXT NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
 CREATE INDEX state_token_domain ON state_token(domain, expires_at_ms);
+";
+
+/// Texts in blocks. Where `block` says so, a row's text stands in that block from byte `start` on, its
+/// `json` is empty, and `addr` tells its address; `fresh` lists what is to be packed once there is
+/// enough of it.
+const V5: &str = "
+CREATE TABLE block(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, domain INTEGER NOT NULL, texts INTEGER NOT NULL,
+    size INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE INDEX block_domain ON block(domain);
+CREATE TABLE fresh(
+    domain INTEGER NOT NULL, id INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY(domain, id)) STRICT, WITHOUT ROWID;
+ALTER TABLE ibgib ADD COLUMN block INTEGER;
+ALTER TABLE ibgib ADD COLUMN start INTEGER;
+ALTER TABLE ibgib ADD COLUMN length INTEGER;
+ALTER TABLE ibgib ADD COLUMN addr BLOB;
 ";
 
 /// How long a call waits for another process's write.
@@ -145,6 +162,9 @@ fn make(path: &Path) -> Result<(), SpaceError> {
     let file = tempfile::Builder::new().prefix(".space-").tempfile_in(folder).map_err(&failed)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(file.path(), flags).map_err(|error| fail(path, error))?;
+    // Before there is any table: later it takes a copy of the file.
+    let gives_back = connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL");
+    gives_back.map_err(|error| fail(path, error))?;
     migrate(&mut connection, path)?;
     connection.close().map_err(|(_, error)| fail(path, error))?;
     match file.persist_noclobber(path) {
@@ -199,6 +219,12 @@ pub(super) fn identify(connection: &Connection, path: &Path) -> Result<i64, Spac
         return Err(SpaceError::Newer { path: path.to_owned(), found, known });
     }
     Ok(found)
+}
+
+/// Whether a file's texts may stand in blocks: not in one of an older format, which is only read.
+pub(super) fn has_blocks(connection: &Connection) -> rusqlite::Result<bool> {
+    let ask = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'block'";
+    connection.query_row(ask, [], |row| row.get(0))
 }
 
 /// The same in one snapshot: another process may be making the file, and what is asked one after the

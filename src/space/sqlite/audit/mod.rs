@@ -17,6 +17,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::blocks::{Blocks, Packer};
 use super::rows::SqlRows;
 use super::{NO_DOMAIN, schema};
 use crate::ibgib::{Addr, AddrKey, TjpAddr};
@@ -107,13 +108,17 @@ pub struct Damaged {
 
 /// Reads everything in a file. Errors where it cannot be read at all, such as one that is busy;
 /// damage is no error.
-pub(super) fn audit(connection: &Connection, path: &Path) -> Result<Audit, SpaceError> {
+pub(super) fn audit(
+    connection: &Connection,
+    path: &Path,
+    blocks: Option<&Blocks>,
+) -> Result<Audit, SpaceError> {
     let fail = |error| schema::fail(path, error);
     let is_readonly = connection.is_readonly(rusqlite::MAIN_DB).map_err(fail)?;
-    match audit_with(connection, path, is_readonly) {
+    match audit_with(connection, path, blocks, is_readonly) {
         // No room for temporary tables on the disk.
         Err(SpaceError::Full(_) | SpaceError::Io { .. }) if !is_readonly => {
-            audit_with(connection, path, true)
+            audit_with(connection, path, blocks, true)
         }
         done => done,
     }
@@ -121,7 +126,12 @@ pub(super) fn audit(connection: &Connection, path: &Path) -> Result<Audit, Space
 
 /// The same, with temporary tables in memory where `in_memory`: a file that can only be read has no
 /// disk to write to, perhaps.
-fn audit_with(connection: &Connection, path: &Path, in_memory: bool) -> Result<Audit, SpaceError> {
+fn audit_with(
+    connection: &Connection,
+    path: &Path,
+    blocks: Option<&Blocks>,
+    in_memory: bool,
+) -> Result<Audit, SpaceError> {
     let run = |sql| connection.execute_batch(sql).map_err(|error| schema::fail(path, error));
     let ask = "PRAGMA query_only";
     let query_only: bool = connection
@@ -132,7 +142,7 @@ fn audit_with(connection: &Connection, path: &Path, in_memory: bool) -> Result<A
     run(if in_memory { "PRAGMA temp_store = MEMORY" } else { "PRAGMA temp_store = DEFAULT" })?;
     // Read as it stands at one moment; the temporary tables are gone with the end of it.
     let done = run("BEGIN").and_then(|()| {
-        let mut auditor = Auditor::new(connection, path, in_memory);
+        let mut auditor = Auditor::new(connection, path, blocks, in_memory);
         let done = auditor.everything();
         // What failed for want of room may have ended the transaction.
         if !connection.is_autocommit() {
@@ -148,6 +158,7 @@ fn audit_with(connection: &Connection, path: &Path, in_memory: bool) -> Result<A
 struct Auditor<'a> {
     connection: &'a Connection,
     path: &'a Path,
+    blocks: Option<&'a Blocks>,
     in_memory: bool,
     found: HashMap<usize, (u64, Vec<String>)>,
     /// By key, which what relates to them tells the address of.
@@ -161,10 +172,16 @@ struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
-    fn new(connection: &'a Connection, path: &'a Path, in_memory: bool) -> Auditor<'a> {
+    fn new(
+        connection: &'a Connection,
+        path: &'a Path,
+        blocks: Option<&'a Blocks>,
+        in_memory: bool,
+    ) -> Auditor<'a> {
         Auditor {
             connection,
             path,
+            blocks,
             in_memory,
             found: HashMap::new(),
             damaged: HashMap::new(),
@@ -229,7 +246,8 @@ impl<'a> Auditor<'a> {
     }
 
     fn of(&self, domain: i64) -> SqlRows<'a> {
-        SqlRows { connection: self.connection, domain, path: self.path }
+        let (connection, path, blocks) = (self.connection, self.path, self.blocks);
+        SqlRows { connection, domain, path, blocks, packer: Packer::default() }
     }
 
     fn fail(&self, error: rusqlite::Error) -> SpaceError {

@@ -67,7 +67,7 @@ impl Auditor<'_> {
             }
             return self.stands(row, domain, Some(verified.kind()), deps);
         }
-        self.is_damaged(id)?;
+        self.is_damaged(id, domain)?;
         // Its row says where it stands, as long as its text does not.
         let Some(row) = rows.row(id)? else { return Ok(()) };
         self.stands(&row, domain, None, held(&rows, id))
@@ -116,14 +116,14 @@ impl Auditor<'_> {
     }
 
     /// Notes an ibGib whose text is damaged.
-    fn is_damaged(&mut self, id: RowId) -> Result<(), SpaceError> {
-        let raw = "SELECT key, timeline, json FROM ibgib WHERE id = ?1";
+    fn is_damaged(&mut self, id: RowId, domain: i64) -> Result<(), SpaceError> {
+        let raw = "SELECT key, timeline FROM ibgib WHERE id = ?1";
         let raw = self.connection.query_row(raw, [id], |row| {
             let key: [u8; 16] = row.get(0)?;
             let timeline: Option<RowId> = row.get(1)?;
-            Ok((key, timeline, row.get_ref(2)?.as_bytes()?.to_vec()))
+            Ok((key, timeline))
         });
-        let (key, timeline, text) = match raw {
+        let (key, timeline) = match raw {
             Ok(raw) => raw,
             Err(error) => {
                 self.is_unreadable |=
@@ -131,8 +131,10 @@ impl Auditor<'_> {
                 return Err(self.fail(error));
             }
         };
-        let text = String::from_utf8(text).unwrap_or_default();
+        let rows = self.of(domain);
+        let text = String::from_utf8(rows.bytes(id)?.unwrap_or_default()).unwrap_or_default();
         let addr = verified::claimed_addr(&text).filter(|addr| addr.key().0 == key);
+        let addr = addr.or_else(|| rows.kept_addr(id).ok().flatten());
         // A text that is right tells its address: then it is the row that is wrong.
         if Prepared::from_json(&text).is_ok_and(|prepared| *prepared.text == *text) {
             return Ok(());
@@ -143,7 +145,12 @@ impl Auditor<'_> {
     }
 
     fn length(&self, id: RowId) -> Result<u64, SpaceError> {
-        let length = "SELECT length(CAST(json AS BLOB)) FROM ibgib WHERE id = ?1";
+        let length = match self.blocks {
+            Some(_) => {
+                "SELECT coalesce(length, length(CAST(json AS BLOB))) FROM ibgib WHERE id = ?1"
+            }
+            None => "SELECT length(CAST(json AS BLOB)) FROM ibgib WHERE id = ?1",
+        };
         let length = self.connection.query_row(length, [id], |row| row.get::<_, Option<i64>>(0));
         let length = length.optional().map_err(|error| self.fail(error))?;
         Ok(length.flatten().and_then(|length| u64::try_from(length).ok()).unwrap_or(0))

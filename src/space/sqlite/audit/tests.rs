@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{PARTS, Part};
+use super::{Damaged, PARTS, Part};
 use crate::ibgib::IbGib;
 use crate::space::{
     Domain,
@@ -35,8 +35,21 @@ fn file() -> (TempDir, PathBuf, Vec<IbGib>) {
     let identity = keystone_frames();
     space.put_all(&identity).unwrap();
     space.set_name("X", &addr(&tjp).into()).unwrap();
-    let all = world.all().iter().cloned().chain(identity).collect();
+    let all: Vec<IbGib> = world.all().iter().cloned().chain(identity).collect();
+    unpack(&space, &all);
     (dir, path, all)
+}
+
+/// Lets every text stand in its row, where a statement of SQL changes it; that blocks are damaged is
+/// tried where they are packed.
+fn unpack(space: &SqliteSpace, all: &[IbGib]) {
+    let text = |ibgib: &IbGib| {
+        let prepared = Prepared::new(ibgib).unwrap();
+        let id = space.find(prepared.addr()).unwrap().unwrap();
+        (Damaged { id, key: prepared.key, addr: None, timeline: None }, prepared)
+    };
+    let texts: Vec<_> = all.iter().map(text).collect();
+    assert_eq!(space.restore(&texts).unwrap(), all.len() as u64);
 }
 
 fn wrong(space: &SqliteSpace) -> Vec<&'static str> {

@@ -115,7 +115,13 @@ fn a_file_of_the_first_format_is_brought_to_the_newest() {
     let stone = world.stone("old");
     SqliteSpace::create_if_missing(&path, Domain::Client).unwrap().put_all(world.all()).unwrap();
     let old = Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE state; DROP TABLE state_token; DROP TABLE newcomer; DROP TABLE pending; PRAGMA user_version = 1").unwrap();
+    old.execute_batch(
+        "DROP TABLE state; DROP TABLE state_token; DROP TABLE newcomer; DROP TABLE pending; DROP TABLE block; DROP TABLE fresh;
+         ALTER TABLE ibgib DROP COLUMN block; ALTER TABLE ibgib DROP COLUMN start;
+         ALTER TABLE ibgib DROP COLUMN length; ALTER TABLE ibgib DROP COLUMN addr;
+         PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(old);
     let space = SqliteSpace::open(&path, Domain::Client).unwrap();
     assert_eq!(space.get(&addr(&stone)).unwrap(), Some(stone));
