@@ -4,15 +4,17 @@
 use std::ops::Range;
 
 mod body;
+#[cfg(feature = "client")]
+mod body_decoder;
 mod compressor;
 mod decompressor;
 mod socket;
 
-#[cfg(feature = "client")]
-pub(crate) use body::BodyDecoder;
 #[cfg(feature = "server")]
 pub(crate) use body::unpacked_len;
 pub(crate) use body::{pack, unpack};
+#[cfg(feature = "client")]
+pub(crate) use body_decoder::BodyDecoder;
 pub(crate) use compressor::Compressor;
 pub(crate) use decompressor::{Arriving, CompressionError, Decompressor};
 pub(crate) use socket::{Message, MessageSocket, Socket, Windows};
@@ -99,5 +101,5 @@ pub fn unpack_body(packed: &[u8], prefix: &[u8], most: usize) -> Option<Vec<u8>>
     unpack(packed, prefix, most).ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests;
