@@ -756,7 +756,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__sync)
-            opts="-q -v -h --pull-only --push-only --dry-run --fail-on-conflict --retry-for --max-pull-bytes --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --pull-only --push-only --dry-run --record --fail-on-conflict --retry-for --max-pull-bytes --trace --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -76,6 +76,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l home -d 'Keep
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l pull-only -d 'Fetch only: send nothing'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l push-only -d 'Send only: no data changes here; the record of the sync is kept'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l dry-run -d 'Print what would move, and move nothing; the session made for this is kept, on both sides'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l record -d 'Hold a session even if nothing is new, and keep its record on both sides, as `check` and whoever verifies sessions want it'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l fail-on-conflict -d 'Exit with 1 if values gave way in a merge; everything is stored regardless'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand sync" -s q -l quiet -d 'Print results and errors only'

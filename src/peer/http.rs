@@ -218,7 +218,7 @@ impl HttpClient {
     }
 
     /// Where the domain's data stands on the server, by a token that is for this alone. What is no
-    /// answer within [`STATE_TIME`] is none.
+    /// answer within 10 s is none.
     pub async fn state(&self, domain: &TjpAddr, token: &str) -> Result<ServerState, PeerError> {
         let path = wire::domain_path(wire::PATH_STATE, domain);
         let request = self.client.get(self.endpoint.at(&path)).bearer_auth(token);
