@@ -8,10 +8,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 use crate::ibgib::{Addr, AddrKey, TjpAddr};
 use crate::space::pending::{PendingRow, Purpose};
 use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
-use crate::space::verified::claimed_addr;
 use crate::space::{DomainState, RowId, SpaceCount, SpaceError, StateDigest, TimelineKind};
 
-use super::blocks::{Blocks, Packer, Place, decode_addr, encode_addr};
+use super::blocks::{Blocks, Packer, encode_addr};
 use super::{deps, schema, signed, unsigned};
 
 const DNA: i64 = 1;
@@ -24,12 +23,6 @@ const FIND: &str = "SELECT id FROM ibgib WHERE domain = ?1 AND key = ?2";
 const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
      WHERE id = ?2 AND domain = ?1";
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
-const STORED: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key, json FROM ibgib \
-     WHERE id = ?2 AND domain = ?1";
-const STORED_IN_BLOCKS: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key, json, \
-     block, start, length FROM ibgib WHERE id = ?2 AND domain = ?1";
-const BYTES: &str = "SELECT CAST(json AS BLOB), block, start, length FROM ibgib WHERE id = ?1";
-const BYTES_UNPACKED: &str = "SELECT CAST(json AS BLOB) FROM ibgib WHERE id = ?1";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
@@ -151,40 +144,11 @@ impl Rows for SqlRows<'_> {
     }
 
     fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError> {
-        let sql = if self.blocks.is_some() { STORED_IN_BLOCKS } else { STORED };
-        let found = self.one(sql, (self.domain, id), |row| {
-            let (held, key) = read_keyed(row)?;
-            let place = if self.blocks.is_some() { read_place(row, 9)? } else { None };
-            Ok((Stored { row: held, key, text: row.get_ref(8)?.as_str()?.into() }, place))
-        })?;
-        let Some((stored, Some(place))) = found else { return Ok(found.map(|(stored, _)| stored)) };
-        let text = self.in_block(&place)?.and_then(|text| String::from_utf8(text).ok());
-        match text {
-            Some(text) => Ok(Some(Stored { text: text.into(), ..stored })),
-            None => {
-                let addr = self.kept_addr(id)?.map(|addr| addr.to_string());
-                let name = addr.unwrap_or_else(|| format!("ibGib number {id}"));
-                let block = place.block;
-                Err(self
-                    .damaged(format!("{name}: block {block}, which holds its text, is damaged")))
-            }
-        }
+        self.stored_text(id)
     }
 
     fn kept_addr(&self, id: RowId) -> Result<Option<Addr>, SpaceError> {
-        if self.blocks.is_none() {
-            return Ok(None);
-        }
-        let kept = "SELECT timeline, key, addr FROM ibgib WHERE id = ?2 AND domain = ?1";
-        let kept =
-            self.one(kept, (self.domain, id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let kept: Option<(Option<RowId>, [u8; 16], Option<Vec<u8>>)> = kept;
-        let Some((timeline, key, Some(bytes))) = kept else { return Ok(None) };
-        let tjp = match timeline.filter(|tjp_id| *tjp_id != id) {
-            Some(tjp_id) => self.tjp_gib(tjp_id)?,
-            None => None,
-        };
-        Ok(decode_addr(&bytes, tjp.as_deref()).filter(|addr| addr.key().0 == key))
+        self.addr_beside(id)
     }
 
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {
@@ -278,7 +242,7 @@ impl RowsMut for SqlRows<'_> {
         let (key, deps) = (&new.key.0, deps::encode(id, new.deps));
         let is_frame = timeline.is_some_and(|tjp_id| tjp_id != id);
         let (place, addr) = match self.packer.is_packing() {
-            true => (Some(self.into_block(new.text)?), encode_addr(new.addr, is_frame)),
+            true => (Some(self.add_to_block(new.text)?), encode_addr(new.addr, is_frame)),
             false => (None, None),
         };
         let row = params![
@@ -361,57 +325,7 @@ impl RowsMut for SqlRows<'_> {
     }
 }
 
-impl SqlRows<'_> {
-    /// A row's text as it stands in the file, or as much as can be unpacked; nothing of it is
-    /// hashed. None where there is no such row.
-    pub(super) fn bytes(&self, id: RowId) -> Result<Option<Vec<u8>>, SpaceError> {
-        let sql = if self.blocks.is_some() { BYTES } else { BYTES_UNPACKED };
-        let found = self.one(sql, [id], |row| {
-            let place = if self.blocks.is_some() { read_place(row, 1)? } else { None };
-            Ok((row.get::<_, Option<Vec<u8>>>(0)?.unwrap_or_default(), place))
-        })?;
-        match found {
-            Some((_, Some(place))) => Ok(Some(self.in_block(&place)?.unwrap_or_default())),
-            found => Ok(found.map(|(text, _)| text)),
-        }
-    }
-
-    /// The text at a place in a block; none where it cannot be unpacked.
-    fn in_block(&self, place: &Place) -> Result<Option<Vec<u8>>, SpaceError> {
-        let Some(blocks) = self.blocks else { return Ok(None) };
-        if let Some(text) = self.packer.text(place) {
-            return Ok(Some(text));
-        }
-        let keeps = !self.packer.is_own(place.block);
-        let text = blocks.text(self.connection, self.domain, place, keeps);
-        text.map_err(|error| self.fail(error))
-    }
-
-    /// The gib of a timeline's tjp, as its row or its text says.
-    fn tjp_gib(&self, tjp_id: RowId) -> Result<Option<String>, SpaceError> {
-        let read = "SELECT addr, json FROM ibgib WHERE id = ?2 AND domain = ?1 AND timeline = id";
-        let found = self.one(read, (self.domain, tjp_id), |row| {
-            let kept: Option<Vec<u8>> = row.get(0)?;
-            let addr = match kept {
-                Some(bytes) => decode_addr(&bytes, None),
-                None => claimed_addr(row.get_ref(1)?.as_str()?),
-            };
-            Ok(addr.map(|addr| addr.gib().to_owned()))
-        })?;
-        Ok(found.flatten())
-    }
-}
-
-/// Where a row's text stands, whose `block`, `start` and `length` begin at a column; none where it
-/// stands in the row.
-fn read_place(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Place>> {
-    let Some(block) = row.get(column)? else { return Ok(None) };
-    let (start, length): (Option<i64>, Option<i64>) = (row.get(column + 1)?, row.get(column + 2)?);
-    // No block has a text at a place below its beginning.
-    Ok(Some(Place { block, start: start.unwrap_or(-1), length: length.unwrap_or(-1) }))
-}
-
-fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
+pub(super) fn first<T: FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
 }
 
@@ -431,7 +345,7 @@ pub(super) fn read_pending(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::
 }
 
 /// A row and its key. What it comes from has smaller numbers, so that no walk along it goes round.
-fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
+pub(super) fn read_keyed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, AddrKey)> {
     let id: RowId = row.get(0)?;
     let earlier = |column: usize, is_earlier: fn(&RowId, &RowId) -> bool| {
         let held: Option<RowId> = row.get(column)?;

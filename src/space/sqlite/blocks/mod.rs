@@ -9,6 +9,7 @@ mod addr_bytes;
 mod codec;
 mod pack;
 mod packer;
+mod stored;
 #[cfg(test)]
 mod tests;
 

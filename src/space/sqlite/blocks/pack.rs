@@ -113,7 +113,10 @@ fn unpacked_after(connection: &Connection, after: RowId) -> rusqlite::Result<Vec
 
 impl SqlRows<'_> {
     /// Puts a text into the domain's block.
-    pub(in crate::space::sqlite) fn into_block(&mut self, text: &str) -> Result<Place, SpaceError> {
+    pub(in crate::space::sqlite) fn add_to_block(
+        &mut self,
+        text: &str,
+    ) -> Result<Place, SpaceError> {
         let place = self.packer.add(self.connection, self.domain, text);
         place.map_err(|error| schema::fail(self.path, error))
     }
@@ -157,7 +160,7 @@ impl SqlRows<'_> {
                 (0..10).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>()
             };
             let Some(columns) = self.one(COLUMNS, [id], values)? else { continue };
-            let place = self.into_block(&text)?;
+            let place = self.add_to_block(&text)?;
             let addr = encode_addr(&addr, row.timeline.is_some_and(|tjp_id| tjp_id != row.id));
             bytes += text.len() as u64;
             moved.push((columns, place, addr));
