@@ -49,6 +49,9 @@ _sync__gib() {
             sync__gib,new)
                 cmd="sync__gib__subcmd__new"
                 ;;
+            sync__gib,pack)
+                cmd="sync__gib__subcmd__pack"
+                ;;
             sync__gib,put)
                 cmd="sync__gib__subcmd__put"
                 ;;
@@ -98,7 +101,7 @@ _sync__gib() {
 
     case "${cmd}" in
         sync__gib)
-            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair graph new mut8 rel8 restore get put log merge conflicts serve verify hash transform keystone generate"
+            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair pack graph new mut8 rel8 restore get put log merge conflicts serve verify hash transform keystone generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -497,6 +500,28 @@ _sync__gib() {
                     return 0
                     ;;
                 --rel8)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sync__subcmd__gib__subcmd__pack)
+            opts="-q -v -h --space --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --space)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

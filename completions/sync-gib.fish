@@ -34,6 +34,7 @@ complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "setup" -d 'Make t
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "sync" -d 'Bring the local space and the server to the same state'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "check" -d 'Check that both sides hold the same, without trusting the server'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "repair" -d 'Repair what is damaged in the space, with the server\'s help'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "pack" -d 'Pack the space\'s file and give the disk back what it does not need'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "graph" -d 'Show the dependency graph of an ibGib'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "new" -d 'Make a timeline, or a stone, from JSON'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "mut8" -d 'Change the data of a timeline: one more frame'
@@ -97,6 +98,12 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -l json -d 'Pr
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand repair" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -l space -d 'Another file than the home\'s, such as a server\'s' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -l json -d 'Print one JSON object, on success and on failure'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l format -d 'The form to print it in' -r -f -a "tree\t'Indented lines; a timeline\'s frames one under the other'
 ndjson\t'One ibGib a line, dependencies first'
 json\t'One object with all ibGibs'
