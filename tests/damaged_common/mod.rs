@@ -108,22 +108,42 @@ pub fn address(text: &str) -> String {
     IbGib::from_json(text).unwrap().validate().unwrap().to_string()
 }
 
-/// Everything that a file holds, read by SQLite alone.
+/// Everything that a file holds, read by SQLite and zstd alone.
 pub fn texts_of(path: &Path) -> Vec<String> {
     let file = rusqlite::Connection::open(path).unwrap();
-    let mut all = file.prepare("SELECT json FROM ibgib").unwrap();
-    all.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    rows_of(&file).into_iter().map(|(_, text)| text).collect()
 }
 
-/// Changes one character of an ibGib's text in a file, as the disk might.
+/// Each row of a file that holds an ibGib, and its text.
+fn rows_of(file: &rusqlite::Connection) -> Vec<(i64, String)> {
+    let mut blocks = file.prepare("SELECT id, body FROM block").unwrap();
+    let unpacked = |body: Vec<u8>| zstd::decode_all(&body[..]).unwrap();
+    let blocks = blocks.query_map([], |row| Ok((row.get::<_, i64>(0)?, unpacked(row.get(1)?))));
+    let blocks: BTreeMap<i64, Vec<u8>> = blocks.unwrap().collect::<Result<_, _>>().unwrap();
+    let mut all = file.prepare("SELECT id, json, block, start, length FROM ibgib").unwrap();
+    let rows = all.query_map([], |row| {
+        let Some(block) = row.get::<_, Option<i64>>(2)? else {
+            return Ok((row.get(0)?, row.get(1)?));
+        };
+        let (start, length): (usize, usize) = (row.get(3)?, row.get(4)?);
+        let text = blocks[&block][start..start + length].to_vec();
+        Ok((row.get(0)?, String::from_utf8(text).unwrap()))
+    });
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Changes one character of an ibGib's text in a file, as the disk might. The text stands in its row
+/// afterwards, and not in a block, of which a character would damage more.
 pub fn damage(file: &Path, addr: &str, from: &str, to: &str) {
-    let gib = addr.split_once('^').unwrap().1;
+    let gib = format!("\"gib\":\"{}\"", addr.split_once('^').unwrap().1);
     let file = rusqlite::Connection::open(file).unwrap();
-    let changed = file.execute(
-        "UPDATE ibgib SET json = replace(json, ?1, ?2) WHERE instr(json, '\"gib\":\"' || ?3 || '\"')",
-        [from, to, gib],
-    );
-    assert_eq!(changed, Ok(1), "{addr}");
+    let is_it = |row: &(i64, String)| row.1.contains(&gib);
+    let (id, text) = rows_of(&file).into_iter().find(is_it).expect(addr);
+    let damaged = text.replace(from, to);
+    assert_ne!(damaged, text, "{addr}");
+    let write = "UPDATE ibgib SET json = ?2, block = NULL, start = NULL, length = NULL, \
+         addr = NULL WHERE id = ?1";
+    assert_eq!(file.execute(write, (id, damaged)), Ok(1), "{addr}");
 }
 
 pub fn tip_of(original: &Original, home: &Path, name: &str) -> String {
