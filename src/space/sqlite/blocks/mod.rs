@@ -26,12 +26,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use codec::{MAX_BODY, MAX_UNPACKED};
 
 /// With so many bytes of text a block is full, however few texts it holds.
-const FULL: usize = 2 << 20;
+const FULL: usize = 4 << 20;
 /// With so many bytes of text, and so many texts, a block is full: one of short texts does not get
 /// smaller by being longer, and takes less to unpack.
 const FULL_OF_SHORT: (usize, u64) = (512 << 10, 256);
 /// Once a domain has so many bytes of text that stand unpacked they are packed.
-const FRESH: u64 = 256 << 10;
+const FRESH: u64 = 128 << 10;
 /// Up to how many bytes of unpacked blocks are kept.
 const KEPT: usize = 8 << 20;
 
