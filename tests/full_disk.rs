@@ -11,14 +11,23 @@ use net_common::*;
 /// How much room is left, in KiB: so the disk is full at another moment each time.
 const LEFT: [u64; 9] = [0, 4, 36, 72, 120, 200, 400, 800, 1600];
 
-fn text(kib: usize) -> String {
-    "a".repeat(kib << 10)
+/// So many KiB of text, which hardly gets smaller where it is packed.
+fn text(kib: usize, seed: usize) -> String {
+    let mut state = 88_172_645_463_325_252_u64 + seed as u64 * 7_919;
+    let letter = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[(state >> 58) as usize]
+            as char
+    };
+    (0..kib << 10).map(letter).collect()
 }
 
 /// Adds so many KiB to X, frame by frame.
 fn grow(world: &World, home: &str, kib: usize) {
     for at in 0..kib / 100 {
-        world.ok(home, &["mut8", "X", "--set", &format!("t={at}{}", text(100))]);
+        world.ok(home, &["mut8", "X", "--set", &format!("t={at}{}", text(100, at))]);
     }
 }
 
@@ -76,7 +85,7 @@ fn a_client_whose_disk_is_full_says_so_and_finishes_once_there_is_room() {
         disk.fill_but(left);
         let shown = world.ok(home, &["get", mine["addr"].as_str().unwrap()]);
         assert!(shown.contains("mine"), "what is there can be read");
-        let put = world.json(home, &["mut8", "X", "--set", &format!("big={}", text(100))]);
+        let put = world.json(home, &["mut8", "X", "--set", &format!("big={}", text(100, 88))]);
         if put["ok"] != true {
             assert_eq!((&put["error"]["code"], &put["exit"]), (&"disk_full".into(), &4.into()));
         }
@@ -103,7 +112,7 @@ fn an_import_on_a_full_disk_takes_nothing_and_can_be_done_again() {
     world.ok("a", &["new", "--ib", "x"]);
     let tjp = world.json("a", &["log"])["timelines"][0]["tjp"].as_str().unwrap().to_owned();
     for at in 0..8 {
-        let set = format!("t={at}{}", text(100));
+        let set = format!("t={at}{}", text(100, at));
         let tip = world.json("a", &["log"])["timelines"][0]["tip"].as_str().unwrap().to_owned();
         world.ok("a", &["mut8", &tip, "--set", &set]);
     }
@@ -152,7 +161,10 @@ fn a_full_disk_is_this_machines_own_where_the_receiver_is_embedded() {
         let told = world.json(home, &["sync", "--retry-for", "0"]);
         disk.free();
         if told["ok"] == true {
-            world.ok(home, &["mut8", "X", "--set", &format!("t={left}{}", text(100))]);
+            world.ok(
+                home,
+                &["mut8", "X", "--set", &format!("t={left}{}", text(100, left as usize))],
+            );
             continue;
         }
         full += 1;

@@ -133,6 +133,8 @@ impl Both {
         let (_, git_clone) = theirs.passed(|| self.rival.clone(&through, "pushed"))?;
         report.against_git(&self.row("pulled"), pull.down, git_clone.down, 1.0);
 
+        // The other device's session is in I's timeline, which this one takes in first.
+        self.case.sync(&pushed.home, false)?;
         let (_, idle) = ours.passed(|| self.case.sync(&pushed.home, false))?;
         let (_, git_idle) = theirs.passed(|| self.rival.push(&through, "pushed"))?;
         report.limited(&self.row("nothing new, bytes"), all(idle), 2 << 10, all(git_idle));

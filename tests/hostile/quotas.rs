@@ -41,10 +41,22 @@ fn pull(host: &Host, person: &Person) -> Result<Synced, PeerError> {
 
 /// A timeline of about so many bytes in a space; returns its tjp's address.
 fn add_timeline(person: &Person, bytes: usize) -> TjpAddr {
-    let made = timeline("x", json!({ "text": "a".repeat(bytes / 2) }));
+    let made = timeline("x", json!({ "text": letters(bytes / 2) }));
     person.space.put_all(&made).unwrap();
     let tjp = tip_of(&made).tjp_addr().unwrap();
     TjpAddr::parse(&tjp).unwrap()
+}
+
+/// Text that hardly gets smaller where it is packed.
+fn letters(bytes: usize) -> String {
+    let mut state = 88_172_645_463_325_252_u64 + bytes as u64;
+    let letter = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + (state >> 58) as u8)
+    };
+    (0..bytes).map(letter).map(|c| if c == '\\' { '~' } else { c }).collect()
 }
 
 fn stone(bytes: usize, of: &str) -> IbGib {
@@ -189,7 +201,8 @@ fn a_file_at_its_bound_takes_no_data_and_no_newcomer() {
     let person = Person::new(&host, "a");
     let first = add_timeline(&person, 200 * KB);
     sync(&host, &person).unwrap();
-    let second = add_timeline(&person, 400 * KB);
+    // The frame and its dna hold the same text, which stands in the file once.
+    let second = add_timeline(&person, 1600 * KB);
     let refused = sync(&host, &person).unwrap_err();
     let message = refused.to_string();
     assert!(message.contains("700000 bytes") && message.contains("--max-file-bytes"), "{message}");
