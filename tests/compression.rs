@@ -135,6 +135,35 @@ fn what_repeats_costs_little_both_ways() {
 }
 
 #[test]
+fn one_more_edit_costs_what_is_new_in_its_frame_both_ways() {
+    let host = Host::new();
+    let line = Counted::to(&host);
+    let person = Person::new(&host, "a");
+    document(&person, 100);
+    let other = Person::with(person.genesis.clone(), "a");
+    line.sync(&host, &person, zstd());
+    line.sync(&host, &other, zstd());
+    line.sync(&host, &person, zstd());
+    edit(&person);
+    let [up, down] = line.sync(&host, &person, zstd());
+    assert!(up + down < 13_000, "{up} {down}");
+    // Here the frames of I that the other device made come down as well.
+    let [up, down] = line.sync(&host, &other, zstd());
+    assert_eq!(tip_of(&person), tip_of(&other));
+    assert!(up + down < 40_000, "{up} {down}");
+}
+
+/// One more edit of the one document.
+fn edit(person: &Person) {
+    let tip = person.space.get(&tip_of(person)).unwrap().unwrap();
+    let mut text = tip.data.as_ref().unwrap()["text"].as_str().unwrap().to_owned();
+    text.insert_str(text.len() / 2, "one more sentence of this document. ");
+    let opts = Opts::next_frame().set("dataToAddOrPatch", json!({ "text": text })).build();
+    let made = transform(Kind::Mut8, &tip, &opts, &System::new()).unwrap();
+    person.space.put_all(&made.into_all()).unwrap();
+}
+
+#[test]
 fn a_server_without_memory_for_it_grants_less_and_the_sync_goes_on() {
     for (bytes, granted) in [(0, None), (3 << 20, Some(16)), (64 << 20, Some(23))] {
         let host = Host::with(|opts: &mut ServerOpts| opts.max_window_bytes = bytes);
@@ -228,6 +257,86 @@ fn nothing_is_unpacked_before_a_proof_or_unless_it_was_agreed() {
     session.raw.send_raw(Message::binary(need));
     let refusal = session.raw.sync_error(RefusalCode::Protocol);
     assert!(refusal.message.contains("no text"), "{refusal:?}");
+}
+
+/// A message by texts that the other side has.
+fn named(names: &str, prefix: &str, text: &[u8]) -> Vec<u8> {
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(3, prefix.as_bytes()).unwrap();
+    let len = u16::try_from(names.len()).unwrap().to_be_bytes();
+    segment(3, &[&len[..], names.as_bytes(), &compressor.compress(text).unwrap()].concat())
+}
+
+#[test]
+fn a_message_names_what_this_domain_has_and_nothing_else() {
+    let host = Host::new();
+    let [person, other] = ["a", "b"].map(|secret| Person::new(&host, secret));
+    let frames = timeline("x", json!({"a": "something that is long enough to be found again"}));
+    let foreign = timeline("y", json!({"a": "something of somebody else"}));
+    host.space(person.domain()).put_all(&frames).unwrap();
+    host.space(other.domain()).put_all(&foreign).unwrap();
+    let [mine, theirs] = [frames, foreign].map(|frames| frames.last().unwrap().clone());
+    let (at, at_theirs) = (mine.addr().unwrap(), theirs.addr().unwrap());
+    let (mine, theirs) = (mine.to_json(), theirs.to_json());
+    let need = br#"{"type":"need","seq":0,"lacks":"1"}"#;
+    let good = named(at.as_str(), &mine, need);
+    let mut longer = good.clone();
+    longer.extend_from_slice(&segment(1, b" "));
+    let nine = [at.as_str(); 9].join("\n");
+    let unknown = format!("x^{HASH}");
+    let cases = [
+        (named(at_theirs.as_str(), &theirs, need), RefusalCode::Protocol, "is not here"),
+        (named(&unknown, &mine, need), RefusalCode::Protocol, "is not here"),
+        (named("no address", &mine, need), RefusalCode::Protocol, "another form"),
+        (named(&nine, &mine, need), RefusalCode::Protocol, "another form"),
+        (longer, RefusalCode::Protocol, "another form"),
+        (good[..good.len() - 3].to_vec(), RefusalCode::Protocol, "another form"),
+        (segment(3, b"\x00\x09x"), RefusalCode::Protocol, "another form"),
+        (segment(3, b"\x00\x00"), RefusalCode::Protocol, "another form"),
+        (named("", "", &vec![b' '; (384 << 10) + 1]), RefusalCode::Limit, "more than"),
+        (named("", "", b"\xff\xfe"), RefusalCode::Protocol, "another form"),
+        (named("", "", need), RefusalCode::Protocol, "an answer to no offer"),
+        (good.clone(), RefusalCode::Protocol, "an answer to no offer"),
+    ];
+    for (bytes, code, says) in cases {
+        let mut session = person.session(&host);
+        session.connect_with(zstd());
+        let before = host.held(person.domain());
+        session.raw.send_raw(Message::binary(bytes));
+        let refusal = session.raw.sync_error(code);
+        assert!(refusal.message.contains(says), "{refusal:?} instead of {says}");
+        assert_eq!(host.held(person.domain()), before);
+        host.all_closed();
+    }
+    // Not in a session that does not use it, nor before the proof but for S's genesis.
+    let mut session = person.connected(&host);
+    session.raw.send_raw(Message::binary(good.clone()));
+    session.raw.sync_error(RefusalCode::Protocol);
+    for (bytes, says) in [(good, "is not here"), (named("", "", need), "is not connected")] {
+        let mut session = person.session(&host);
+        session.raw.hello_with(&session.domain, &session.session, zstd());
+        session.raw.send_raw(Message::binary(bytes));
+        let refusal = session.raw.auth_fail();
+        assert!(refusal.message.contains(says), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_frame_by_which_a_message_is_compressed_is_hashed_before() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let frames = timeline("x", json!({"a": "something that is long enough"}));
+    let (tip, space) = (frames.last().unwrap(), host.space(person.domain()));
+    space.put_all(&frames).unwrap();
+    drop(space);
+    let mut session = person.session(&host);
+    session.connect_with(zstd());
+    let file = rusqlite::Connection::open(host.path()).unwrap();
+    let spoil = "UPDATE ibgib SET json = replace(json, 'long enough', 'l0ng enough')";
+    assert!(file.execute(spoil, []).unwrap() > 0);
+    let need = br#"{"type":"need","seq":0,"lacks":"1"}"#;
+    let message = named(tip.addr().unwrap().as_str(), &tip.to_json(), need);
+    session.raw.send_raw(Message::binary(message));
+    session.raw.sync_error(RefusalCode::Internal);
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use sync_gib::peer::compression::{LARGE_WINDOW, SMALL_WINDOW, pack_all, unpack_all, unpack_body};
+use sync_gib::ibgib::IbGib;
+use sync_gib::peer::compression::{
+    LARGE_WINDOW, MAX_NAMED, SMALL_WINDOW, pack_all, pack_by_name, unpack_all, unpack_body,
+    unpack_by_name,
+};
 use sync_gib::peer::wire::MAX_MESSAGE;
 
 use super::input::texts;
@@ -21,6 +25,8 @@ pub fn compression(data: &[u8]) {
     if kind & 4 != 0 {
         let messages: Vec<Vec<u8>> = rest.chunks(64).take(MESSAGES).map(<[u8]>::to_vec).collect();
         bounded(&unpack_all(window, frame, &messages));
+        let text = unpack_by_name(rest, &[]);
+        assert!(text.is_none_or(|text| text.len() <= MAX_NAMED));
         if let Some(body) = unpack_body(rest, frame.unwrap_or_default().as_bytes(), 1 << 16) {
             assert!(body.len() <= 1 << 16);
         }
@@ -31,9 +37,20 @@ pub fn compression(data: &[u8]) {
     let messages: Vec<_> = texts.iter().map(|text| (*text, proof(text))).collect();
     let sent = pack_all(window, frame, &messages).expect("there is memory");
     assert_eq!(unpack_all(window, frame, &sent), texts);
+    by_name(one, two, change.as_bytes());
     let damaged: Vec<Vec<u8>> =
         sent.iter().map(|bytes| changed(bytes, change.as_bytes())).collect();
     bounded(&unpack_all(window, frame, &damaged));
+}
+
+/// The same for a message by a text that it names.
+fn by_name(text: &str, known: &str, change: &[u8]) {
+    let Ok(known) = IbGib::new("x".into(), Some(known.into()), None) else { return };
+    let known = std::slice::from_ref(&known);
+    let Some(sent) = pack_by_name(text, known) else { return };
+    assert_eq!(unpack_by_name(&sent, known).as_deref(), Some(text));
+    let unpacked = unpack_by_name(&changed(&sent, change), known);
+    assert!(unpacked.is_none_or(|text| text.len() <= MAX_NAMED));
 }
 
 /// Bytes with others in some places, or cut off.

@@ -7,12 +7,13 @@ mod steps;
 #[cfg(feature = "server")]
 pub(crate) use steps::DriveStop;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::PeerError;
+use super::compression::{CompressionError, MAX_FRAME, NamedError, NamedPrefix, unpack_named};
 use super::pump::{Ended, PumpControl, Text};
 use super::wait::wait;
 use super::wire::{self, Written};
@@ -41,6 +42,8 @@ pub struct Channel {
     pub(super) out: mpsc::Sender<Written>,
     pub(super) inc: mpsc::Receiver<Result<Text, Ended>>,
     pub(super) control: Arc<PumpControl>,
+    /// Whether a payload was sent: what comes after the first is like that.
+    pub(super) has_sent_payload: bool,
 }
 
 impl Channel {
@@ -71,7 +74,8 @@ impl Channel {
                     trace(MessageDirection::Out, &msg);
                 }
                 self.trust_after(&msg);
-                if wait(self.out.send(wire::written(&msg))).is_err() {
+                let written = self.written(&msg, machine)?;
+                if wait(self.out.send(written)).is_err() {
                     return Err(self.final_refusal(&mut trace).unwrap_or_else(|| self.closed()));
                 }
                 after(machine);
@@ -80,7 +84,7 @@ impl Channel {
                 return Ok(());
             }
             let text = wait(self.inc.recv());
-            let msg = self.read(text)?;
+            let msg = self.read(text, machine)?;
             if let Some(trace) = &mut trace {
                 trace(MessageDirection::In, &msg);
             }
@@ -90,12 +94,49 @@ impl Channel {
         }
     }
 
-    fn read(&self, text: Option<Result<Text, Ended>>) -> Result<Msg, PeerError> {
-        match text {
-            Some(Ok(text)) => Ok(wire::read(text.as_str())?),
-            Some(Err(ended)) => Err(self.ended(ended)),
-            None => Err(self.closed()),
+    fn read<M: Machine>(
+        &self,
+        text: Option<Result<Text, Ended>>,
+        machine: &M,
+    ) -> Result<Msg, PeerError> {
+        let text = match text {
+            Some(Ok(text)) => self.unpacked(text, machine)?,
+            Some(Err(ended)) => return Err(self.ended(ended)),
+            None => return Err(self.closed()),
+        };
+        let msg = wire::read(text.as_str())?;
+        if let Msg::AuthProof { keystone } = &msg {
+            // The first turn's signature may come as what is new in it.
+            let mut frame = self.control.frame.lock().unwrap_or_else(PoisonError::into_inner);
+            *frame = Some(keystone.to_json()).filter(|text| text.len() <= MAX_FRAME);
         }
+        Ok(msg)
+    }
+
+    /// A text that came as it is, or unpacked by the texts that it names.
+    fn unpacked<M: Machine>(&self, text: Text, machine: &M) -> Result<Text, PeerError> {
+        let Some(message) = text.named() else { return Ok(text) };
+        let unpacked = unpack_named(message, |addr| machine.known_text(addr));
+        let unpacked = unpacked.map_err(|error| match error {
+            NamedError::Message(CompressionError::TooLong) => {
+                SyncError::Limit(CompressionError::TooLong.to_string())
+            }
+            NamedError::Message(error) => SyncError::protocol(error.to_string()),
+            NamedError::Unknown(addr) => SyncError::protocol(format!(
+                "{addr}, by which a message is compressed, is not here"
+            )),
+            NamedError::Read(error) => error,
+        })?;
+        Ok(text.unpacked(unpacked))
+    }
+
+    /// A message as it is sent, with what it may be compressed by.
+    fn written<M: Machine>(&mut self, msg: &Msg, machine: &M) -> Result<Written, PeerError> {
+        let is_first = !matches!(msg, Msg::Payload { .. }) || !self.has_sent_payload;
+        self.has_sent_payload |= matches!(msg, Msg::Payload { .. });
+        let like = if is_first { machine.is_like(msg) } else { Vec::new() };
+        let named = NamedPrefix::new(like, |addr| machine.known_text(addr))?;
+        Ok(Written { named, ..wire::written(msg) })
     }
 
     fn ended(&self, ended: Ended) -> PeerError {

@@ -1,13 +1,17 @@
 //! A session's messages in one zstd stream for each direction (docs/protocol.md, section 5,
 //! "Compression").
 
+use std::convert::Infallible;
 use std::ops::Range;
+
+use crate::ibgib::{Addr, IbGib};
 
 mod body;
 #[cfg(feature = "client")]
 mod body_decoder;
 mod compressor;
 mod decompressor;
+mod named;
 mod socket;
 
 #[cfg(feature = "server")]
@@ -17,6 +21,8 @@ pub(crate) use body::{pack, unpack};
 pub(crate) use body_decoder::BodyDecoder;
 pub(crate) use compressor::Compressor;
 pub(crate) use decompressor::{Arriving, CompressionError, Decompressor};
+pub use named::MAX_NAMED;
+pub(crate) use named::{NamedError, NamedPrefix, unpack_named};
 pub(crate) use socket::{Message, MessageSocket, Socket, Windows};
 
 /// The logarithm of a window that takes little memory: 64 KiB.
@@ -39,8 +45,10 @@ const PLAIN: u8 = 1;
 /// A frame of S, which stays out of it as well: a frame of zstd of its own, with the one before as
 /// prefix.
 const FRAME: u8 = 2;
+/// A whole message by texts that the other side has.
+const NAMED: u8 = 3;
 /// How many bytes a frame of S may have that goes so.
-const MAX_FRAME: usize = 64 << 10;
+pub(crate) const MAX_FRAME: usize = 64 << 10;
 
 /// How much memory a compressor with this window takes at most.
 #[cfg(feature = "server")]
@@ -99,6 +107,41 @@ pub fn unpack_all(window: u32, frame: Option<&str>, messages: &[Vec<u8>]) -> Vec
 /// What a body of HTTP unpacks to, of at most `most` bytes.
 pub fn unpack_body(packed: &[u8], prefix: &[u8], most: usize) -> Option<Vec<u8>> {
     unpack(packed, prefix, most).ok()
+}
+
+/// What a side sends for a message that is like what the other side has of these; none where it may
+/// not go so.
+pub fn pack_by_name(text: &str, known: &[IbGib]) -> Option<Vec<u8>> {
+    let addrs = known.iter().map(IbGib::addr).collect::<Result<_, _>>().ok()?;
+    let named = NamedPrefix::new(addrs, text_among(known)).ok()?;
+    named.pack(text).ok().flatten()
+}
+
+/// What a message by named texts unpacks to, where the other side has these.
+pub fn unpack_by_name(message: &[u8], known: &[IbGib]) -> Option<String> {
+    unpack_named(message, text_among(known)).ok()
+}
+
+fn text_among(known: &[IbGib]) -> impl Fn(&Addr) -> Result<Option<String>, Infallible> {
+    |addr| {
+        let named = known.iter().find(|ibgib| ibgib.addr().as_ref() == Ok(addr));
+        Ok(named.map(IbGib::to_json))
+    }
+}
+
+fn begin_segment(out: &mut Vec<u8>, kind: u8) -> usize {
+    out.push(kind);
+    out.extend_from_slice(&[0; SEGMENT_HEAD - 1]);
+    out.len()
+}
+
+/// Writes into a segment's head how many bytes it has.
+fn end_segment(out: &mut [u8], begins: usize) {
+    // No message is as long as that.
+    let len = u32::try_from(out.len() - begins).unwrap_or(u32::MAX);
+    if let Some(head) = out.get_mut(begins + 1 - SEGMENT_HEAD..begins) {
+        head.copy_from_slice(&len.to_be_bytes());
+    }
 }
 
 #[cfg(all(test, feature = "server"))]

@@ -53,14 +53,6 @@ impl Endpoint {
         format!("{}{path}", self.url())
     }
 
-    /// Host, port and whether TLS is spoken, for a socket of one's own.
-    pub(super) fn socket(&self) -> (String, u16, Option<Arc<rustls::ClientConfig>>) {
-        let host = self.base.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = self.base.port_or_known_default().unwrap_or(80);
-        (host, port, self.tls.clone())
-    }
-
     pub(super) fn tls(&self) -> Option<&Arc<rustls::ClientConfig>> {
         self.tls.as_ref()
     }

@@ -3,8 +3,7 @@
 mod answer;
 mod faults;
 mod lines;
-
-pub(super) use faults::retry_after;
+mod upgrade;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +14,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
 use answer::Answer;
-use faults::{failed, late};
+use faults::{failed, late, retry_after};
 use lines::{Lines, read_lines};
 
 use super::compression;
@@ -141,7 +140,8 @@ impl HttpClient {
                 request.body(packed)
             }
         };
-        self.within(self.answer(request)).await.map(drop)
+        // What is read to its end leaves its connection to the next request.
+        self.within(self.answer_text(request, MAX_SHORT_BODY)).await.map(drop)
     }
 
     /// Posts I's new frames and the session that the last of them claims; `before` is the frame that
@@ -271,7 +271,7 @@ impl HttpClient {
     /// Whether a server lives there.
     pub async fn health(&self) -> Result<(), PeerError> {
         let request = self.client.get(self.endpoint.at(wire::PATH_HEALTH));
-        self.within(self.answer(request)).await.map(drop)
+        self.within(self.answer_text(request, MAX_SHORT_BODY)).await.map(drop)
     }
 
     async fn lines(&self, request: RequestBuilder) -> Result<Lines, PeerError> {
@@ -298,29 +298,37 @@ impl HttpClient {
     async fn answer(&self, request: RequestBuilder) -> Result<Response, PeerError> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
         self.agree(response.headers())?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.refusal(response).await),
         }
+    }
+
+    /// What an answer says that is none of what was asked for.
+    async fn refusal(&self, response: Response) -> PeerError {
+        let status = response.status();
         let after = retry_after(response.headers());
-        let text = self.body(response, MAX_SHORT_BODY).await?;
+        let text = match self.body(response, MAX_SHORT_BODY).await {
+            Ok(text) => text,
+            Err(error) => return error,
+        };
         match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let url = self.endpoint.url().to_owned();
                 let reason = wire::peer_text(&body.error.message);
-                Err(match after {
+                match after {
                     Some(after) => PeerError::Busy { url, reason, after },
                     None => PeerError::Unreachable { url, reason, source: None },
-                })
+                }
             }
             Ok(body) if status == StatusCode::REQUEST_TIMEOUT => {
-                Err(self.not_heard(wire::peer_text(&body.error.message)))
+                self.not_heard(wire::peer_text(&body.error.message))
             }
             Ok(body) => {
                 let message = wire::peer_text(&body.error.message);
-                Err(SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into())
+                SyncError::Refused(Refusal { code: body.error.exact_code(), message }).into()
             }
-            Err(_) => Err(self.unexpected(&status.to_string())),
+            Err(_) => self.unexpected(&status.to_string()),
         }
     }
 
@@ -374,11 +382,7 @@ fn empty_tls() -> Result<rustls::ClientConfig, TlsError> {
 }
 
 /// What both sides speak, as the headers of an answer from `url` tell; `here` is what this one does.
-pub(super) fn common(
-    here: &Capabilities,
-    headers: &HeaderMap,
-    url: &str,
-) -> Result<Capabilities, PeerError> {
+fn common(here: &Capabilities, headers: &HeaderMap, url: &str) -> Result<Capabilities, PeerError> {
     let there = wire::named_capabilities(headers).map_err(|error| {
         PeerError::UnexpectedResponse { url: url.to_owned(), what: error.to_string() }
     })?;

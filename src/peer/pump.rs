@@ -1,7 +1,7 @@
 //! Moves texts between a socket and a [`Channel`], keeps the socket alive and closes it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::channel::{Channel, QUEUE};
-use super::compression::{MessageSocket, Socket};
+use super::compression::{Message, MessageSocket, Socket};
 use super::wire::{self, MAX_UNTRUSTED, Written};
 
 /// How long a closing socket waits: for one's own last words, and for the other side's farewell.
@@ -62,39 +62,55 @@ fn not_taken(_: Elapsed) -> Ended {
     Ended::Late("it does not take what is sent".to_owned())
 }
 
-/// A text that came, and whatever is held for it until it was read.
+/// A message that came, and whatever is held for it until it was read.
 pub(crate) struct Text {
-    text: String,
+    message: Message,
     _held: Option<Box<dyn Send + Sync>>,
 }
 
 impl Text {
-    /// A text for which something is held.
+    /// A message for which something is held.
     #[cfg(feature = "server")]
-    pub(crate) fn holding(text: String, held: impl Send + Sync + 'static) -> Text {
-        Text { text, _held: Some(Box::new(held)) }
+    pub(crate) fn holding(message: Message, held: impl Send + Sync + 'static) -> Text {
+        Text { message, _held: Some(Box::new(held)) }
     }
 
-    /// What came.
+    /// What came; nothing where that is still to be unpacked.
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        match &self.message {
+            Message::Text(text) => text,
+            Message::Compressed(_) => "",
+        }
     }
 
-    /// How many bytes it has.
+    /// What came and is still to be unpacked by somebody who has the texts that it names.
+    pub(crate) fn named(&self) -> Option<&[u8]> {
+        match &self.message {
+            Message::Text(_) => None,
+            Message::Compressed(bytes) => Some(bytes),
+        }
+    }
+
+    /// The same with what it unpacks to.
+    pub(crate) fn unpacked(self, text: String) -> Text {
+        Text { message: Message::Text(text), ..self }
+    }
+
+    /// How many bytes it has as it came.
     pub(crate) fn len(&self) -> usize {
-        self.text.len()
+        self.message.len()
     }
 }
 
-impl From<String> for Text {
-    fn from(text: String) -> Text {
-        Text { text, _held: None }
+impl From<Message> for Text {
+    fn from(message: Message) -> Text {
+        Text { message, _held: None }
     }
 }
 
 impl std::fmt::Debug for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Text").field(&self.text).finish()
+        f.debug_tuple("Text").field(&self.as_str()).finish()
     }
 }
 
@@ -109,7 +125,7 @@ pub(crate) fn connect<S: Socket>(
     let (out, outgoing) = mpsc::channel(QUEUE);
     let (incoming, inc) = mpsc::channel(QUEUE);
     let control = Arc::new(PumpControl::default());
-    let channel = Channel { url, out, inc, control: Arc::clone(&control) };
+    let channel = Channel { url, out, inc, control: Arc::clone(&control), has_sent_payload: false };
     let socket = MessageSocket::new(socket, Arc::clone(&control));
     (channel, pump(socket, outgoing, incoming, control, timeouts, stops))
 }
@@ -123,6 +139,8 @@ pub(crate) struct PumpControl {
     pub(super) close_code: AtomicU16,
     /// The logarithm of the window that the server granted for compression; 0 before that.
     pub(super) window: AtomicU32,
+    /// The frame of S that came last, in normal form, for what is compressed by it.
+    pub(super) frame: Mutex<Option<String>>,
 }
 
 impl Default for PumpControl {
@@ -131,6 +149,7 @@ impl Default for PumpControl {
             is_trusted: AtomicBool::new(false),
             close_code: AtomicU16::new(wire::CLOSE_DONE),
             window: AtomicU32::new(0),
+            frame: Mutex::new(None),
         }
     }
 }

@@ -139,8 +139,7 @@ impl ReceiverLink for Remote<'_> {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let (endpoint, speaks) = (self.http.endpoint(), self.http.capabilities());
-        let opened = self.wait(ws::open(endpoint, speaks, self.timeouts));
+        let opened = self.wait(ws::open_on(&self.http, self.timeouts));
         let (mut channel, pump, common) = opened?;
         sender.keep_features(&common.features);
         let observer = std::cell::RefCell::new(observer);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::compression::NamedPrefix;
 use crate::ibgib::{Addr, IbGib, TjpAddr, addr::clip, is_obeyed, json as js};
 use crate::space::StateDigest;
 use crate::sync::SyncError;
@@ -188,29 +189,31 @@ pub(crate) struct Written {
     pub(crate) proof: Option<Range<usize>>,
     /// Whether the rest may be compressed (docs/protocol.md, section 5, "Compression").
     pub(crate) compresses: bool,
+    /// The texts that all of it is compressed by, which the other side has.
+    pub(crate) named: NamedPrefix,
 }
 
 /// A message as JSON text, and what of it may be compressed.
 pub(crate) fn written(msg: &Msg) -> Written {
-    let (text, proof) = (write(msg), None);
+    let (text, proof, named) = (write(msg), None, NamedPrefix::default());
     match msg {
         Msg::Request(context) => {
             // The turn's signature is the last field of its context, which is the message's last.
             let frame = context.signed_session_identity.as_ref().map(|frame| frame.to_json().len());
             let ends = text.len().saturating_sub("}}".len());
             let proof = frame.map(|len| ends.saturating_sub(len)..ends);
-            Written { text, proof, compresses: true }
+            Written { text, proof, compresses: true, named }
         }
         Msg::Response(_) | Msg::Offer { .. } | Msg::Need { .. } | Msg::Payload { .. } => {
-            Written { text, proof, compresses: true }
+            Written { text, proof, compresses: true, named }
         }
         // S₁, which the next frame of S is sent by.
         Msg::AuthProof { keystone } => {
             let ends = text.len().saturating_sub("}".len());
             let proof = Some(ends.saturating_sub(keystone.to_json().len())..ends);
-            Written { text, proof, compresses: false }
+            Written { text, proof, compresses: false, named }
         }
-        _ => Written { text, proof, compresses: false },
+        _ => Written { text, proof, compresses: false, named },
     }
 }
 

@@ -203,9 +203,9 @@ impl SocketSession {
 
     /// Takes a message, or goes on, as far as that is possible without waiting for the client.
     fn step(&mut self, received: Option<Text>) -> Result<DriveStop, PeerError> {
-        let received = received.map(|text| wire::read(text.as_str())).transpose()?;
         if self.domain_session.is_none() {
-            self.domain_session = Some(self.begin(received.as_ref())?);
+            let hello = received.as_ref().map(|text| wire::read(text.as_str())).transpose()?;
+            self.domain_session = Some(self.begin(hello.as_ref())?);
         }
         let Some(DomainSession { domain, receiver, before, session, place }) =
             &mut self.domain_session
@@ -369,10 +369,10 @@ impl Socket for ServerSocket {
         self.meter.starve();
     }
 
-    fn hold(&mut self, text: String) -> Text {
-        match self.meter.finish(text.len()) {
-            Some(held) => Text::holding(text, held),
-            None => text.into(),
+    fn hold(&mut self, message: compression::Message) -> Text {
+        match self.meter.finish(message.len()) {
+            Some(held) => Text::holding(message, held),
+            None => message.into(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::SyncError;
 use super::msg::Msg;
+use crate::ibgib::Addr;
 
 /// One side of a session: takes messages, gives messages, knows no transport.
 pub trait Machine {
@@ -11,6 +12,16 @@ pub trait Machine {
     fn next(&mut self) -> Result<Option<Msg>, SyncError>;
     /// Whether this side is through and has nothing more to send.
     fn is_done(&self) -> bool;
+    /// The text of an ibGib by which the other side may compress a message at this time; none where
+    /// it may not, or this side does not have it (docs/protocol.md, section 5, "Compression").
+    fn known_text(&self, _addr: &Addr) -> Result<Option<String>, SyncError> {
+        Ok(None)
+    }
+    /// What a message to be sent is like, of what the other side has: where it may be compressed by
+    /// that.
+    fn is_like(&self, _msg: &Msg) -> Vec<Addr> {
+        Vec::new()
+    }
 }
 
 /// Runs a sender against a receiver in one process. Errors are the sender's view: what the

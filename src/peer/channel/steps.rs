@@ -36,21 +36,31 @@ impl Channel {
     }
 
     /// Drives a state machine, which `received` is for, as far as it goes without waiting for the
-    /// other side, and without reading a message of which [`wire::weight`] is `large`.
+    /// other side, and without reading a message of which [`wire::weight`] is `large`, but for
+    /// `received`, where that was weighed.
     pub(crate) fn drive<M: Machine>(
         &mut self,
         machine: &mut M,
-        mut received: Option<Msg>,
+        received: Option<Text>,
         large: usize,
     ) -> Result<DriveStop, PeerError> {
         let began = Instant::now();
+        let mut next = match received {
+            Some(text) if text.named().is_none() => Some(self.read(Some(Ok(text)), machine)?),
+            Some(text) => match self.light(text, machine, large)? {
+                Ok(msg) => Some(msg),
+                Err(text) => return Ok(DriveStop::Large(text)),
+            },
+            None => None,
+        };
         loop {
-            if let Some(msg) = received.take() {
+            if let Some(msg) = next.take() {
                 machine.handle(msg)?;
             }
             while let Some(msg) = machine.next()? {
                 self.trust_after(&msg);
-                match self.out.try_send(wire::written(&msg)) {
+                let written = self.written(&msg, machine)?;
+                match self.out.try_send(written) {
                     Ok(()) => {}
                     Err(TrySendError::Full(text)) => return Ok(DriveStop::Full(text)),
                     Err(TrySendError::Closed(_)) => return Err(self.closed()),
@@ -62,14 +72,29 @@ impl Channel {
             if began.elapsed() > SLICE {
                 return Ok(DriveStop::Idle);
             }
-            received = match self.inc.try_recv() {
-                Ok(Ok(text)) if wire::weight(text.as_str()) >= large => {
-                    return Ok(DriveStop::Large(text));
-                }
-                Ok(text) => Some(self.read(Some(text))?),
+            next = match self.inc.try_recv() {
+                Ok(Ok(text)) => match self.light(text, machine, large)? {
+                    Ok(msg) => Some(msg),
+                    Err(text) => return Ok(DriveStop::Large(text)),
+                },
+                Ok(ended) => Some(self.read(Some(ended), machine)?),
                 Err(TryRecvError::Empty) => return Ok(DriveStop::Idle),
                 Err(TryRecvError::Disconnected) => return Err(self.closed()),
             };
+        }
+    }
+
+    /// Reads a message that is not large, else gives its text back.
+    fn light<M: Machine>(
+        &self,
+        text: Text,
+        machine: &M,
+        large: usize,
+    ) -> Result<Result<Msg, Text>, PeerError> {
+        let text = self.unpacked(text, machine)?;
+        match wire::weight(text.as_str()) >= large {
+            true => Ok(Err(text)),
+            false => Ok(Ok(self.read(Some(Ok(text)), machine)?)),
         }
     }
 

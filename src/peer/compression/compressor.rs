@@ -5,8 +5,8 @@ use std::ops::Range;
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
 use super::{
-    COMPRESSED, CompressionError, FRAME, MAX_FRAME, PLAIN, SEGMENT_HEAD, SMALL_WINDOW, WIDEN_AT,
-    pack,
+    COMPRESSED, CompressionError, FRAME, MAX_FRAME, PLAIN, SMALL_WINDOW, WIDEN_AT, begin_segment,
+    end_segment, pack,
 };
 
 /// How hard it tries: what travels is alike over long distances, which this finds as well as others.
@@ -160,21 +160,6 @@ impl Compressor {
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Compressor").field("window", &self.window).finish_non_exhaustive()
-    }
-}
-
-fn begin_segment(out: &mut Vec<u8>, kind: u8) -> usize {
-    out.push(kind);
-    out.extend_from_slice(&[0; SEGMENT_HEAD - 1]);
-    out.len()
-}
-
-/// Writes into a segment's head how many bytes it has.
-fn end_segment(out: &mut [u8], begins: usize) {
-    // No message is as long as that.
-    let len = u32::try_from(out.len() - begins).unwrap_or(u32::MAX);
-    if let Some(head) = out.get_mut(begins + 1 - SEGMENT_HEAD..begins) {
-        head.copy_from_slice(&len.to_be_bytes());
     }
 }
 

@@ -1,15 +1,15 @@
 //! A socket whose messages are compressed as far as both sides want it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Arriving, CompressionError, Compressor, Decompressor, MAX_FRAME};
+use super::named::is_named;
+use super::{Arriving, CompressionError, Compressor, Decompressor};
 use crate::peer::pump::{Ended, PumpControl, Text};
-use crate::peer::wire::{self, Written};
-use crate::sync::msg::Msg;
+use crate::peer::wire::Written;
 
 /// How often it is looked whether there is room again.
 const LOOK: Duration = Duration::from_millis(10);
@@ -22,6 +22,16 @@ pub(crate) enum Message {
     Text(String),
     /// One that is compressed, wholly or in part.
     Compressed(Vec<u8>),
+}
+
+impl Message {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Compressed(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// The largest windows that a side uses in a session.
@@ -51,9 +61,9 @@ pub(crate) trait Socket: Send {
     }
     /// Notes that there was no room for too long.
     fn starve(&mut self) {}
-    /// A text that came whole, with the room that it holds.
-    fn hold(&mut self, text: String) -> Text {
-        text.into()
+    /// A message that came whole, with the room that it holds.
+    fn hold(&mut self, message: Message) -> Text {
+        message.into()
     }
     /// Whether there is memory to send with the window [`Windows::sent`].
     fn may_widen(&mut self) -> bool {
@@ -69,8 +79,6 @@ pub(crate) struct MessageSocket<S> {
     decompressor: Option<Decompressor>,
     /// The frame of S that was sent last, until it is the compressor's.
     sent_proof: Option<String>,
-    /// What came last before a proof was accepted: the proof.
-    came: Option<String>,
     /// A message that is not unpacked yet, and since when it waits for room: whoever waits for it may
     /// do something else meanwhile.
     arriving: Option<(Arriving, Option<Instant>)>,
@@ -85,7 +93,6 @@ impl<S: Socket> MessageSocket<S> {
             compressor: None,
             decompressor: None,
             sent_proof: None,
-            came: None,
             arriving: None,
         }
     }
@@ -100,18 +107,18 @@ impl<S: Socket> MessageSocket<S> {
         if self.arriving.is_none() {
             match self.socket.receive().await? {
                 None => return Ok(None),
-                Some(Message::Text(text)) => {
-                    if !self.control.is_trusted.load(Ordering::Relaxed) {
-                        self.came = (text.len() <= MAX_FRAME).then(|| text.clone());
-                    }
-                    return Ok(Some(self.socket.hold(text)));
+                // What names texts is unpacked where these are.
+                Some(Message::Compressed(bytes)) if is_named(&bytes) => {
+                    return Ok(Some(self.socket.hold(Message::Compressed(bytes))));
                 }
+                Some(text @ Message::Text(_)) => return Ok(Some(self.socket.hold(text))),
                 Some(Message::Compressed(bytes)) => {
                     let Some(windows) = self.windows() else {
                         return Err("it sent something that is no text".to_owned().into());
                     };
                     if self.decompressor.is_none() {
-                        let frame = self.came.take().and_then(|text| proof_in(&text));
+                        let frame = self.control.frame.lock();
+                        let frame = frame.unwrap_or_else(PoisonError::into_inner).take();
                         self.decompressor = Some(Decompressor::new(windows.taken, frame)?);
                     }
                     self.arriving = Some((Arriving::new(bytes), None));
@@ -139,7 +146,7 @@ impl<S: Socket> MessageSocket<S> {
             }
         }
         let Some((message, _)) = self.arriving.take() else { return Ok(None) };
-        Ok(Some(self.socket.hold(message.into_text()?)))
+        Ok(Some(self.socket.hold(Message::Text(message.into_text()?))))
     }
 
     /// Sends a message, compressed where that was granted and it may be.
@@ -149,7 +156,14 @@ impl<S: Socket> MessageSocket<S> {
     }
 
     fn outgoing(&mut self, written: Written) -> Result<Message, CompressionError> {
-        let Written { text, proof, compresses } = written;
+        let Written { text, proof, compresses, named } = written;
+        if !named.is_empty()
+            && let Some(packed) = named.pack(&text)?
+        {
+            let proof = proof.and_then(|proof| text.get(proof));
+            self.sent_proof = proof.map(str::to_owned).or(self.sent_proof.take());
+            return Ok(Message::Compressed(packed));
+        }
         let Some(windows) = self.windows().filter(|_| compresses) else {
             self.sent_proof = proof.and_then(|proof| text.get(proof)).map(str::to_owned);
             return Ok(Message::Text(text));
@@ -174,14 +188,6 @@ impl<S: Socket> MessageSocket<S> {
     /// Says farewell with this code, and waits for the other side's, briefly.
     pub(crate) async fn close(&mut self, code: u16) {
         self.socket.close(code).await;
-    }
-}
-
-/// The frame of S in a message that proves an identity, in normal form.
-fn proof_in(text: &str) -> Option<String> {
-    match wire::read(text) {
-        Ok(Msg::AuthProof { keystone }) => Some(keystone.to_json()),
-        _ => None,
     }
 }
 

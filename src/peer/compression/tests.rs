@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::peer::wire::MAX_MESSAGE;
 use zstd::zstd_safe::{CCtx, CParameter};

@@ -2,11 +2,13 @@
 
 mod chunk;
 mod incoming;
+mod like;
 mod outgoing;
 mod sessions;
 mod staging_quota;
 
 pub use incoming::{IncomingPayload, Limits};
+pub use like::frames_before;
 pub use outgoing::{Chain, OutgoingPayload};
 pub use staging_quota::{StagedShare, StagingQuota};
 

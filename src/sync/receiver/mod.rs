@@ -17,11 +17,11 @@ use super::establish::random_id;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg};
-use super::payload::{IncomingPayload, OutgoingPayload};
+use super::payload::{IncomingPayload, OutgoingPayload, frames_before};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
-use crate::space::{Bound, PutOpts, RowId, SignedBy, Space};
+use crate::space::{Bound, PutOpts, RowId, SignedBy, Space, SpaceExt};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -362,5 +362,26 @@ impl Machine for Receiver<'_> {
 
     fn is_done(&self) -> bool {
         matches!(self.at.state, State::Done) && self.at.out.is_empty()
+    }
+
+    fn known_text(&self, addr: &Addr) -> Result<Option<String>, SyncError> {
+        if !self.at.features.contains(&Feature::ZSTD) {
+            return Ok(None);
+        }
+        match &self.at.state {
+            // Before the proof it is S's genesis and nothing else.
+            State::Challenged(open) if *open.session == *addr => {
+                Ok(Some(open.verifier.tip().to_json()))
+            }
+            State::Connected(_) => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_like(&self, msg: &Msg) -> Vec<Addr> {
+        match msg {
+            Msg::Payload { ibgibs } => frames_before(ibgibs),
+            _ => Vec::new(),
+        }
     }
 }

@@ -24,7 +24,7 @@ use super::error::SyncError;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
-use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher};
+use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher, frames_before};
 use super::session::Signer;
 use crate::ibgib::{Addr, Environment, System, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt};
@@ -360,5 +360,20 @@ impl Machine for Sender<'_> {
 
     fn is_done(&self) -> bool {
         matches!(self.state, State::Done) && self.out.is_empty()
+    }
+
+    fn known_text(&self, addr: &Addr) -> Result<Option<String>, SyncError> {
+        if !self.opts.features.contains(&Feature::ZSTD) {
+            return Ok(None);
+        }
+        Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json()))
+    }
+
+    fn is_like(&self, msg: &Msg) -> Vec<Addr> {
+        match msg {
+            Msg::AuthProof { .. } => vec![self.signer.tjp().clone().into()],
+            Msg::Payload { ibgibs } => frames_before(ibgibs),
+            _ => Vec::new(),
+        }
     }
 }
