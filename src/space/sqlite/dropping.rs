@@ -5,6 +5,8 @@
 //! relates. Each transaction is small, and after each the file is one that could be left as it is.
 
 mod room;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

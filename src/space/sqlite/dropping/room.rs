@@ -10,6 +10,8 @@ use crate::space::{RowId, SpaceError};
 /// How many bytes of text, and how many texts, are moved in one transaction.
 const STEP_BYTES: i64 = 4 << 20;
 const STEP_TEXTS: usize = 4096;
+/// How often it is looked for blocks that are mostly unused: a last block may be one once it is filled.
+const ROUNDS: usize = 2;
 /// How many blocks are dropped in one transaction, and how many pages are given back.
 const STEP_BLOCKS: usize = 64;
 const STEP_PAGES: u64 = 2048;
@@ -49,12 +51,15 @@ impl SqliteSpace {
     /// Errors as a put does.
     pub fn give_back(&self, go_on: &dyn Fn() -> bool) -> Result<(), SpaceError> {
         self.drop_unused_blocks(go_on)?;
-        let moved = self.mostly_unused()?;
-        let mut rest = &moved[..];
-        while !rest.is_empty() && go_on() {
-            rest = self.pack_anew(rest)?;
-        }
-        if !moved.is_empty() {
+        for _ in 0..ROUNDS {
+            let moved = self.mostly_unused()?;
+            let mut rest = &moved[..];
+            while !rest.is_empty() && go_on() {
+                rest = self.pack_anew(rest)?;
+            }
+            if moved.is_empty() {
+                break;
+            }
             self.drop_unused_blocks(go_on)?;
         }
         self.shorten(go_on)
