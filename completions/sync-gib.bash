@@ -52,6 +52,9 @@ _sync__gib() {
             sync__gib,pack)
                 cmd="sync__gib__subcmd__pack"
                 ;;
+            sync__gib,prune)
+                cmd="sync__gib__subcmd__prune"
+                ;;
             sync__gib,put)
                 cmd="sync__gib__subcmd__put"
                 ;;
@@ -101,7 +104,7 @@ _sync__gib() {
 
     case "${cmd}" in
         sync__gib)
-            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair pack graph new mut8 rel8 restore get put log merge conflicts serve verify hash transform keystone generate"
+            opts="-q -v -h -V --home --json --quiet --verbose --help --version setup sync check repair pack prune graph new mut8 rel8 restore get put log merge conflicts serve verify hash transform keystone generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -536,6 +539,32 @@ _sync__gib() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sync__subcmd__gib__subcmd__prune)
+            opts="-q -v -h --sessions --keep --space --home --json --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --space)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sync__subcmd__gib__subcmd__put)
             opts="-q -v -h --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -629,7 +658,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__serve)
-            opts="-q -v -h --listen --space --check --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --trusted-proxy --max-sockets --max-turns --max-saga-bytes --max-staged-bytes --quota --max-file-bytes --max-new-identities --auth-timeout --idle-timeout --session-ttl --token-ttl --log-format --home --json --quiet --verbose --help"
+            opts="-q -v -h --listen --space --check --registration --allow --allow-file --tls-cert --tls-key --allow-origin --allow-host --trusted-proxy --max-sockets --max-turns --max-saga-bytes --max-staged-bytes --quota --max-file-bytes --max-new-identities --auth-timeout --idle-timeout --session-ttl --token-ttl --keep-sessions --log-format --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -716,6 +745,10 @@ _sync__gib() {
                     return 0
                     ;;
                 --token-ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-sessions)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

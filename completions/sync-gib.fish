@@ -35,6 +35,7 @@ complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "sync" -d 'Bring t
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "check" -d 'Check that both sides hold the same, without trusting the server'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "repair" -d 'Repair what is damaged in the space, with the server\'s help'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "pack" -d 'Pack the space\'s file and give the disk back what it does not need'
+complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "prune" -d 'Drop the records of old syncs from the space'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "graph" -d 'Show the dependency graph of an ibGib'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "new" -d 'Make a timeline, or a stone, from JSON'
 complete -c sync-gib -n "__fish_sync_gib_needs_command" -f -a "mut8" -d 'Change the data of a timeline: one more frame'
@@ -104,6 +105,14 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -l json -d 'Prin
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s v -l verbose -d 'Log more to standard error; twice for still more'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand pack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -l keep -d 'How long they are kept: a number of days (d), hours (h), minutes (m) or seconds (s)' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -l space -d 'Another file than the home\'s, such as a server\'s' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -l sessions -d 'Drop old sessions, with what was said in them'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -l json -d 'Print one JSON object, on success and on failure'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -s q -l quiet -d 'Print results and errors only'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -s v -l verbose -d 'Log more to standard error; twice for still more'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand graph" -l format -d 'The form to print it in' -r -f -a "tree\t'Indented lines; a timeline\'s frames one under the other'
 ndjson\t'One ibGib a line, dependencies first'
 json\t'One object with all ibGibs'
@@ -210,6 +219,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l auth-timeout
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l idle-timeout -d 'Seconds that a socket may stay silent' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l session-ttl -d 'Seconds that a session may wait for its socket' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l token-ttl -d 'Seconds that a read token is valid' -r
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l keep-sessions -d 'How long records of syncs are kept: a number of days (d), hours (h), minutes (m) or seconds (s), or `forever`' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l log-format -d 'The form of the log on standard error' -r -f -a "text\t'A line for people'
 json\t'A JSON object'"
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand serve" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F

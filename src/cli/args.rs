@@ -7,8 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::keystone::KeystoneCommand;
 
 use super::{
-    check, generate, get, graph, hash, keystone, log, merge, mut8, new, pack, put, rel8, repair,
-    restore, serve, setup, sync, transform, verify,
+    check, generate, get, graph, hash, keystone, log, merge, mut8, new, pack, prune, put, rel8,
+    repair, restore, serve, setup, sync, transform, verify,
 };
 
 /// The whole command line.
@@ -66,6 +66,7 @@ pub enum Command {
     Check(check::CheckArgs),
     Repair(repair::RepairArgs),
     Pack(pack::PackArgs),
+    Prune(prune::PruneArgs),
     Graph(graph::GraphArgs),
     New(new::NewArgs),
     Mut8(mut8::Mut8Args),
@@ -95,6 +96,7 @@ impl Command {
             Command::Check(_) => "check",
             Command::Repair(_) => "repair",
             Command::Pack(_) => "pack",
+            Command::Prune(_) => "prune",
             Command::Graph(_) => "graph",
             Command::New(_) => "new",
             Command::Mut8(_) => "mut8",

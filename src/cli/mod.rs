@@ -3,6 +3,7 @@
 //! A command reads its arguments, works in a [`Ctx`], and gives nothing or a [`CliError`], which
 //! decides the exit code. What it prints goes through `output::Output` only.
 
+mod age;
 mod args;
 mod audit;
 mod check;
@@ -28,6 +29,7 @@ mod new;
 mod output;
 mod pack;
 mod progress;
+mod prune;
 mod put;
 mod recovery;
 mod rel8;
@@ -157,6 +159,7 @@ fn dispatch(command: &Command, ctx: &mut Ctx) -> Result<(), CliError> {
         Command::Check(args) => check::run(args, ctx),
         Command::Repair(args) => repair::run(args, ctx),
         Command::Pack(args) => pack::run(args, ctx),
+        Command::Prune(args) => prune::run(args, ctx),
         Command::Graph(args) => graph::run(args, ctx),
         Command::New(args) => new::run(args, ctx),
         Command::Mut8(args) => mut8::run(args, ctx),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Ctx;
+use super::age::Age;
 use super::audit;
 use super::error::CliError;
 use super::interrupt;
@@ -72,6 +73,10 @@ pub struct ServeArgs {
     /// What one peer may take up.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// How long records of syncs are kept: a number of days (d), hours (h), minutes (m) or seconds
+    /// (s), or `forever`
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub keep_sessions: Age,
     /// The form of the log on standard error
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -230,6 +235,7 @@ fn options(args: &ServeArgs, ctx: &Ctx) -> Result<ServerOpts, CliError> {
             untrusted: seconds(limits.auth_timeout),
             ..Timeouts::default()
         },
+        keep_sessions: args.keep_sessions.0,
         ..ServerOpts::new(args.listen, space)
     })
 }

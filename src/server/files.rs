@@ -15,7 +15,8 @@ pub fn files_needed(opts: &ServerOpts) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let sockets = count(opts.max_sockets).saturating_mul(2);
     let sockets = sockets.saturating_add(count(opts.max_unproved));
-    let others = count(WORKERS) * FILES_PER_WORKER + OTHERS;
+    // And what drops old sessions.
+    let others = (count(WORKERS) + 1) * FILES_PER_WORKER + OTHERS;
     sockets.saturating_add(count(opts.max_connections)).saturating_add(others)
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::prune::LONGEST_SESSION;
 use crate::ibgib::TjpAddr;
 use crate::space::{Domain, SideTables, SpaceError, SqliteSpace, signed, unsigned};
 
@@ -196,11 +197,17 @@ impl Ledger {
         })
     }
 
-    /// Forgets the sessions that were established before a moment; returns how many.
+    /// Forgets the sessions that were established before a moment and are not connected, and those
+    /// that were connected so long before it that they have ended; returns how many.
     pub fn purge_sessions(&self, created_before_ms: u64) -> Result<usize, SpaceError> {
         self.tables.write(|connection| {
-            connection
-                .execute("DELETE FROM session WHERE created_ms < ?1", [signed(created_before_ms)])
+            let mut purge = connection.prepare_cached(
+                "DELETE FROM session WHERE created_ms < ?1 \
+                 AND (connected_ms IS NULL OR connected_ms < ?2)",
+            )?;
+            let longest = u64::try_from(LONGEST_SESSION.as_millis()).unwrap_or(u64::MAX);
+            let ended = created_before_ms.saturating_sub(longest);
+            purge.execute([signed(created_before_ms), signed(ended)])
         })
     }
 }

@@ -12,6 +12,7 @@ mod meter;
 mod newcomers;
 mod origin;
 mod places;
+mod prune;
 mod queue;
 mod refusals;
 mod routes;
@@ -47,6 +48,7 @@ use http1::Http1;
 #[doc(hidden)]
 pub use ledger::{Ledger, SessionRow};
 pub use origin::{HostName, Origin};
+pub use prune::{LONGEST_SESSION, Pruned, prune_sessions};
 pub use state::MAX_THREADS;
 use state::Shared;
 
@@ -119,6 +121,8 @@ pub struct ServerOpts {
     /// How patient its sockets are; `idle` also limits how long the body of a request
     /// and the reading of an answer's next piece may take.
     pub timeouts: Timeouts,
+    /// How long sessions are kept after they ended; none for ever.
+    pub keep_sessions: Option<Duration>,
     /// What it speaks beyond the protocol.
     pub features: Features,
 }
@@ -149,6 +153,7 @@ impl ServerOpts {
             turn_time: Duration::from_secs(600),
             stop_time: Duration::from_secs(30),
             timeouts: Timeouts::default(),
+            keep_sessions: None,
             features: Capabilities::default().features,
         }
     }
@@ -241,6 +246,7 @@ impl Server {
                 tokio::spawn(server.handle(handle.clone()).serve(service))
             }
         };
+        prune::start(&shared);
         Ok(Server { addr, secure, handle, shared, task })
     }
 

@@ -151,6 +151,11 @@ impl Shared {
         self.stopping.send_replace(true);
     }
 
+    /// Whether the server is being stopped.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Ends when the server is being stopped.
     pub(super) async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();

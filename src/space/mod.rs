@@ -52,7 +52,9 @@ pub use row_id::RowId;
 pub use rows::Row;
 #[doc(hidden)]
 pub use sqlite::unpack;
-pub use sqlite::{Audit, Damaged, Finding, Packed, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps};
+pub use sqlite::{
+    Audit, Damaged, Dropped, Finding, Group, Packed, Pool, Pooled, SeenOnDisk, SqliteSpace, Steps,
+};
 #[cfg(feature = "server")]
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};

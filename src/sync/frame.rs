@@ -193,12 +193,27 @@ impl Saga {
     }
 
     fn context(&self, role: Role, frame: &Addr, message: &Addr) -> Content {
-        let data = json!({ "sagaId": self.id, "n": self.frames(), "role": role.name() });
-        let mut rel8ns = ancestor(CONTEXT_IB);
-        rel8ns.insert("sagaFrame".into(), json!([frame]));
-        rel8ns.insert("sagaFrameMsg".into(), json!([message]));
-        Content { ib: CONTEXT_IB, data, rel8ns }
+        context(&self.id, self.frames(), role.name(), (frame, message))
     }
+}
+
+/// The addresses of what belongs to a saga's frame, by what the frame says: its message and its
+/// context. None of a frame that no saga has.
+pub(super) fn stones_of(frame: &IbGib, addr: &Addr) -> Option<[Addr; 2]> {
+    let text = |key: &str| frame.datum(key).and_then(Value::as_str);
+    let message = frame.rel8ns.as_ref()?.get("message")?.as_array()?.first()?.as_str()?;
+    let message = Addr::parse(message).ok()?;
+    let context = context(text("sagaId")?, frame.n()?, text("role")?, (addr, &message));
+    let context = made(context).ok()?.addr().clone();
+    Some([message, context])
+}
+
+fn context(saga_id: &str, n: u64, role: &str, (frame, message): (&Addr, &Addr)) -> Content {
+    let data = json!({ "sagaId": saga_id, "n": n, "role": role });
+    let mut rel8ns = ancestor(CONTEXT_IB);
+    rel8ns.insert("sagaFrame".into(), json!([frame]));
+    rel8ns.insert("sagaFrameMsg".into(), json!([message]));
+    Content { ib: CONTEXT_IB, data, rel8ns }
 }
 
 /// What a frame or a context must hold.

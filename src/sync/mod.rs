@@ -16,6 +16,7 @@ pub mod merge;
 pub mod msg;
 mod negotiate;
 pub mod payload;
+pub mod prune;
 mod quota;
 pub mod receiver;
 pub mod sender;

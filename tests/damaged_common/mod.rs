@@ -125,7 +125,8 @@ fn rows_of(file: &rusqlite::Connection) -> Vec<(i64, String)> {
         let Some(block) = row.get::<_, Option<i64>>(2)? else {
             return Ok((row.get(0)?, row.get(1)?));
         };
-        let (start, length): (usize, usize) = (row.get(3)?, row.get(4)?);
+        let (start, length): (i64, i64) = (row.get(3)?, row.get(4)?);
+        let (start, length) = (start as usize, length as usize);
         let text = blocks[&block][start..start + length].to_vec();
         Ok((row.get(0)?, String::from_utf8(text).unwrap()))
     });

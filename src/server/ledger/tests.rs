@@ -68,9 +68,14 @@ fn a_session_is_connected_once() {
     assert!(!ledger.connect_session(&tjp, 13).unwrap());
     row.connected_ms = Some(12);
     assert_eq!(ledger.session(&tjp).unwrap(), Some(row));
-    assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
-    assert_eq!(ledger.purge_sessions(11).unwrap(), 1);
+    assert_eq!(ledger.purge_sessions(11).unwrap(), 0, "it may still be open");
+    let longest = u64::try_from(LONGEST_SESSION.as_millis()).unwrap();
+    assert_eq!(ledger.purge_sessions(longest + 12).unwrap(), 0);
+    assert_eq!(ledger.purge_sessions(longest + 13).unwrap(), 1);
     assert_eq!(ledger.session(&tjp).unwrap(), None);
+    assert!(ledger.add_session(&tjp, &Domain::named("I"), 10).unwrap());
+    assert_eq!(ledger.purge_sessions(10).unwrap(), 0);
+    assert_eq!(ledger.purge_sessions(11).unwrap(), 1, "nobody connected it");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod audit;
 mod blocks;
 mod deps;
 mod disk;
+mod dropping;
 mod frozen;
 mod guard;
 mod pool;
@@ -20,6 +21,7 @@ mod values;
 
 pub use audit::{Audit, Damaged, Finding};
 pub use blocks::{Packed, unpack};
+pub use dropping::{Dropped, Group};
 pub use pool::{Pool, Pooled};
 pub use seen::SeenOnDisk;
 #[cfg(feature = "server")]

@@ -1,11 +1,9 @@
 //! Types of this crate as values of SQLite.
 
 use rusqlite::ToSql;
-#[cfg(any(feature = "server", test))]
 use rusqlite::types::FromSqlError;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
-#[cfg(any(feature = "server", test))]
 use crate::ibgib::TjpAddr;
 use crate::space::{Domain, RowId};
 
@@ -27,7 +25,6 @@ impl ToSql for Domain {
     }
 }
 
-#[cfg(any(feature = "server", test))]
 impl FromSql for Domain {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Domain> {
         match value.as_str()? {

@@ -87,7 +87,7 @@ impl SqliteSpace {
     }
 
     /// The size of the file once the log is written back into it.
-    fn file_len(&self) -> Result<u64, SpaceError> {
+    pub fn file_len(&self) -> Result<u64, SpaceError> {
         let connection = self.file.lock()?;
         let ask = |sql| connection.query_row(sql, [], |row| unsigned(row, 0));
         let pages = ask("PRAGMA page_count").map_err(|error| self.file.fail(error))?;

@@ -20,24 +20,36 @@ impl SqlRows<'_> {
         &self,
         id: RowId,
     ) -> Result<Option<Stored>, SpaceError> {
-        let sql = if self.blocks.is_some() { STORED_IN_BLOCKS } else { STORED };
-        let found = self.one(sql, (self.domain, id), |row| {
-            let (held, key) = read_keyed(row)?;
-            let place = if self.blocks.is_some() { read_place(row, 9)? } else { None };
-            Ok((Stored { row: held, key, text: row.get_ref(8)?.as_str()?.into() }, place))
-        })?;
-        let Some((stored, Some(place))) = found else { return Ok(found.map(|(stored, _)| stored)) };
-        let text = self.in_block(&place)?.and_then(|text| String::from_utf8(text).ok());
-        match text {
-            Some(text) => Ok(Some(Stored { text: text.into(), ..stored })),
-            None => {
+        let mut tried = None;
+        loop {
+            let found = self.row_and_place(id)?;
+            let Some((stored, Some(place))) = found else {
+                return Ok(found.map(|(stored, _)| stored));
+            };
+            let text = self.in_block(&place)?.and_then(|text| String::from_utf8(text).ok());
+            if let Some(text) = text {
+                return Ok(Some(Stored { text: text.into(), ..stored }));
+            }
+            if tried == Some(place) {
                 let addr = self.kept_addr(id)?.map(|addr| addr.to_string());
                 let name = addr.unwrap_or_else(|| format!("ibGib number {id}"));
                 let block = place.block;
-                Err(self
-                    .damaged(format!("{name}: block {block}, which holds its text, is damaged")))
+                return Err(self
+                    .damaged(format!("{name}: block {block}, which holds its text, is damaged")));
             }
+            // It may have been moved since its row was read.
+            tried = Some(place);
         }
+    }
+
+    /// A row, and where its text stands, where that is a block.
+    fn row_and_place(&self, id: RowId) -> Result<Option<(Stored, Option<Place>)>, SpaceError> {
+        let sql = if self.blocks.is_some() { STORED_IN_BLOCKS } else { STORED };
+        self.one(sql, (self.domain, id), |row| {
+            let (held, key) = read_keyed(row)?;
+            let place = if self.blocks.is_some() { read_place(row, 9)? } else { None };
+            Ok((Stored { row: held, key, text: row.get_ref(8)?.as_str()?.into() }, place))
+        })
     }
 
     /// The address that is kept beside a text in a block, where it is that of the row's key.

@@ -1,0 +1,152 @@
+//! Dropping old sessions from a file, of every identity in it (docs/protocol.md, section 8, "Sessions
+//! that are dropped").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::state::Shared;
+use crate::ibgib::{Moment, TjpAddr};
+use crate::space::{Domain, Group, NAME_IDENTITY, RowId, Space, SqliteSpace};
+use crate::sync::SyncError;
+use crate::sync::prune::old_sessions;
+
+/// For how long a session is in progress at most, whatever its ledger says: as long as one may last.
+/// So long it always stays.
+pub const LONGEST_SESSION: Duration = Duration::from_secs(6 * 60 * 60);
+/// How often a server drops them.
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many rows are dropped after one look at all rows of the file, about.
+const MOST_ROWS: usize = 1 << 20;
+
+/// What was dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many ibGibs they and their sagas were.
+    pub ibgibs: u64,
+    /// How many bytes their texts had.
+    pub bytes: u64,
+    /// How many sessions stayed, old as they are: something else leads to them, or they may be in
+    /// progress.
+    pub kept: u64,
+}
+
+/// Drops old sessions of a server's file now and every day, until it stops, where it keeps them not for
+/// ever.
+pub(super) fn start(shared: &Arc<Shared>) {
+    let Some(keep) = shared.opts.keep_sessions else { return };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        while !shared.is_stopping() {
+            let pruning = Arc::clone(&shared);
+            let pruned = tokio::task::spawn_blocking(move || {
+                let space = pruning.space(Domain::Client)?;
+                prune_sessions(&space, keep, Moment::now(), &|| !pruning.is_stopping())
+            });
+            match pruned.await {
+                Ok(Ok(Pruned { sessions, ibgibs, bytes, .. })) if sessions > 0 => {
+                    tracing::info!(sessions, ibgibs, bytes, "old sessions dropped");
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "old sessions were not dropped"),
+                _ => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = shared.stopped() => {}
+            }
+        }
+    });
+}
+
+/// Drops the sessions whose newest frame is older than `keep`, and never one younger than
+/// [`LONGEST_SESSION`], from a file that is a client's or a server's, in bounded transactions; then
+/// gives the room back ([`SqliteSpace::give_back`]). `go_on` is asked between transactions.
+///
+/// Errors as a put does; what was dropped before stays dropped.
+pub fn prune_sessions(
+    space: &SqliteSpace,
+    keep: Duration,
+    now: Moment,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Pruned, SyncError> {
+    let keep = u64::try_from(keep.max(LONGEST_SESSION).as_millis()).unwrap_or(u64::MAX);
+    let mut pruned = Pruned::default();
+    let Some(before) = now.ms().checked_sub(keep).and_then(Moment::from_ms) else {
+        return Ok(pruned);
+    };
+    let mut groups = Groups::default();
+    for domain in space.domains()? {
+        let own = space.with_domain(domain.clone());
+        let identity = match &domain {
+            Domain::Identity(identity) => Some(identity.clone()),
+            Domain::Client => own.name(NAME_IDENTITY)?,
+        };
+        let Some(identity) = identity else { continue };
+        let mut after = None;
+        while go_on() {
+            after = groups.add(&own, (&domain, &identity), (before, after), &mut pruned)?;
+            if groups.rows >= MOST_ROWS {
+                groups.drop(space, go_on, &mut pruned)?;
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    groups.drop(space, go_on, &mut pruned)?;
+    // Also what a process that was killed had dropped.
+    space.give_back(go_on)?;
+    Ok(pruned)
+}
+
+/// What is about to be dropped.
+#[derive(Default)]
+struct Groups {
+    groups: Vec<Group>,
+    rows: usize,
+}
+
+impl Groups {
+    /// Adds a domain's next old sessions; returns where to go on, if there may be more.
+    fn add(
+        &mut self,
+        space: &SqliteSpace,
+        (domain, identity): (&Domain, &TjpAddr),
+        (before, after): (Moment, Option<RowId>),
+        pruned: &mut Pruned,
+    ) -> Result<Option<RowId>, SyncError> {
+        let most = MOST_ROWS.saturating_sub(self.rows).max(1);
+        let (sessions, next) = old_sessions(space, identity, before, after, most)?;
+        let ledger = Ledger::of(space);
+        for old in sessions {
+            // What is established stands there before it stands in the space.
+            if ledger.session(&old.session)?.is_some() {
+                pruned.kept += 1;
+                continue;
+            }
+            self.rows += old.rows.len();
+            self.groups.push(Group { domain: domain.clone(), rows: old.rows });
+        }
+        Ok(next)
+    }
+
+    fn drop(
+        &mut self,
+        space: &SqliteSpace,
+        go_on: &dyn Fn() -> bool,
+        pruned: &mut Pruned,
+    ) -> Result<(), SyncError> {
+        let groups = std::mem::take(self).groups;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let dropped = space.drop_groups(&groups, go_on)?;
+        pruned.sessions += dropped.groups;
+        pruned.ibgibs += dropped.ibgibs;
+        pruned.bytes += dropped.bytes;
+        pruned.kept += dropped.kept;
+        Ok(())
+    }
+}

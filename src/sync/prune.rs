@@ -1,0 +1,150 @@
+//! Which sessions a side may forget: those that ended long ago, with their sagas (docs/protocol.md,
+//! section 8, "Sessions that are dropped").
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::domain::expect_session_of;
+use super::error::SyncError;
+use super::frame::stones_of;
+use super::sender::NAME_SESSION;
+use crate::ibgib::{Addr, IbGib, Moment, TjpAddr};
+use crate::space::{Purpose, RowId, Space, SpaceError, Timeline, TimelineKind, chain};
+
+/// How many timelines are read at a time.
+const PAGE: usize = 1000;
+
+/// A session that may be dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldSession {
+    /// The tjp address of S.
+    pub session: TjpAddr,
+    /// S's frames, and its sagas' frames with their messages and contexts.
+    pub rows: Vec<RowId>,
+}
+
+/// Sessions of an identity whose newest frame is of before a moment, by the clock of the device that
+/// made it, in the order in which they came: those after the row `after`, until they have `most` rows
+/// together. Returns where to go on, if there may be more.
+///
+/// Left out are the last session that synced (the space's S) and the one of a pending step, which may
+/// not have ended; a session that is damaged, or says no time; and whatever keystone is no session of
+/// `identity`. Whether the receiver's side of a session is still open is for the caller to know.
+pub fn old_sessions(
+    space: &dyn Space,
+    identity: &TjpAddr,
+    before: Moment,
+    after: Option<RowId>,
+    most: usize,
+) -> Result<(Vec<OldSession>, Option<RowId>), SyncError> {
+    let (found, next) = sessions(space, identity, before, after, most)?;
+    let Some(first) = found.first().map(|(id, _)| *id) else { return Ok((Vec::new(), next)) };
+    let mut found: HashMap<TjpAddr, OldSession> =
+        found.into_iter().map(|(_, one)| (one.session.clone(), one)).collect();
+    add_sagas(space, &mut found, first)?;
+    // After all was read: what is in progress was noted before it was stored.
+    found.retain(|_, one| !one.rows.is_empty());
+    for used in [space.name(NAME_SESSION)?, pending(space, identity)?].into_iter().flatten() {
+        found.remove(&used);
+    }
+    let mut found: Vec<OldSession> = found.into_values().collect();
+    found.sort_by_key(|one| one.rows.first().copied());
+    Ok((found, next))
+}
+
+/// The sessions without their sagas, each with the row of its tjp.
+fn sessions(
+    space: &dyn Space,
+    identity: &TjpAddr,
+    before: Moment,
+    mut after: Option<RowId>,
+    most: usize,
+) -> Result<(Vec<(RowId, OldSession)>, Option<RowId>), SyncError> {
+    let (mut found, mut rows) = (Vec::new(), 0);
+    loop {
+        let page = space.timelines(TimelineKind::Keystone, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok((found, None)) };
+        let last = last.tjp_id;
+        for timeline in page.into_iter().filter(|timeline| timeline.tjp != *identity) {
+            let frames = is_old(space, &timeline, before).and_then(|is_old| {
+                let genesis = if is_old { readable(space.get_id(timeline.tjp_id))? } else { None };
+                match genesis.is_some_and(|it| expect_session_of(&it, identity).is_ok()) {
+                    true => readable(chain(space, timeline.tip.id, |_| false)),
+                    false => Ok(None),
+                }
+            });
+            let Some(frames) = frames? else { continue };
+            rows += frames.len();
+            let Timeline { tjp_id, tjp: session, .. } = timeline;
+            found.push((tjp_id, OldSession { session, rows: frames }));
+            if rows >= most {
+                return Ok((found, Some(tjp_id)));
+            }
+        }
+        after = Some(last);
+    }
+}
+
+/// Adds to sessions the rows of their sagas. A session of which a saga cannot be read is left without
+/// any rows.
+fn add_sagas(
+    space: &dyn Space,
+    sessions: &mut HashMap<TjpAddr, OldSession>,
+    first: RowId,
+) -> Result<(), SyncError> {
+    let mut after = Some(first);
+    loop {
+        let page = space.timelines(TimelineKind::Saga, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.tjp_id);
+        for saga in page {
+            let Some(begin) = readable(space.get_id(saga.tjp_id))? else { continue };
+            let of = begin.datum("sessionIdentityTjpAddr").and_then(Value::as_str);
+            let of = of.and_then(|of| TjpAddr::parse(of).ok());
+            let Some(session) = of.and_then(|of| sessions.get_mut(&of)) else { continue };
+            match readable(saga_rows(space, &saga))? {
+                Some(rows) if !session.rows.is_empty() => session.rows.extend(rows),
+                _ => session.rows.clear(),
+            }
+        }
+    }
+}
+
+/// The frames of a saga, with the messages and contexts that are here.
+fn saga_rows(space: &dyn Space, saga: &Timeline) -> Result<Vec<RowId>, SpaceError> {
+    let mut rows = Vec::new();
+    for id in chain(space, saga.tip.id, |_| false)? {
+        rows.push(id);
+        let (frame, addr): (IbGib, Addr) = (space.get_id(id)?, space.addr(id)?);
+        for stone in stones_of(&frame, &addr).into_iter().flatten() {
+            rows.extend(space.find(&stone)?);
+        }
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(rows)
+}
+
+/// Whether a timeline's newest frame is of before a moment; not where it says none.
+fn is_old(space: &dyn Space, timeline: &Timeline, before: Moment) -> Result<bool, SyncError> {
+    let Some(tip) = readable(space.get_id(timeline.tip.id))? else { return Ok(false) };
+    let data = tip.data.as_ref().and_then(Value::as_object);
+    Ok(data.and_then(Moment::of_data).is_some_and(|moment| moment < before))
+}
+
+/// The session of a step that may still be on its way.
+fn pending(space: &dyn Space, identity: &TjpAddr) -> Result<Option<TjpAddr>, SyncError> {
+    let step = space.pending(identity, Purpose::Session)?;
+    let session = step.and_then(|step| step.session);
+    Ok(session.map(|session| session.addr()).transpose()?.map(TjpAddr::from))
+}
+
+/// What was read; none where it is damaged, which is for a repair.
+fn readable<T>(read: Result<T, SpaceError>) -> Result<Option<T>, SyncError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(SpaceError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
