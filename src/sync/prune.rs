@@ -53,14 +53,17 @@ pub fn old_sessions(
     Ok((found, next))
 }
 
-/// The sessions without their sagas, each with the row of its tjp.
+/// Sessions, each with the row of its tjp, and the row after which there may be more.
+type Found = (Vec<(RowId, OldSession)>, Option<RowId>);
+
+/// The sessions without their sagas.
 fn sessions(
     space: &dyn Space,
     identity: &TjpAddr,
     before: Moment,
     mut after: Option<RowId>,
     most: usize,
-) -> Result<(Vec<(RowId, OldSession)>, Option<RowId>), SyncError> {
+) -> Result<Found, SyncError> {
     let (mut found, mut rows) = (Vec::new(), 0);
     loop {
         let page = space.timelines(TimelineKind::Keystone, after, PAGE)?;
