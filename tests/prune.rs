@@ -279,3 +279,78 @@ fn a_server_drops_them_by_itself_and_keeps_them_for_ever_where_it_is_told_to() {
     let refused = Command::new(BIN).args(["serve", "--keep-sessions", "soon"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
 }
+
+/// Runs `check --json` in the device's home; its exit code must be `code`.
+fn check(world: &World, code: i32) -> Value {
+    let home = world.device.dir.path();
+    let url = &world.serve.as_ref().unwrap().url;
+    std::fs::write(home.join("config.json"), json!({ "version": 1, "server": url }).to_string())
+        .unwrap();
+    std::fs::write(home.join("secret"), "test-sender-secret-phase3\n").unwrap();
+    let mut command = Command::new(BIN);
+    command.arg("--home").arg(home).args(["check", "--json", "--secret-file"]);
+    let output = command.arg(home.join("secret")).stdin(Stdio::null()).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    told
+}
+
+#[test]
+fn check_tells_of_a_session_that_the_server_dropped_and_of_no_difference() {
+    let mut world = World::new(3);
+    world.device.space.set_name("X", &world.x).unwrap();
+    let told = check(&world, 0);
+    assert_eq!(told["assertions"][4].get("unseen"), None, "{told}");
+    world.stop();
+    assert!(prune(&world.theirs(), &[])["sessions"].as_u64().unwrap() >= 3);
+    world.start(&[]);
+    let told = check(&world, 0);
+    let same = &told["assertions"][4];
+    assert!(same["unseen"].as_str().unwrap().contains("sync --record"), "{told}");
+    assert_eq!(same["ok"], true);
+    world.sync_now();
+    let told = check(&world, 0);
+    assert_eq!(told["assertions"][4].get("unseen"), None, "{told}");
+    // One that no server may have dropped is missed.
+    world.stop();
+    let file = Connection::open(world.theirs()).unwrap();
+    let s = world.device.space.name("S").unwrap().unwrap();
+    file.execute("DELETE FROM timeline WHERE tjp_id = (SELECT max(tjp_id) FROM timeline WHERE kind = 1 AND tip_n > 1)", []).unwrap();
+    drop(file);
+    world.start(&["--keep-sessions", "forever"]);
+    let told = check(&world, 1);
+    assert!(told.to_string().contains(s.as_str()), "{told}");
+}
+
+#[test]
+fn a_server_that_lost_its_file_gets_everything_from_a_device_that_has_pruned() {
+    let mut world = World::new(6);
+    world.stop();
+    let old = world.dir.path().join("old.db");
+    std::fs::copy(world.theirs(), &old).unwrap();
+    world.start(&[]);
+    world.sync_now();
+    world.sync_now();
+    world.stop();
+    assert_eq!(prune(&world.ours(), &["--keep", "30d"])["sessions"], 6);
+    // The older copy lacks I's newest frames and the newest data; a new file lacks all but I's genesis.
+    for is_new in [false, true] {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(world.dir.path().join(format!("server.db{end}")));
+        }
+        if !is_new {
+            std::fs::copy(&old, world.theirs()).unwrap();
+        }
+        world.start(&[]);
+        if is_new {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            client::register(&world.link(&runtime), &world.device.genesis).unwrap();
+        }
+        world.sync_now();
+        let space = SqliteSpace::open(&world.theirs(), world.domain()).unwrap();
+        assert_eq!(lasting(&space, &world), lasting(&world.device.space, &world));
+        drop(space);
+        world.stop();
+        expect_good(&world.theirs());
+    }
+}

@@ -17,7 +17,8 @@ use crate::verify::{Checked, Timelines};
 /// Check that both sides hold the same, without trusting the server.
 ///
 /// Fetches the graphs of X, S and I from the server, computes every gib again, and compares them
-/// with the local ones. If an assertion does not hold, it names the address and exits with 1.
+/// with the local ones. If an assertion does not hold, it names the address and exits with 1. A server
+/// drops old sessions: that S is not there any more is told, and is no difference.
 ///
 /// With --local it needs neither a server nor the secret: it reads and hashes everything in the
 /// space and checks it for consistency. It exits with 4 if anything is damaged.
@@ -64,14 +65,22 @@ fn print(assertions: &[Checked], server: &str, ctx: &mut Ctx) -> Result<(), CliE
     let mut entries = Vec::new();
     for (at, assertion) in assertions.iter().enumerate() {
         let ok = assertion.problems.is_empty();
-        let verdict = if ok { "ok" } else { "FAILED" };
+        let verdict = match (ok, &assertion.unseen) {
+            (false, _) => "FAILED",
+            (true, Some(_)) => "not there",
+            (true, None) => "ok",
+        };
         ctx.out.line(format_args!("{}  {:<58} {verdict}", at + 1, assertion.what))?;
-        for problem in &assertion.problems {
-            ctx.out.line(format_args!("     {}", printable(problem)))?;
+        for told in assertion.problems.iter().chain(&assertion.unseen) {
+            ctx.out.line(format_args!("     {}", printable(told)))?;
         }
-        entries.push(json!({
+        let mut entry = json!({
             "n": at + 1, "what": assertion.what, "ok": ok, "problems": assertion.problems,
-        }));
+        });
+        if let Some(unseen) = &assertion.unseen {
+            entry["unseen"] = unseen.as_str().into();
+        }
+        entries.push(entry);
     }
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
     ctx.out.line(format_args!(
@@ -86,6 +95,9 @@ fn print(assertions: &[Checked], server: &str, ctx: &mut Ctx) -> Result<(), CliE
             .detail("server", server)
             .detail("assertions", entries));
     }
-    ctx.out.line("ALL PHASE 3B CHECKS PASSED")?;
+    ctx.out.line(match assertions.iter().any(|assertion| assertion.unseen.is_some()) {
+        true => "NOTHING DIFFERS",
+        false => "ALL PHASE 3B CHECKS PASSED",
+    })?;
     ctx.out.done(json!({ "server": server, "assertions": entries }))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, SessionRow};
 use super::state::Shared;
 use crate::ibgib::{Moment, TjpAddr};
 use crate::space::{Domain, Group, NAME_IDENTITY, RowId, Space, SqliteSpace};
@@ -14,6 +14,8 @@ use crate::sync::prune::old_sessions;
 /// For how long a session is in progress at most, whatever its ledger says: as long as one may last.
 /// So long it always stays.
 pub const LONGEST_SESSION: Duration = Duration::from_secs(6 * 60 * 60);
+/// For how long a session waits for its connection at most, whatever a server is told.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a server drops them.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many rows are dropped after one look at all rows of the file, about.
@@ -86,7 +88,7 @@ pub fn prune_sessions(
         let Some(identity) = identity else { continue };
         let mut after = None;
         while go_on() {
-            after = groups.add(&own, (&domain, &identity), (before, after), &mut pruned)?;
+            after = groups.add(&own, (&domain, &identity), (before, after, now), &mut pruned)?;
             if groups.rows >= MOST_ROWS {
                 groups.drop(space, go_on, &mut pruned)?;
             }
@@ -99,6 +101,12 @@ pub fn prune_sessions(
     // Also what a process that was killed had dropped.
     space.give_back(go_on)?;
     Ok(pruned)
+}
+
+/// Whether a session waits for its connection, or may not have ended.
+fn is_in_progress(session: &SessionRow, now: Moment) -> bool {
+    let last = session.connected_ms.unwrap_or(session.created_ms);
+    u128::from(now.ms().saturating_sub(last)) <= (LONGEST_WAIT + LONGEST_SESSION).as_millis()
 }
 
 /// What is about to be dropped.
@@ -114,7 +122,7 @@ impl Groups {
         &mut self,
         space: &SqliteSpace,
         (domain, identity): (&Domain, &TjpAddr),
-        (before, after): (Moment, Option<RowId>),
+        (before, after, now): (Moment, Option<RowId>, Moment),
         pruned: &mut Pruned,
     ) -> Result<Option<RowId>, SyncError> {
         let most = MOST_ROWS.saturating_sub(self.rows).max(1);
@@ -122,7 +130,7 @@ impl Groups {
         let ledger = Ledger::of(space);
         for old in sessions {
             // What is established stands there before it stands in the space.
-            if ledger.session(&old.session)?.is_some() {
+            if ledger.session(&old.session)?.is_some_and(|row| is_in_progress(&row, now)) {
                 pruned.kept += 1;
                 continue;
             }

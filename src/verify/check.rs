@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::side::{Served, Side};
 use super::sides::{Compared, claims_differ, compare, latest_differs, replay};
-use crate::ibgib::{Addr, TjpAddr};
+use crate::ibgib::{Addr, Moment, TjpAddr};
 use crate::peer::{PeerError, ReceiverLink};
-use crate::space::{Space, SpaceError, chain};
+use crate::server::LONGEST_SESSION;
+use crate::space::{Space, SpaceError, SpaceExt, chain};
 use crate::sync::SyncError;
 
 /// One thing that must hold, and what is wrong with it.
@@ -16,11 +17,13 @@ pub struct Checked {
     pub what: &'static str,
     /// What is wrong; it holds where nothing is.
     pub problems: Vec<String>,
+    /// Why it could not be looked at on the server, which is no difference; none where it could.
+    pub unseen: Option<String>,
 }
 
 impl Checked {
     fn new(what: &'static str, problems: Vec<String>) -> Checked {
-        Checked { what, problems }
+        Checked { what, problems, unseen: None }
     }
 
     fn of(what: &'static str, problem: Option<String>) -> Checked {
@@ -50,6 +53,13 @@ impl From<SpaceError> for CheckError {
     fn from(error: SpaceError) -> CheckError {
         SyncError::from(error).into()
     }
+}
+
+fn dropped(session: &TjpAddr) -> String {
+    format!(
+        "the server has dropped the session {session}, as old ones are; `sync-gib sync --record` \
+         makes one that can be compared"
+    )
 }
 
 /// What is compared.
@@ -119,12 +129,26 @@ impl<L: ReceiverLink> Sides<'_, L> {
             let tip = &latest.here;
             problems.insert(0, format!("{tip} has n {n}, expected 1 + {turns} outgoing turns"));
         }
-        let mut same = self.graph(&latest)?.problems;
-        same.extend(latest.problem);
-        Ok(vec![
-            Checked::new("S: n is 1 + the outgoing turns, and every frame is valid", problems),
-            Checked::new("S: the latest address and the whole graph are the same", same),
-        ])
+        let same = "S: the latest address and the whole graph are the same";
+        let same = match latest.there.is_none() && self.may_be_dropped(&latest.here)? {
+            true => Checked { unseen: Some(dropped(session)), ..Checked::new(same, Vec::new()) },
+            false => {
+                let mut problems = self.graph(&latest)?.problems;
+                problems.extend(latest.problem);
+                Checked::new(same, problems)
+            }
+        };
+        let turns = "S: n is 1 + the outgoing turns, and every frame is valid";
+        Ok(vec![Checked::new(turns, problems), same])
+    }
+
+    /// Whether a session that ended with this frame is so old that a server may have dropped it.
+    fn may_be_dropped(&self, tip: &Addr) -> Result<bool, CheckError> {
+        let frame = self.space.get(tip)?;
+        let data = frame.as_ref().and_then(|frame| frame.data.as_ref()).and_then(Value::as_object);
+        let ended = data.and_then(Moment::of_data);
+        let longest = u64::try_from(LONGEST_SESSION.as_millis()).unwrap_or(u64::MAX);
+        Ok(ended.is_some_and(|ended| Moment::now().ms().saturating_sub(ended.ms()) > longest))
     }
 
     /// I: the frame that claims S is on both sides, and I is valid from genesis on both.
