@@ -178,7 +178,8 @@ fn an_embedded_receivers_damaged_file_is_named_and_made_anew() {
     let original = Original::make();
     let here = original.dir.path();
     let home = here.join("home");
-    assert!(run(&home, here, &["sync"]).status.success());
+    let synced = run(&home, here, &["sync"]);
+    assert!(synced.status.success(), "{}", shown(&synced));
     let x = tip_of(&original, &home, "X");
     let good = run(&home, here, &["check", "--local", "--json"]);
     let good: Value = serde_json::from_slice(&good.stdout).unwrap();

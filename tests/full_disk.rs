@@ -125,7 +125,7 @@ fn an_import_on_a_full_disk_takes_nothing_and_can_be_done_again() {
         let mut command = world.command(home, &[&["put"], json].concat());
         command.stdin(std::fs::File::open(&ndjson).unwrap()).output().unwrap()
     };
-    for left in [0, 40, 200, 800] {
+    for left in [0, 40, 200, 400] {
         disk.fill_but(left);
         let told: serde_json::Value = serde_json::from_slice(&put(&["--json"]).stdout).unwrap();
         assert_eq!(told["error"]["code"], "disk_full", "{left} KiB left: {told}");

@@ -56,7 +56,10 @@ impl Receiver<'_> {
             let unknown = || SyncError::protocol(format!("{addr} is not here"));
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }
-        self.connected()?.outgoing = Some(OutgoingPayload::new(chains, stones, Vec::new()));
+        let commons = delta.wants.iter().filter_map(|want| want.common.as_ref());
+        let open = self.connected()?;
+        open.commons.extend(commons.map(Addr::key));
+        open.outgoing = Some(OutgoingPayload::new(chains, stones, Vec::new()));
         Ok(())
     }
 

@@ -111,6 +111,8 @@ struct Connected {
     saga: Saga,
     incoming: IncomingPayload,
     outgoing: Option<OutgoingPayload>,
+    /// The newest frames that the sender has of what it wants.
+    commons: HashSet<AddrKey>,
     progress: Progress,
     /// What the sender stated, but for stones that are lacking here: those are expected.
     named: HashSet<AddrKey>,
@@ -238,6 +240,7 @@ impl<'a> Receiver<'a> {
             incoming,
             outgoing: None,
             progress: Progress::Stating,
+            commons: HashSet::new(),
             named: HashSet::new(),
             scope: None,
             offers: None,
@@ -379,8 +382,10 @@ impl Machine for Receiver<'_> {
     }
 
     fn is_like(&self, msg: &Msg) -> Vec<Addr> {
-        match msg {
-            Msg::Payload { ibgibs } => frames_before(ibgibs),
+        match (msg, &self.at.state) {
+            (Msg::Payload { ibgibs }, State::Connected(open)) => {
+                frames_before(ibgibs, |addr| open.commons.contains(&addr.key()))
+            }
             _ => Vec::new(),
         }
     }

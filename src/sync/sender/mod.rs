@@ -13,7 +13,7 @@ mod state;
 pub use commit::{NAME_SAGA, NAME_SESSION};
 pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher, frames_before};
 use super::session::Signer;
-use crate::ibgib::{Addr, Environment, System, TjpAddr};
+use crate::ibgib::{Addr, AddrKey, Environment, System, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
@@ -372,7 +372,11 @@ impl Machine for Sender<'_> {
     fn is_like(&self, msg: &Msg) -> Vec<Addr> {
         match msg {
             Msg::AuthProof { .. } => vec![self.signer.tjp().clone().into()],
-            Msg::Payload { ibgibs } => frames_before(ibgibs),
+            Msg::Payload { ibgibs } => {
+                let commons = self.plan.pushes.iter().filter_map(|push| push.common.as_ref());
+                let commons: HashSet<AddrKey> = commons.map(Addr::key).collect();
+                frames_before(ibgibs, |addr| commons.contains(&addr.key()))
+            }
             _ => Vec::new(),
         }
     }
