@@ -39,9 +39,10 @@ pub fn old_sessions(
     most: usize,
 ) -> Result<(Vec<OldSession>, Option<RowId>), SyncError> {
     let (found, next) = sessions(space, identity, before, after, most)?;
-    let Some(first) = found.first().map(|(id, _)| *id) else { return Ok((Vec::new(), next)) };
+    let first = found.first().and_then(|one| one.rows.first());
+    let Some(first) = first.copied() else { return Ok((Vec::new(), next)) };
     let mut found: HashMap<TjpAddr, OldSession> =
-        found.into_iter().map(|(_, one)| (one.session.clone(), one)).collect();
+        found.into_iter().map(|one| (one.session.clone(), one)).collect();
     add_sagas(space, &mut found, first)?;
     // After all was read: what is in progress was noted before it was stored.
     found.retain(|_, one| !one.rows.is_empty());
@@ -53,14 +54,14 @@ pub fn old_sessions(
     Ok((found, next))
 }
 
-/// The sessions without their sagas, each with the row of its tjp.
+/// The sessions without their sagas: S's frames, from its tjp on.
 fn sessions(
     space: &dyn Space,
     identity: &TjpAddr,
     before: Moment,
     mut after: Option<RowId>,
     most: usize,
-) -> Result<(Vec<(RowId, OldSession)>, Option<RowId>), SyncError> {
+) -> Result<(Vec<OldSession>, Option<RowId>), SyncError> {
     let (mut found, mut rows) = (Vec::new(), 0);
     loop {
         let page = space.timelines(TimelineKind::Keystone, after, PAGE)?;
@@ -77,7 +78,7 @@ fn sessions(
             let Some(frames) = frames? else { continue };
             rows += frames.len();
             let Timeline { tjp_id, tjp: session, .. } = timeline;
-            found.push((tjp_id, OldSession { session, rows: frames }));
+            found.push(OldSession { session, rows: frames });
             if rows >= most {
                 return Ok((found, Some(tjp_id)));
             }
