@@ -122,7 +122,7 @@ _sync__gib() {
             return 0
             ;;
         sync__subcmd__gib__subcmd__check)
-            opts="-q -v -h --local --secret-file --secret-fd --home --json --quiet --verbose --help"
+            opts="-q -v -h --local --full --secret-file --secret-fd --home --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

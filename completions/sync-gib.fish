@@ -88,6 +88,7 @@ complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-file 
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l secret-fd -d 'Read the secret from the open file descriptor N' -r
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l home -d 'Keep all state in DIR; by default in the platform\'s data folder' -r -F
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l local -d 'Check everything in the local space for consistency, without a server'
+complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l full -d 'Also validate again what an earlier check found valid'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -l json -d 'Print one JSON object, on success and on failure'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s q -l quiet -d 'Print results and errors only'
 complete -c sync-gib -n "__fish_sync_gib_using_subcommand check" -s v -l verbose -d 'Log more to standard error; twice for still more'

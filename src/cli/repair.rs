@@ -319,7 +319,8 @@ fn print(
     let hint = match count {
         0 => "`sync-gib check --local` says what is wrong; restore the file from a copy",
         _ => {
-            "sync from a device that has them, then repair again; nothing that is good was changed"
+            "sync from a device that has them, then repair again; what is of old syncs (`keystone`, \
+             `sync_saga`) goes with `sync-gib prune --sessions`; nothing that is good was changed"
         }
     };
     Err(CliError::new(ErrorCode::NotFound, printable(&message))

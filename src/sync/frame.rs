@@ -197,15 +197,18 @@ impl Saga {
     }
 }
 
-/// The addresses of what belongs to a saga's frame, by what the frame says: its message and its
-/// context. None of a frame that no saga has.
-pub(super) fn stones_of(frame: &IbGib, addr: &Addr) -> Option<[Addr; 2]> {
-    let text = |key: &str| frame.datum(key).and_then(Value::as_str);
-    let message = frame.rel8ns.as_ref()?.get("message")?.as_array()?.first()?.as_str()?;
-    let message = Addr::parse(message).ok()?;
-    let context = context(text("sagaId")?, frame.n()?, text("role")?, (addr, &message));
-    let context = made(context).ok()?.addr().clone();
-    Some([message, context])
+/// The addresses that the context of a saga's frame may have: of whose frame it is, this does not know.
+pub(super) fn contexts_of(
+    saga_id: &str,
+    n: u64,
+    frame: &Addr,
+    message: &Addr,
+) -> Result<[Addr; 2], SyncError> {
+    let of = |role: Role| {
+        let context = made(context(saga_id, n, role.name(), (frame, message)))?;
+        Ok::<_, SyncError>(context.addr().clone())
+    };
+    Ok([of(Role::Sender)?, of(Role::Receiver)?])
 }
 
 fn context(saga_id: &str, n: u64, role: &str, (frame, message): (&Addr, &Addr)) -> Content {

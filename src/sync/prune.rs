@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::domain::expect_session_of;
 use super::error::SyncError;
-use super::frame::stones_of;
+use super::frame::contexts_of;
 use super::sender::NAME_SESSION;
-use crate::ibgib::{Addr, IbGib, Moment, TjpAddr};
+use crate::ibgib::{IbGib, Moment, TjpAddr};
 use crate::space::{Purpose, RowId, Space, SpaceError, Timeline, TimelineKind, chain};
 
 /// How many timelines are read at a time.
@@ -29,7 +29,7 @@ pub struct OldSession {
 /// together. Returns where to go on, if there may be more.
 ///
 /// Left out are the last session that synced (the space's S) and the one of a pending step, which may
-/// not have ended; a session that is damaged, or says no time; and whatever keystone is no session of
+/// not have ended; a session that is damaged so far that it says neither whose nor when it was; and whatever keystone is no session of
 /// `identity`. Whether the receiver's side of a session is still open is for the caller to know.
 pub fn old_sessions(
     space: &dyn Space,
@@ -39,9 +39,10 @@ pub fn old_sessions(
     most: usize,
 ) -> Result<(Vec<OldSession>, Option<RowId>), SyncError> {
     let (found, next) = sessions(space, identity, before, after, most)?;
-    let Some(first) = found.first().map(|(id, _)| *id) else { return Ok((Vec::new(), next)) };
+    let first = found.first().and_then(|one| one.rows.first());
+    let Some(first) = first.copied() else { return Ok((Vec::new(), next)) };
     let mut found: HashMap<TjpAddr, OldSession> =
-        found.into_iter().map(|(_, one)| (one.session.clone(), one)).collect();
+        found.into_iter().map(|one| (one.session.clone(), one)).collect();
     add_sagas(space, &mut found, first)?;
     // After all was read: what is in progress was noted before it was stored.
     found.retain(|_, one| !one.rows.is_empty());
@@ -53,17 +54,14 @@ pub fn old_sessions(
     Ok((found, next))
 }
 
-/// Sessions, each with the row of its tjp, and the row after which there may be more.
-type Found = (Vec<(RowId, OldSession)>, Option<RowId>);
-
-/// The sessions without their sagas.
+/// The sessions without their sagas: S's frames, from its tjp on.
 fn sessions(
     space: &dyn Space,
     identity: &TjpAddr,
     before: Moment,
     mut after: Option<RowId>,
     most: usize,
-) -> Result<Found, SyncError> {
+) -> Result<(Vec<OldSession>, Option<RowId>), SyncError> {
     let (mut found, mut rows) = (Vec::new(), 0);
     loop {
         let page = space.timelines(TimelineKind::Keystone, after, PAGE)?;
@@ -80,7 +78,7 @@ fn sessions(
             let Some(frames) = frames? else { continue };
             rows += frames.len();
             let Timeline { tjp_id, tjp: session, .. } = timeline;
-            found.push((tjp_id, OldSession { session, rows: frames }));
+            found.push(OldSession { session, rows: frames });
             if rows >= most {
                 return Ok((found, Some(tjp_id)));
             }
@@ -102,11 +100,12 @@ fn add_sagas(
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.tjp_id);
         for saga in page {
-            let Some(begin) = readable(space.get_id(saga.tjp_id))? else { continue };
-            let of = begin.datum("sessionIdentityTjpAddr").and_then(Value::as_str);
+            let Some(frame) = newest_readable(space, &saga)? else { continue };
+            let of = frame.datum("sessionIdentityTjpAddr").and_then(Value::as_str);
             let of = of.and_then(|of| TjpAddr::parse(of).ok());
             let Some(session) = of.and_then(|of| sessions.get_mut(&of)) else { continue };
-            match readable(saga_rows(space, &saga))? {
+            let id = frame.datum("sagaId").and_then(Value::as_str).unwrap_or_default();
+            match saga_rows(space, &saga, id)? {
                 Some(rows) if !session.rows.is_empty() => session.rows.extend(rows),
                 _ => session.rows.clear(),
             }
@@ -114,26 +113,54 @@ fn add_sagas(
     }
 }
 
-/// The frames of a saga, with the messages and contexts that are here.
-fn saga_rows(space: &dyn Space, saga: &Timeline) -> Result<Vec<RowId>, SpaceError> {
-    let mut rows = Vec::new();
-    for id in chain(space, saga.tip.id, |_| false)? {
+/// The frames of a saga, with the messages and contexts that are here; none where damage hides which
+/// these are. No text is read but for addresses, so that other damage hides nothing.
+fn saga_rows(
+    space: &dyn Space,
+    saga: &Timeline,
+    saga_id: &str,
+) -> Result<Option<Vec<RowId>>, SyncError> {
+    let Some(frames) = readable(chain(space, saga.tip.id, |_| false))? else { return Ok(None) };
+    let mut rows = Vec::with_capacity(frames.len() * 3);
+    for id in frames {
         rows.push(id);
-        let (frame, addr): (IbGib, Addr) = (space.get_id(id)?, space.addr(id)?);
-        for stone in stones_of(&frame, &addr).into_iter().flatten() {
-            rows.extend(space.find(&stone)?);
+        let n = space.row(id)?.n;
+        let Some(addr) = readable(space.addr(id))? else { return Ok(None) };
+        for dep in space.deps(id)? {
+            if space.row(dep)?.timeline.is_some() {
+                continue;
+            }
+            rows.push(dep);
+            let Some(message) = readable(space.addr(dep))? else { return Ok(None) };
+            for context in contexts_of(saga_id, n, &addr, &message)? {
+                rows.extend(space.find(&context)?);
+            }
         }
     }
     rows.sort_unstable();
     rows.dedup();
-    Ok(rows)
+    Ok(Some(rows))
 }
 
-/// Whether a timeline's newest frame is of before a moment; not where it says none.
+/// Whether a timeline's newest frame is of before a moment; not where none says when it is of.
 fn is_old(space: &dyn Space, timeline: &Timeline, before: Moment) -> Result<bool, SyncError> {
-    let Some(tip) = readable(space.get_id(timeline.tip.id))? else { return Ok(false) };
-    let data = tip.data.as_ref().and_then(Value::as_object);
+    let newest = newest_readable(space, timeline)?;
+    let data = newest.as_ref().and_then(|frame| frame.data.as_ref()).and_then(Value::as_object);
     Ok(data.and_then(Moment::of_data).is_some_and(|moment| moment < before))
+}
+
+/// A timeline's newest frame that is not damaged.
+fn newest_readable(space: &dyn Space, timeline: &Timeline) -> Result<Option<IbGib>, SyncError> {
+    if let Some(tip) = readable(space.get_id(timeline.tip.id))? {
+        return Ok(Some(tip));
+    }
+    let frames = readable(chain(space, timeline.tip.id, |_| false))?.unwrap_or_default();
+    for id in frames.into_iter().rev().skip(1) {
+        if let Some(frame) = readable(space.get_id(id))? {
+            return Ok(Some(frame));
+        }
+    }
+    Ok(None)
 }
 
 /// The session of a step that may still be on its way.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::known::{NAME_CHECKED, check_after};
 use super::side::{Served, Side};
 use super::sides::{Compared, claims_differ, compare, latest_differs, replay};
 use crate::ibgib::{Addr, Moment, TjpAddr};
@@ -29,6 +30,17 @@ impl Checked {
     fn of(what: &'static str, problem: Option<String>) -> Checked {
         Checked::new(what, problem.into_iter().collect())
     }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The first six assertions; the seventh is that all of these hold.
+    pub assertions: Vec<Checked>,
+    /// How many frames I has here, each of them hashed.
+    pub frames: u64,
+    /// How many of them were validated, too: those that no earlier check found valid.
+    pub validated: u64,
 }
 
 /// Why nothing can be said about two sides.
@@ -77,19 +89,42 @@ pub struct Timelines<'a> {
 
 /// Holds a space against what a receiver serves to whoever has `token`: the latest addresses and the
 /// graphs of X and S, and that S and I are valid. The receiver is not trusted: every gib is computed
-/// here. Returns the first six assertions; the seventh is that all of these hold.
+/// here. Frames of I that an earlier check found valid on both sides are hashed alone, unless all of it
+/// is to be done (`is_full`): the space keeps up to which one that was.
 pub fn check<L: ReceiverLink>(
     space: &dyn Space,
     link: &L,
     token: &str,
     timelines: &Timelines<'_>,
-) -> Result<Vec<Checked>, CheckError> {
+    is_full: bool,
+) -> Result<Report, CheckError> {
     let &Timelines { domain, x, session, saga } = timelines;
     let sides = Sides { space, far: Served { link, domain, token } };
-    let mut checked = sides.data(x)?;
-    checked.extend(sides.session(session, saga)?);
-    checked.push(sides.identity(domain, session)?);
-    Ok(checked)
+    let mut assertions = sides.data(x)?;
+    assertions.extend(sides.session(session, saga)?);
+    let (identity, validated) = sides.identity(domain, session, is_full)?;
+    assertions.push(identity);
+    let tip = space.tip(domain)?;
+    let frames = tip.as_ref().map_or(0, |tip| tip.n + 1);
+    if let Some(tip) = tip
+        && assertions.iter().all(|assertion| assertion.problems.is_empty())
+        && sides.far.latest(domain)?.as_ref() == Some(&tip.addr)
+    {
+        keep_checked(space, tip.addr)?;
+    }
+    Ok(Report { assertions, frames, validated })
+}
+
+/// Keeps up to which frame I was checked, where the file can be written.
+fn keep_checked(space: &dyn Space, tip: Addr) -> Result<(), SpaceError> {
+    let tip = TjpAddr::from(tip);
+    if space.name(NAME_CHECKED)?.as_ref() == Some(&tip) {
+        return Ok(());
+    }
+    match space.set_name(NAME_CHECKED, &tip) {
+        Err(SpaceError::ReadOnly(_) | SpaceError::Full(_)) => Ok(()),
+        kept => kept,
+    }
 }
 
 /// The two sides, of which the far one is not trusted.
@@ -152,11 +187,24 @@ impl<L: ReceiverLink> Sides<'_, L> {
     }
 
     /// I: the frame that claims S is on both sides, and I is valid from genesis on both.
-    fn identity(&self, domain: &TjpAddr, session: &TjpAddr) -> Result<Checked, CheckError> {
+    /// Returns how many of its frames here were validated.
+    fn identity(
+        &self,
+        domain: &TjpAddr,
+        session: &TjpAddr,
+        is_full: bool,
+    ) -> Result<(Checked, u64), CheckError> {
+        let what = "I: the frame that claims S is on both sides, and I replays";
+        let known = if is_full { None } else { self.space.name(NAME_CHECKED)? };
+        if let Some(known) = known
+            && let Some(found) = check_after(self.space, self.far.link, (domain, &known, session))?
+        {
+            return Ok((Checked::new(what, found.problems), found.validated));
+        }
         let mut problems = replay(self.space, domain)?;
         problems.extend(claims_differ(domain, &self.far, &[(session, Some(self.space))])?);
-        let what = "I: the frame that claims S is on both sides, and I replays";
-        Ok(Checked::new(what, problems))
+        let frames = self.space.tip(domain)?.map_or(0, |tip| tip.n + 1);
+        Ok((Checked::new(what, problems), frames))
     }
 
     fn latest(&self, tjp: &TjpAddr) -> Result<LatestOf, CheckError> {

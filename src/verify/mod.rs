@@ -11,6 +11,7 @@ mod closing;
 mod device;
 mod error;
 mod host;
+mod known;
 mod phase;
 mod row;
 mod rows;
@@ -19,7 +20,7 @@ mod sides;
 pub mod simulate;
 mod world;
 
-pub use check::{CheckError, Checked, Timelines, check};
+pub use check::{CheckError, Checked, Report, Timelines, check};
 pub use checks::{Assertion, Checks};
 pub use device::Device;
 pub use error::VerifyError;

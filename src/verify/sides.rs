@@ -135,7 +135,7 @@ pub(super) fn claims_differ(
     Ok(problems)
 }
 
-fn has_claim(frame: &IbGib, session: &TjpAddr) -> bool {
+pub(super) fn has_claim(frame: &IbGib, session: &TjpAddr) -> bool {
     let proof = keystone::proof_of(frame).ok().flatten();
     proof.is_some_and(|proof| {
         proof.claim.verb == VERB_SYNC && proof.claim.target == session.as_str()
@@ -143,7 +143,7 @@ fn has_claim(frame: &IbGib, session: &TjpAddr) -> bool {
 }
 
 /// The rules that an identity breaks, where reading it ended at a frame that is wrong.
-fn rules_broken(read: Result<(), PeerError>) -> Result<Vec<String>, PeerError> {
+pub(super) fn rules_broken(read: Result<(), PeerError>) -> Result<Vec<String>, PeerError> {
     match read {
         Err(PeerError::Sync(
             error @ (SyncError::Space(SpaceError::KeystoneInvalid { .. })
