@@ -320,6 +320,80 @@ fn a_message_names_what_this_domain_has_and_nothing_else() {
     }
 }
 
+/// A request for an upgrade with this header; the status of the answer.
+fn upgrade_with(host: &Host, hello: &str) -> u16 {
+    let addr = host.server.addr();
+    let request = http::Request::get(format!("ws://{addr}{}", wire::PATH_WS))
+        .header("host", addr.to_string())
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==")
+        .header(wire::HEADER_HELLO, http::HeaderValue::from_bytes(hello.as_bytes()).unwrap())
+        .body(())
+        .unwrap();
+    host.runtime.block_on(async {
+        let tcp = tokio::net::TcpStream::connect(addr).await.unwrap();
+        match tokio_tungstenite::client_async(request, tcp).await {
+            Ok((mut ws, answer)) => {
+                let said = ws.next().await.unwrap().unwrap().into_text().unwrap();
+                assert!(said.contains("auth_fail"), "{said}");
+                answer.status().as_u16()
+            }
+            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+            Err(other) => panic!("{other:?}"),
+        }
+    })
+}
+
+#[test]
+fn a_hello_with_the_upgrade_is_bounded_and_read_like_any() {
+    let host = Host::new();
+    let long = format!("{{\"type\":\"hello\",\"x\":\"{}\"}}", "x".repeat(4 << 10));
+    for (hello, status) in [(&*long, 400), ("\u{e9}", 400), ("no json", 101), ("{}", 101)] {
+        assert_eq!(upgrade_with(&host, hello), status, "{hello:.20}");
+        host.all_closed();
+    }
+    // Where the feature is not spoken the header is one like any other.
+    let host = Host::with(|opts: &mut ServerOpts| drop(opts.features.take(&Feature::ONE_TURN)));
+    let person = Person::new(&host, "a");
+    person.space.put_all(&timeline("x", json!({"a": 1}))).unwrap();
+    let all = Capabilities::default().features;
+    Counted::to(&host).sync(&host, &person, all);
+}
+
+#[test]
+fn what_follows_a_proof_that_is_refused_is_not_read() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let mut session = person.session(&host);
+    let features = Features::from([Feature::ONE_TURN]);
+    let (_, ids) = session.raw.hello_with(&session.domain, &session.session, features);
+    let before = host.held(person.domain());
+    // A proof of another challenge, and a good turn on top of it.
+    let keystone = session.signer.prove("another", &ids, &System::new()).unwrap();
+    let turn = session.turn(&Body::Init(init()));
+    session.raw.send(&Msg::AuthProof { keystone });
+    session.raw.send(&Msg::Request(Box::new(turn)));
+    assert_eq!(session.raw.auth_fail().code, RefusalCode::Auth);
+    assert_eq!(host.held(person.domain()), before);
+}
+
+#[test]
+fn a_turn_may_follow_its_proof_at_once() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let mut session = person.session(&host);
+    let features = Features::from([Feature::ONE_TURN]);
+    let (uuid, ids) = session.raw.hello_with(&session.domain, &session.session, features);
+    let keystone = session.signer.prove(&uuid, &ids, &System::new()).unwrap();
+    let turn = session.turn(&Body::Init(init()));
+    session.raw.send(&Msg::AuthProof { keystone });
+    session.raw.send(&Msg::Request(Box::new(turn)));
+    assert!(matches!(session.raw.receive(), Some(Msg::AuthOk { .. })));
+    assert!(matches!(session.raw.receive(), Some(Msg::Response(_))));
+}
+
 #[test]
 fn a_frame_by_which_a_message_is_compressed_is_hashed_before() {
     let host = Host::new();

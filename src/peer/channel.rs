@@ -51,8 +51,9 @@ impl Channel {
     /// compressed where that was granted.
     fn trust_after(&self, msg: &Msg) {
         if let Msg::AuthOk { window, .. } = msg {
-            self.control.is_trusted.store(true, Ordering::Relaxed);
             self.control.window.store(window.unwrap_or(0), Ordering::Relaxed);
+            self.control.is_trusted.store(true, Ordering::Release);
+            self.control.trusts.notify_one();
         }
     }
 
@@ -105,8 +106,13 @@ impl Channel {
             None => return Err(self.closed()),
         };
         let msg = wire::read(text.as_str())?;
-        if let Msg::AuthProof { keystone } = &msg {
-            // The first turn's signature may come as what is new in it.
+        let signed = match &msg {
+            Msg::AuthProof { keystone } => Some(keystone),
+            Msg::Request(turn) => turn.signed_session_identity.as_ref(),
+            _ => None,
+        };
+        if let Some(keystone) = signed {
+            // The next turn's signature may come as what is new in it.
             let mut frame = self.control.frame.lock().unwrap_or_else(PoisonError::into_inner);
             *frame = Some(keystone.to_json()).filter(|text| text.len() <= MAX_FRAME);
         }

@@ -223,6 +223,12 @@ pub fn catch_up<L: ReceiverLink>(
     link: &L,
     domain: &TjpAddr,
 ) -> Result<Vec<IbGib>, PeerError> {
+    if let Some(told) = link.told_state(domain) {
+        let newest = space.tip(domain).map_err(SyncError::from)?;
+        if newest.is_some_and(|newest| newest.addr == told.identity) {
+            return Ok(Vec::new());
+        }
+    }
     let known = identity::fetch(space, link, domain).map_err(|error| {
         if !has_code(&error, RefusalCode::NotFound) {
             return error;

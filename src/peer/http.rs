@@ -90,16 +90,20 @@ impl HttpClient {
 
     /// What both sides speak: as the newest answer told, or else as the server tells when asked.
     pub async fn common(&self) -> Result<Capabilities, PeerError> {
-        let known = || self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(common) = known() {
+        if let Some(common) = self.known() {
             return Ok(common);
         }
         let asked = self.health().await;
         // Also an answer that is an error tells.
-        match known() {
+        match self.known() {
             Some(common) => Ok(common),
             None => asked.and_then(|()| self.agree(&HeaderMap::new())),
         }
+    }
+
+    /// What both sides speak, as the newest answer told; none where there was none yet.
+    pub(super) fn known(&self) -> Option<Capabilities> {
+        self.common.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes what both sides speak, as the headers of an answer tell.
@@ -124,8 +128,7 @@ impl HttpClient {
     ) -> Result<(), PeerError> {
         let mut request = self.client.post(self.endpoint.at(path));
         request = request.header(header::CONTENT_TYPE, "application/json");
-        let common = self.common.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let packs = common.is_some_and(|common| common.features.contains(&Feature::ZSTD));
+        let packs = self.known().is_some_and(|common| common.features.contains(&Feature::ZSTD));
         let prefix = before.map(IbGib::to_json).unwrap_or_default();
         // What cannot be compressed goes as it is.
         let packed = packs.then(|| compression::pack(body.as_bytes(), prefix.as_bytes()).ok());

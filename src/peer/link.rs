@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::PeerError;
 use super::channel::MessageDirection;
-use super::wire::Latest;
+use super::wire::{Latest, ServerState};
 use crate::ibgib::{Addr, IbGib, TjpAddr};
 use crate::sync::msg::Msg;
 use crate::sync::{Capabilities, Sender};
@@ -35,6 +35,12 @@ pub trait ReceiverLink {
     ///
     /// Errors with [`PeerError::Version`] where that is no version of the protocol.
     fn common(&self) -> Result<Capabilities, PeerError>;
+
+    /// Where the receiver just told that the domain stands, if it was asked; it is told once, since it
+    /// may be otherwise later.
+    fn told_state(&self, _domain: &TjpAddr) -> Option<ServerState> {
+        None
+    }
 
     /// Registers a domain keystone's genesis; one that is registered already is fine.
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError>;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
@@ -135,6 +135,8 @@ pub(crate) fn connect<S: Socket>(
 pub(crate) struct PumpControl {
     /// Whether the proof was accepted, after which the short time for it no longer runs.
     pub(super) is_trusted: AtomicBool,
+    /// Wakes the pump where that is so.
+    pub(super) trusts: Notify,
     /// The code with which the socket is closed.
     pub(super) close_code: AtomicU16,
     /// The logarithm of the window that the server granted for compression; 0 before that.
@@ -147,6 +149,7 @@ impl Default for PumpControl {
     fn default() -> PumpControl {
         PumpControl {
             is_trusted: AtomicBool::new(false),
+            trusts: Notify::new(),
             close_code: AtomicU16::new(wire::CLOSE_DONE),
             window: AtomicU32::new(0),
             frame: Mutex::new(None),
@@ -162,8 +165,7 @@ async fn pump<S: Socket>(
     timeouts: Timeouts,
     stops: impl Future<Output = ()> + Send,
 ) {
-    let trusted = &control.is_trusted;
-    let moving = move_texts(&mut socket, &mut outgoing, &incoming, trusted, timeouts);
+    let moving = move_texts(&mut socket, &mut outgoing, &incoming, &control, timeouts);
     let ended = tokio::select! {
         ended = moving => ended,
         () = stops => {
@@ -203,15 +205,16 @@ async fn move_texts<S: Socket>(
     socket: &mut MessageSocket<S>,
     outgoing: &mut mpsc::Receiver<Written>,
     incoming: &mpsc::Sender<Result<Text, Ended>>,
-    trusted: &AtomicBool,
+    control: &PumpControl,
     timeouts: Timeouts,
 ) -> Result<(), Ended> {
     let started = Instant::now();
     let mut last_received = started;
+    let mut heard = 0;
     let mut beat = interval(timeouts.idle.div_f32(4.0).max(Duration::from_millis(50)));
     beat.tick().await;
     loop {
-        let waits = !trusted.load(Ordering::Relaxed);
+        let waits = !control.is_trusted.load(Ordering::Acquire);
         let deadline =
             if waits { started + timeouts.untrusted } else { last_received + timeouts.idle };
         let deadline = deadline.min(started + timeouts.session);
@@ -223,15 +226,17 @@ async fn move_texts<S: Socket>(
                 }
                 None => return Ok(()),
             },
-            // Only with room for it is the next text read: a slow reader slows its writer.
+            // Only with room for it is the next text read: a slow reader slows its writer. What comes
+            // right after a proof waits until that is accepted.
             (permit, text) = async {
                 match incoming.reserve().await {
                     Ok(permit) => (permit, socket.receive().await),
                     Err(_) => std::future::pending().await,
                 }
-            } => {
+            }, if !waits || heard < socket.most_untrusted() => {
                 last_received = Instant::now();
                 if let Some(text) = text? {
+                    heard += 1;
                     if waits && text.len() > MAX_UNTRUSTED {
                         let len = text.len();
                         return Err(Ended::TooMuch(format!("{len} bytes before an identity was proved")));
@@ -239,6 +244,7 @@ async fn move_texts<S: Socket>(
                     permit.send(Ok(text));
                 }
             }
+            () = control.trusts.notified(), if waits => {}
             _ = beat.tick() => {
                 let sent = timeout(timeouts.idle, socket.ping()).await;
                 sent.map_err(not_taken)??;

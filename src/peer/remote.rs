@@ -1,6 +1,7 @@
 //! A receiver behind HTTP and WebSocket.
 
 use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -9,11 +10,12 @@ use super::channel::MessageDirection;
 use super::http::HttpClient;
 use super::link::{EachFrame, Observer, ReceiverLink};
 use super::wait::wait;
-use super::wire::{Latest, ServerState};
+use super::wire::{self, Latest, ServerState};
 use super::{Endpoint, PeerError, Timeouts, ws};
 use crate::ibgib::{Addr, IbGib, TjpAddr};
+use crate::sync::capabilities::Feature;
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
-use crate::sync::{Capabilities, Sender, SyncError};
+use crate::sync::{Capabilities, Machine, Sender, SyncError};
 
 /// How long a socket that was closed may take to be gone.
 const GONE: Duration = Duration::from_secs(4);
@@ -26,6 +28,8 @@ pub struct Remote<'r> {
     outlived_by: PhantomData<&'r Runtime>,
     http: HttpClient,
     timeouts: Timeouts,
+    /// What the server told last of where a domain stands, until that was used.
+    told: Mutex<Option<(TjpAddr, ServerState)>>,
 }
 
 impl<'r> Remote<'r> {
@@ -60,7 +64,7 @@ impl<'r> Remote<'r> {
         timeouts: Timeouts,
     ) -> Result<Remote<'r>, PeerError> {
         let http = HttpClient::new(endpoint, speaks, timeouts)?;
-        Ok(Remote { runtime, outlived_by: PhantomData, http, timeouts })
+        Ok(Remote { runtime, outlived_by: PhantomData, http, timeouts, told: Mutex::default() })
     }
 
     fn wait<F: Future>(&self, work: F) -> F::Output {
@@ -80,7 +84,23 @@ impl<'r> Remote<'r> {
 
     /// Where the domain's data stands on the server, by a token that is for this alone.
     pub fn state(&self, domain: &TjpAddr, token: &str) -> Result<ServerState, PeerError> {
-        self.wait(self.http.state(domain, token))
+        let state = self.wait(self.http.state(domain, token))?;
+        *self.told() = Some((domain.clone(), state.clone()));
+        Ok(state)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<(TjpAddr, ServerState)>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session's `hello`, where the server takes it with the upgrade.
+    fn early_hello(&self, sender: &mut Sender<'_>) -> Result<Option<Msg>, PeerError> {
+        let Some(common) = self.http.known() else { return Ok(None) };
+        if !(sender.features() & &common.features).contains(&Feature::ONE_TURN) {
+            return Ok(None);
+        }
+        sender.keep_features(&common.features);
+        Ok(sender.next()?)
     }
 
     /// Where the server is.
@@ -92,6 +112,10 @@ impl<'r> Remote<'r> {
 impl ReceiverLink for Remote<'_> {
     fn common(&self) -> Result<Capabilities, PeerError> {
         self.wait(self.http.common())
+    }
+
+    fn told_state(&self, domain: &TjpAddr) -> Option<ServerState> {
+        self.told().take().filter(|(of, _)| of == domain).map(|(_, state)| state)
     }
 
     fn register(&self, genesis: &IbGib) -> Result<(), PeerError> {
@@ -139,9 +163,22 @@ impl ReceiverLink for Remote<'_> {
         sender: &mut Sender<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), PeerError> {
-        let opened = self.wait(ws::open_on(&self.http, self.timeouts));
+        let hello = self.early_hello(sender)?;
+        if let Some(hello) = &hello {
+            observer.message(MessageDirection::Out, hello);
+        }
+        let text = hello.as_ref().map(wire::write);
+        let opened = self.wait(ws::open_on(&self.http, self.timeouts, text.as_deref()));
         let (mut channel, pump, common) = opened?;
-        sender.keep_features(&common.features);
+        match &hello {
+            None => sender.keep_features(&common.features),
+            Some(_) if sender.features().is_subset(&common.features) => {}
+            Some(_) => {
+                let reason = "it does not speak what it did a moment ago".to_owned();
+                let url = self.http.endpoint().url().to_owned();
+                return Err(PeerError::Stopped { url, reason, source: None });
+            }
+        }
         let observer = std::cell::RefCell::new(observer);
         let mut trace =
             |direction: MessageDirection, msg: &Msg| observer.borrow_mut().message(direction, msg);

@@ -86,6 +86,11 @@ pub fn domain_path(path: &str, domain: &TjpAddr) -> String {
 /// The header that names the frame of I by which a body is compressed (docs/protocol.md, section 5,
 /// "Compression").
 pub const HEADER_PREFIX: &str = "sync-gib-prefix";
+/// The header of an upgrade that holds the session's `hello` (docs/protocol.md, section 5, "In few
+/// round trips").
+pub const HEADER_HELLO: &str = "sync-gib-hello";
+/// How many bytes that has at most.
+pub const MAX_HELLO: usize = 4 << 10;
 /// The name of the one coding that bodies may have.
 pub const CODING: &str = "zstd";
 

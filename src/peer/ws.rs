@@ -23,19 +23,21 @@ pub async fn open(
     speaks: &Capabilities,
     timeouts: Timeouts,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
-    open_on(&HttpClient::new(endpoint.clone(), speaks.clone(), timeouts)?, timeouts).await
+    open_on(&HttpClient::new(endpoint.clone(), speaks.clone(), timeouts)?, timeouts, None).await
 }
 
 /// Opens a WebSocket to the client's server, on a connection that it has open already where there is
 /// one. The server may take twice the time that it has to prove itself. The pump that serves the
 /// channel runs on the current runtime and ends, with the socket, when the channel is dropped; its
-/// handle tells when. Returns besides what both sides speak.
+/// handle tells when. Returns besides what both sides speak. The session's `hello` may come with the
+/// upgrade (docs/protocol.md, section 5, "In few round trips").
 pub async fn open_on(
     http: &HttpClient,
     timeouts: Timeouts,
+    hello: Option<&str>,
 ) -> Result<(Channel, tokio::task::JoinHandle<()>, Capabilities), PeerError> {
     let url = http.endpoint().url();
-    let opening = timeout(timeouts.untrusted * 2, http.upgrade());
+    let opening = timeout(timeouts.untrusted * 2, http.upgrade(hello));
     let (upgraded, common) = opening.await.map_err(|_| silent(url))??;
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config())).await;
     let (channel, pump) = pump::connect(socket, url.to_owned(), timeouts, pending());
@@ -57,6 +59,11 @@ fn config() -> WebSocketConfig {
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for WebSocketStream<T> {
     fn windows(granted: u32) -> Windows {
         Windows { sent: granted.min(LARGE_WINDOW), taken: LARGE_WINDOW }
+    }
+
+    /// The challenge and what accepts the proof, which says how what follows is to be read.
+    fn most_untrusted(&self) -> usize {
+        2
     }
 
     async fn receive(&mut self) -> Result<Option<compression::Message>, Ended> {

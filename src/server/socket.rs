@@ -31,8 +31,9 @@ use crate::peer::pump::{self, Ended, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
+use crate::sync::capabilities::Feature;
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
-use crate::sync::{Paused, ReceiverOpts, SyncError};
+use crate::sync::{Features, Paused, ReceiverOpts, SyncError};
 
 /// How many bytes of new ibGibs leave the writing back of SQLite's log to the next request.
 const LITTLE: u64 = 4 << 20;
@@ -48,6 +49,10 @@ pub(super) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let client = shared.client(&connection, &headers);
+    let hello = match hello_in(&headers, &shared.opts.features) {
+        Ok(hello) => hello,
+        Err(error) => return Failure::from(error).into_response(),
+    };
     let Some(socket_place) = shared.sockets.take(client, connection.meter()) else {
         return Failure::busy("too many open sessions; try again in a moment").into_response();
     };
@@ -60,11 +65,21 @@ pub(super) async fn upgrade(
         .read_buffer_size(READ_BUFFER)
         .on_upgrade(move |socket| {
             let place = Arc::new(Mutex::new(socket_place));
-            serve(shared, ServerSocket { socket, meter, place }, client)
+            let most_untrusted = if hello.is_some() { 1 } else { 2 };
+            serve(shared, ServerSocket { socket, meter, place, most_untrusted }, client, hello)
         })
 }
 
-async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr) {
+/// The `hello` that comes with the upgrade already, where this server takes such a one.
+fn hello_in(headers: &HeaderMap, features: &Features) -> Result<Option<Text>, SyncError> {
+    let hello = headers.get(wire::HEADER_HELLO).filter(|_| features.contains(&Feature::ONE_TURN));
+    let Some(hello) = hello else { return Ok(None) };
+    let text = hello.to_str().ok().filter(|text| text.len() <= wire::MAX_HELLO);
+    let text = text.ok_or_else(|| SyncError::protocol("the header holds no hello"))?;
+    Ok(Some(compression::Message::Text(text.to_owned()).into()))
+}
+
+async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr, hello: Option<Text>) {
     let socket_place = Arc::clone(&socket.place);
     let timeouts: Timeouts = shared.opts.timeouts;
     let stopping = Arc::clone(&shared);
@@ -72,7 +87,8 @@ async fn serve(shared: Arc<Shared>, socket: ServerSocket, client: ClientAddr) {
     // not interrupted, since it does not run in the pump.
     let stops = async move { stopping.stopped().await };
     let (channel, pump) = pump::connect(socket, "the client".into(), timeouts, stops);
-    tokio::join!(pump, session(shared, channel, client, Arc::clone(&socket_place)));
+    let place = Arc::clone(&socket_place);
+    tokio::join!(pump, session(shared, channel, client, place, hello));
     drop(socket_place);
 }
 
@@ -83,6 +99,7 @@ async fn session(
     channel: Channel,
     client: ClientAddr,
     socket_place: Arc<Mutex<SocketPlace>>,
+    mut hello: Option<Text>,
 ) {
     let mut session =
         SocketSession { shared: Arc::clone(&shared), channel, socket_place, domain_session: None };
@@ -90,8 +107,15 @@ async fn session(
     session.channel.close_with(wire::CLOSE_INTERNAL);
     let mut ends = shared.ends();
     loop {
+        let domain = session.domain();
         // What waits, for the other side or for its socket, holds no thread and no connection.
-        let received = match unless_ended(&mut ends, session.domain(), session.listen()).await {
+        let next = async {
+            match hello.take() {
+                Some(hello) => Ok(hello),
+                None => session.listen().await,
+            }
+        };
+        let received = match unless_ended(&mut ends, domain, next).await {
             Ok(text) => text,
             Err(error) => return session.end(Err(error)).await,
         };
@@ -326,6 +350,8 @@ struct ServerSocket {
     socket: WebSocket,
     meter: Arc<Meter>,
     place: Arc<Mutex<SocketPlace>>,
+    /// How many messages come up to the proof.
+    most_untrusted: usize,
 }
 
 impl Socket for ServerSocket {
@@ -363,6 +389,10 @@ impl Socket for ServerSocket {
 
     fn has_room(&mut self, bytes: usize) -> bool {
         self.meter.has_room_for(bytes)
+    }
+
+    fn most_untrusted(&self) -> usize {
+        self.most_untrusted
     }
 
     fn starve(&mut self) {

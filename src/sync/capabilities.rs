@@ -21,6 +21,9 @@ impl Feature {
     /// Messages and bodies that are compressed (docs/protocol.md, section 5, "Compression").
     pub const ZSTD: Feature = Feature(Cow::Borrowed("zstd"));
 
+    /// Sessions in few round trips (docs/protocol.md, section 5, "In few round trips").
+    pub const ONE_TURN: Feature = Feature(Cow::Borrowed("one-turn"));
+
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
 
@@ -55,6 +58,7 @@ impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
         Capabilities::with(Features::from([
+            Feature::ONE_TURN,
             Feature::SIGNING_KEYS,
             Feature::STATE_DIGEST,
             Feature::ZSTD,

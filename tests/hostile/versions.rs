@@ -345,7 +345,10 @@ fn a_server_that_speaks_more_is_spoken_to() {
     assert_eq!(heard.len(), 2, "no request is made to ask for versions alone");
     for head in heard.iter() {
         assert_eq!(head.headers[wire::HEADER_PROTOCOLS], "1");
-        assert_eq!(head.headers[wire::HEADER_FEATURES], "signing-keys, state-digest, zstd");
+        assert_eq!(
+            head.headers[wire::HEADER_FEATURES],
+            "one-turn, signing-keys, state-digest, zstd"
+        );
     }
 }
 

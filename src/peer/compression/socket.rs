@@ -59,6 +59,10 @@ pub(crate) trait Socket: Send {
     fn has_room(&mut self, _bytes: usize) -> bool {
         true
     }
+    /// How many messages of the other side are read before it is trusted.
+    fn most_untrusted(&self) -> usize {
+        usize::MAX
+    }
     /// Notes that there was no room for too long.
     fn starve(&mut self) {}
     /// A message that came whole, with the room that it holds.
@@ -178,6 +182,11 @@ impl<S: Socket> MessageSocket<S> {
             widens = false;
         }
         compressor.message(&text, proof, widens).map(Message::Compressed)
+    }
+
+    /// How many messages of the other side are read before it is trusted.
+    pub(crate) fn most_untrusted(&self) -> usize {
+        self.socket.most_untrusted()
     }
 
     /// Sends a ping.

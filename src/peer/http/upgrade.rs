@@ -10,17 +10,23 @@ use crate::peer::{PeerError, wire};
 use crate::sync::Capabilities;
 
 impl HttpClient {
-    /// Asks for a WebSocket. Returns the connection, which is one from here on, and what both sides
+    /// Asks for a WebSocket, with the session's `hello` where the server takes it so. Returns the connection, which is one from here on, and what both sides
     /// speak. A server that has no place left says when to come back, others why they refuse.
-    pub(in crate::peer) async fn upgrade(&self) -> Result<(Upgraded, Capabilities), PeerError> {
+    pub(in crate::peer) async fn upgrade(
+        &self,
+        hello: Option<&str>,
+    ) -> Result<(Upgraded, Capabilities), PeerError> {
         let key = generate_key();
-        let request = self
+        let mut request = self
             .client
             .get(self.endpoint.at(wire::PATH_WS))
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
             .header(header::SEC_WEBSOCKET_KEY, &key);
+        if let Some(hello) = hello {
+            request = request.header(wire::HEADER_HELLO, hello);
+        }
         let response = request.send().await.map_err(|error| self.failed(error))?;
         let common = self.agree(response.headers())?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -28,7 +34,16 @@ impl HttpClient {
                 let (url, reason) = (self.endpoint.url().to_owned(), "all its sockets are taken");
                 return Err(PeerError::Busy { url, reason: reason.to_owned(), after });
             }
-            return Err(self.refusal(response).await);
+            let (status, url) = (response.status(), self.endpoint.url().to_owned());
+            let error = self.refusal(response).await;
+            let is_said = !matches!(error, PeerError::UnexpectedResponse { .. });
+            return Err(match status.is_client_error() && is_said {
+                true => error,
+                false => {
+                    let reason = format!("it refuses a WebSocket with {status}");
+                    PeerError::Unreachable { url, reason, source: None }
+                }
+            });
         }
         if !is_accepted(response.headers(), &key) {
             return Err(self.unexpected("something else than a WebSocket"));

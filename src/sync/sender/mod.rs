@@ -26,7 +26,7 @@ use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
 use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher, frames_before};
 use super::session::Signer;
-use crate::ibgib::{Addr, AddrKey, Environment, System, TjpAddr};
+use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
@@ -44,6 +44,9 @@ pub enum Direction {
     /// Only what is here goes to the receiver.
     PushOnly,
 }
+
+/// How many timelines and stones a turn states at most that is sent before the proof is accepted.
+const MAX_EARLY: usize = 100;
 
 /// How many bytes one sync may bring here where nothing else is asked for.
 pub const PULL_BYTES: u64 = 4 << 30;
@@ -113,6 +116,12 @@ pub struct Sender<'a> {
     summary: Summary,
     token: Option<Token>,
     state_token: Option<Token>,
+    /// Whether the receiver has accepted the session's proof.
+    is_connected: bool,
+    /// S with the proof, while it is not known whether that is accepted.
+    proof: Option<IbGib>,
+    /// A first turn that waits until it is.
+    held: Option<Msg>,
 }
 
 enum State {
@@ -155,6 +164,9 @@ impl<'a> Sender<'a> {
             summary: Summary::default(),
             token: None,
             state_token: None,
+            is_connected: false,
+            proof: None,
+            held: None,
         })
     }
 
@@ -165,7 +177,7 @@ impl<'a> Sender<'a> {
 
     /// Whether the receiver has accepted the session's proof.
     pub fn is_connected(&self) -> bool {
-        !matches!(self.state, State::Start | State::Hello | State::Proof)
+        self.is_connected
     }
 
     /// What the session uses beyond the protocol.
@@ -197,6 +209,26 @@ impl<'a> Sender<'a> {
     /// The token for asking whether anything is new, where one was wanted and handed out.
     pub fn state_token(&self) -> Option<&Token> {
         self.state_token.as_ref()
+    }
+
+    /// Takes the first turn.
+    fn begin(&mut self) -> Result<(), SyncError> {
+        // It goes into the space with the rest of the session, in one transaction.
+        self.incoming.keep_one(Prepared::new(self.signer.tip())?)?;
+        let stating = self.begin_stating()?;
+        self.go_on_stating(Box::new(stating))
+    }
+
+    /// Takes the first turn right after the proof. One that is long waits until that is accepted:
+    /// before, a receiver takes few bytes.
+    fn begin_early(&mut self) -> Result<(), SyncError> {
+        self.begin()?;
+        if let State::Init(stating) = &self.state
+            && stating.stated.len() + stating.stones.len() > MAX_EARLY
+        {
+            self.held = self.out.pop_back();
+        }
+        Ok(())
     }
 
     /// States the next page, or asks where timelines split; with all of that answered, the plan is
@@ -284,27 +316,31 @@ impl Machine for Sender<'_> {
             (Msg::AuthChallenge { challenge_uuid, demanded_ids }, State::Hello) => {
                 let keystone =
                     self.signer.prove(&challenge_uuid, &demanded_ids, &*self.opts.env)?;
+                self.proof = Some(keystone.clone());
                 self.out.push_back(Msg::AuthProof { keystone });
                 self.state = State::Proof;
-                Ok(())
+                let is_early = self.opts.features.contains(&Feature::ONE_TURN);
+                if is_early && !self.opts.connect_only { self.begin_early() } else { Ok(()) }
             }
-            (Msg::AuthOk { token, state_token, window }, State::Proof) => {
+            (Msg::AuthOk { token, state_token, window }, _) if self.proof.is_some() => {
                 if window.is_some() && !self.opts.features.contains(&Feature::ZSTD) {
                     return Err(SyncError::protocol("a window for a session without compression"));
                 }
+                (self.is_connected, self.proof) = (true, None);
                 self.token = token;
                 self.state_token = state_token.filter(|_| self.opts.wants_state_token);
+                self.out.extend(self.held.take());
+                if !matches!(self.state, State::Proof) {
+                    return Ok(());
+                }
                 if self.opts.connect_only {
                     self.space.put_with([self.signer.tip()], &PutOpts::default())?;
                     self.state = State::Done;
                     return Ok(());
                 }
-                // It goes into the space with the rest of the session, in one transaction.
-                self.incoming.keep_one(Prepared::new(self.signer.tip())?)?;
-                let stating = self.begin_stating()?;
-                self.go_on_stating(Box::new(stating))
+                self.begin()
             }
-            (Msg::Response(turn), _) => self.response(&turn),
+            (Msg::Response(turn), _) if self.is_connected => self.response(&turn),
             (Msg::Offer { seq, addrs }, State::Pull) => {
                 let lacks = self.incoming.lacks(self.space, &addrs)?;
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
@@ -366,11 +402,16 @@ impl Machine for Sender<'_> {
         if !self.opts.features.contains(&Feature::ZSTD) {
             return Ok(None);
         }
-        Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json()))
+        match &self.proof {
+            Some(proof) if proof.addr().as_ref() == Ok(addr) => Ok(Some(proof.to_json())),
+            _ => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
+        }
     }
 
     fn is_like(&self, msg: &Msg) -> Vec<Addr> {
         match msg {
+            // Whether there will be a stream is not known yet.
+            Msg::Request(_) => self.proof.iter().filter_map(|proof| proof.addr().ok()).collect(),
             Msg::AuthProof { .. } => vec![self.signer.tjp().clone().into()],
             Msg::Payload { ibgibs } => {
                 let commons = self.plan.pushes.iter().filter_map(|push| push.common.as_ref());
