@@ -137,7 +137,7 @@ fn a_check_whose_graphs_break_off_asserts_nothing() {
 
 #[test]
 fn a_check_whose_identity_breaks_off_asserts_nothing() {
-    every_way(&Scene::with_edits(&[10]), &["check"], "200 to GET identity", 1);
+    every_way(&Scene::with_edits(&[10]), &["check", "--full"], "200 to GET identity", 1);
 }
 
 #[test]
