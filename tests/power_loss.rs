@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use net_common::relay::Relay;
 use net_common::rng::Rng;
 use net_common::{BIN, Serve, World};
 use serde_json::Value;
@@ -183,11 +184,13 @@ fn what_a_server_told_outlasts_a_loss_of_power() {
     let mut serve = Command::new(BIN);
     serve.args(["serve", "--listen", "127.0.0.1:0", "--space"]).arg(&file);
     let serve = Serve::started_by(traced(&serve, &log));
+    // A line on which nothing is compressed: what is written is read here.
+    let url = Relay::to(serve.addr()).url;
     // From the making of the file on: two devices that push, pull and merge, and the identity's end.
-    let setup = world.json("a", &["setup", "--server", &serve.url, "--raw-secret"]);
+    let setup = world.json("a", &["setup", "--server", &url, "--raw-secret"]);
     world.ok("a", &["sync"]);
     let identity = setup["identity"].as_str().unwrap();
-    world.ok("b", &["setup", "--server", &serve.url, "--raw-secret", "--join", identity]);
+    world.ok("b", &["setup", "--server", &url, "--raw-secret", "--join", identity]);
     world.ok("b", &["sync"]);
     for home in ["a", "b"] {
         world.ok(home, &["mut8", "X", "--set", &format!("{home}={}", "x".repeat(100_000))]);
@@ -243,10 +246,11 @@ fn what_a_client_sends_or_prints_outlasts_a_loss_of_power() {
     }
     let world = World::new();
     let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let url = Relay::to(serve.addr()).url;
     let mut heard = BTreeMap::new();
     let mut hear = |what: &'static str| *heard.entry(what).or_insert(0) += 1;
 
-    client(&world, &["setup", "--server", &serve.url, "--raw-secret"], |space, text| {
+    client(&world, &["setup", "--server", &url, "--raw-secret"], |space, text| {
         if text.starts_with("POST /v1/keystones") {
             let identity = name(space, "I");
             assert!(text.contains(identity.as_str().split_once('^').unwrap().1));
@@ -277,7 +281,7 @@ fn what_a_client_sends_or_prints_outlasts_a_loss_of_power() {
             .as_str()
             .unwrap()
             .to_owned();
-    world.ok("b", &["setup", "--server", &serve.url, "--raw-secret", "--join", &identity]);
+    world.ok("b", &["setup", "--server", &url, "--raw-secret", "--join", &identity]);
     world.ok("b", &["sync"]);
     let theirs = world.ok("b", &["mut8", "X", "--set", "b=1"]);
     world.ok("b", &["sync"]);

@@ -31,7 +31,7 @@ const FULL: usize = 4 << 20;
 /// smaller by being longer, and takes less to unpack.
 const FULL_OF_SHORT: (usize, u64) = (512 << 10, 256);
 /// Once a domain has so many bytes of text that stand unpacked they are packed.
-const FRESH: u64 = 128 << 10;
+const FRESH: u64 = 256 << 10;
 /// Up to how many bytes of unpacked blocks are kept.
 const KEPT: usize = 8 << 20;
 
