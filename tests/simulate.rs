@@ -4,7 +4,7 @@
 use sync_gib::verify::simulate::{Outcome, run};
 
 /// How many worlds each test runs; there are four of them, so that they run side by side.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 50;
 
 fn world(seed: u64) -> Outcome {
     run(seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"))
