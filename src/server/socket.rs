@@ -1,18 +1,18 @@
 //! The receiver's end of the WebSocket.
 
+mod transport;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use futures_util::SinkExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite;
 use tracing::info;
 
 use super::authority::LedgerAuthority;
@@ -20,20 +20,20 @@ use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::ledger::Ledger;
-use super::meter::Meter;
 use super::sockets::SocketPlace;
 use super::state::{End, LARGE, Shared};
 use super::{queue, refusals};
 use crate::ibgib::TjpAddr;
 use crate::peer::channel::{Channel, DriveStop};
-use crate::peer::compression::{self, LARGE_WINDOW, Socket, Windows};
-use crate::peer::pump::{self, Ended, Text};
+use crate::peer::compression::{self};
+use crate::peer::pump::{self, Text};
 use crate::peer::wire::{self, MAX_MESSAGE};
 use crate::peer::{PeerError, Timeouts};
 use crate::space::{Space, SpaceError};
 use crate::sync::capabilities::Feature;
 use crate::sync::msg::{Msg, Refusal, RefusalCode};
 use crate::sync::{Features, Paused, ReceiverOpts, SyncError};
+use transport::ServerSocket;
 
 /// How many bytes of new ibGibs leave the writing back of SQLite's log to the next request.
 const LITTLE: u64 = 4 << 20;
@@ -336,90 +336,6 @@ impl SocketSession {
     }
 }
 
-/// Whether a socket failed since a message is longer than any may be.
-fn is_too_long(error: &axum::BoxError) -> bool {
-    matches!(error.downcast_ref(), Some(tungstenite::Error::Capacity(_)))
-}
-
 fn silent() -> SyncError {
     SyncError::protocol("a session begins with hello")
-}
-
-/// The server's half of a WebSocket, for the pump, what may arrive on it, and its place.
-struct ServerSocket {
-    socket: WebSocket,
-    meter: Arc<Meter>,
-    place: Arc<Mutex<SocketPlace>>,
-    /// How many messages come up to the proof.
-    most_untrusted: usize,
-}
-
-impl Socket for ServerSocket {
-    fn windows(granted: u32) -> Windows {
-        Windows { sent: LARGE_WINDOW, taken: granted }
-    }
-
-    async fn receive(&mut self) -> Result<Option<compression::Message>, Ended> {
-        match self.socket.recv().await {
-            Some(Ok(Message::Text(text))) => {
-                Ok(Some(compression::Message::Text(text.as_str().to_owned())))
-            }
-            Some(Ok(Message::Binary(bytes))) => {
-                Ok(Some(compression::Message::Compressed(bytes.into())))
-            }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
-            Some(Ok(Message::Close(_))) | None => Err("it closed the connection".to_owned().into()),
-            Some(Err(error)) => {
-                let reason = error.to_string();
-                Err(match self.meter.is_exceeded() || is_too_long(&error.into_inner()) {
-                    true => Ended::TooMuch(reason),
-                    false => Ended::Broken(reason),
-                })
-            }
-        }
-    }
-
-    async fn send(&mut self, message: compression::Message) -> Result<(), String> {
-        let message = match message {
-            compression::Message::Text(text) => Message::Text(text.into()),
-            compression::Message::Compressed(bytes) => Message::Binary(bytes.into()),
-        };
-        self.socket.send(message).await.map_err(|error| error.to_string())
-    }
-
-    fn has_room(&mut self, bytes: usize) -> bool {
-        self.meter.has_room_for(bytes)
-    }
-
-    fn most_untrusted(&self) -> usize {
-        self.most_untrusted
-    }
-
-    fn starve(&mut self) {
-        self.meter.starve();
-    }
-
-    fn hold(&mut self, message: compression::Message) -> Text {
-        match self.meter.finish(message.len()) {
-            Some(held) => Text::holding(message, held),
-            None => message.into(),
-        }
-    }
-
-    fn may_widen(&mut self) -> bool {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).widen()
-    }
-
-    async fn ping(&mut self) -> Result<(), String> {
-        self.socket.send(Message::Ping(Vec::new().into())).await.map_err(|error| error.to_string())
-    }
-
-    async fn close(&mut self, code: u16) {
-        let frame = CloseFrame { code, reason: "".into() };
-        if self.socket.send(Message::Close(Some(frame))).await.is_ok()
-            && self.socket.flush().await.is_ok()
-        {
-            while let Some(Ok(_)) = self.socket.recv().await {}
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! What is written is read back, and what is foreign is refused.
 
 use super::*;
+use crate::ibgib::Addr;
 use crate::sync::msg::Token;
 
 const HASH: &str = "E975776B1A3E4468086E1D8C409116F6E098D13BEEDFE17AF668071B5D11CD55";

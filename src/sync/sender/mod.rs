@@ -5,18 +5,17 @@ mod commit;
 mod fetch;
 mod held;
 mod merges;
+mod opts;
 mod plan;
 mod probe;
 mod push;
 mod state;
 
 pub use commit::{NAME_SAGA, NAME_SESSION};
+pub use opts::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
 pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
 
 use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::body::{Body, Commit, Delta, Want};
 use super::capabilities::{Feature, Features};
@@ -24,79 +23,14 @@ use super::error::SyncError;
 use super::frame::{Role, Saga};
 use super::machine::Machine;
 use super::msg::{Context, Msg, PROTOCOL, Token};
-use super::payload::{IncomingPayload, Limits, OutgoingPayload, SagaHasher, frames_before};
+use super::payload::{IncomingPayload, OutgoingPayload, SagaHasher, frames_before};
 use super::session::Signer;
-use crate::ibgib::{Addr, AddrKey, Environment, IbGib, System, TjpAddr};
+use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::space::{Prepared, PutOpts, Space, SpaceExt};
 use state::Stating;
 
-/// [`SenderOpts::retry_for`] where nothing else is asked for.
-pub const RETRY_FOR: Duration = Duration::from_secs(60);
-
-/// Which way a sync moves things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Direction {
-    /// Both ways, until both sides agree.
-    #[default]
-    Both,
-    /// Only what the receiver has comes here.
-    PullOnly,
-    /// Only what is here goes to the receiver.
-    PushOnly,
-}
-
 /// How many timelines and stones a turn states at most that is sent before the proof is accepted.
 const MAX_EARLY: usize = 100;
-
-/// How many bytes one sync may bring here where nothing else is asked for.
-pub const PULL_BYTES: u64 = 4 << 30;
-
-/// What a sync is about and how it goes.
-#[derive(Debug, Clone)]
-pub struct SenderOpts {
-    /// The roots: tjp addresses or addresses of stones; empty for every root of both spaces.
-    pub roots: Vec<Addr>,
-    /// Which way.
-    pub direction: Direction,
-    /// Whether to stop once the plan is known.
-    pub dry_run: bool,
-    /// Whether to stop once the session is connected.
-    pub connect_only: bool,
-    /// Where what is pulled is staged: a folder on the space's own disk.
-    pub stage_dir: PathBuf,
-    /// How much may be pulled.
-    pub limits: Limits,
-    /// How many turns the saga may take, whatever the receiver answers.
-    pub max_turns: u64,
-    /// How long the client begins anew, with a session of its own each time, where other devices
-    /// were faster or the receiver is busy. The saga itself looks at no clock.
-    pub retry_for: Duration,
-    /// Where time and random bytes come from.
-    pub env: Arc<dyn Environment>,
-    /// Whether to ask the receiver for a token by which it tells whether anything is new.
-    pub wants_state_token: bool,
-    /// What both sides speak beyond the protocol; a client's sync sets it to what its link tells.
-    pub features: Features,
-}
-
-impl SenderOpts {
-    /// Both ways, every root, staging in `stage_dir`.
-    pub fn new(stage_dir: PathBuf) -> SenderOpts {
-        SenderOpts {
-            roots: Vec::new(),
-            direction: Direction::Both,
-            dry_run: false,
-            connect_only: false,
-            stage_dir,
-            limits: Limits { bytes: PULL_BYTES, ..Limits::default() },
-            max_turns: 10_000,
-            retry_for: RETRY_FOR,
-            env: Arc::new(System::new()),
-            wants_state_token: false,
-            features: Features::new(),
-        }
-    }
-}
 
 /// The sender of one session.
 pub struct Sender<'a> {
