@@ -5,23 +5,18 @@
 #![cfg(unix)]
 
 mod net_common;
+#[path = "common/texts.rs"]
+mod texts;
 
 use net_common::*;
+use texts::unlike_text;
 
 /// How much room is left, in KiB: so the disk is full at another moment each time.
 const LEFT: [u64; 9] = [0, 4, 36, 72, 120, 200, 400, 800, 1600];
 
-/// So many KiB of text, which hardly gets smaller where it is packed.
+/// So many KiB of text.
 fn text(kib: usize, seed: usize) -> String {
-    let mut state = 88_172_645_463_325_252_u64 + seed as u64 * 7_919;
-    let letter = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[(state >> 58) as usize]
-            as char
-    };
-    (0..kib << 10).map(letter).collect()
+    unlike_text(seed, kib << 10)
 }
 
 /// Adds so many KiB to X, frame by frame.

@@ -1,6 +1,9 @@
 //! A process that is killed in the middle of a put leaves the space as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/texts.rs"]
+mod texts;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +12,7 @@ use serde_json::json;
 use sync_gib::ibgib::transform::{FirstGen, Kind, Opts, first_gen, transform};
 use sync_gib::ibgib::{Addr, IbGib, Moment, System, TjpAddr};
 use sync_gib::space::{Domain, Prepared, PutOpts, Space, SpaceExt, SqliteSpace};
+use texts::unlike_text;
 
 const PATH: &str = "SYNC_GIB_TEST_SPACE";
 /// Together more than SQLite's cache, packed too, so that part of the put is on the disk before the
@@ -18,18 +22,6 @@ const FRAME_BYTES: usize = 1 << 20;
 
 fn moment(ms: u64) -> Moment {
     Moment::from_ms(1_781_262_000_000 + ms).unwrap()
-}
-
-/// A text that hardly gets shorter when it is packed.
-fn text(seed: usize, bytes: usize) -> String {
-    let mut state = seed as u64 + 1;
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b'#' + (state >> 58) as u8)
-    })
-    .filter(|c| *c != '\\')
-    .take(bytes)
-    .collect()
 }
 
 /// The first frame of a timeline; the same in both processes.
@@ -49,7 +41,7 @@ fn tjp() -> IbGib {
 fn frames() -> impl Iterator<Item = IbGib> {
     let mut tip = tjp();
     (1..=FRAMES).map(move |i| {
-        let data = json!({ "i": i, "text": text(i, FRAME_BYTES) });
+        let data = json!({ "i": i, "text": unlike_text(i, FRAME_BYTES) });
         let opts = Opts::new().set("dataToAddOrPatch", data).set("nCounter", true);
         let opts = opts.linked(&["past"]).build();
         tip = transform(Kind::Mut8, &tip, &opts, &System::at(moment(i as u64))).unwrap().new_ibgib;
@@ -125,7 +117,7 @@ const KILLS: u64 = 12;
 
 /// An ibGib that no other number has.
 fn stone(i: u64) -> IbGib {
-    let data = json!({ "i": i, "text": text(usize::try_from(i).unwrap(), 6_000) });
+    let data = json!({ "i": i, "text": unlike_text(usize::try_from(i).unwrap(), 6_000) });
     IbGib::new("note".into(), Some(data), None).unwrap()
 }
 

@@ -24,5 +24,7 @@ mod revocations;
 mod revoked;
 mod servers;
 mod silence;
+#[path = "../common/texts.rs"]
+mod texts;
 mod turns;
 mod versions;

@@ -12,6 +12,7 @@ use sync_gib::sync::{Direction, SenderOpts, SyncError};
 
 use crate::hostile_common::*;
 use crate::http::ask;
+use crate::texts::unlike_text;
 
 const KB: usize = 1000;
 
@@ -41,22 +42,10 @@ fn pull(host: &Host, person: &Person) -> Result<Synced, PeerError> {
 
 /// A timeline of about so many bytes in a space; returns its tjp's address.
 fn add_timeline(person: &Person, bytes: usize) -> TjpAddr {
-    let made = timeline("x", json!({ "text": letters(bytes / 2) }));
+    let made = timeline("x", json!({ "text": unlike_text(bytes, bytes / 2) }));
     person.space.put_all(&made).unwrap();
     let tjp = tip_of(&made).tjp_addr().unwrap();
     TjpAddr::parse(&tjp).unwrap()
-}
-
-/// Text that hardly gets smaller where it is packed.
-fn letters(bytes: usize) -> String {
-    let mut state = 88_172_645_463_325_252_u64 + bytes as u64;
-    let letter = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'0' + (state >> 58) as u8)
-    };
-    (0..bytes).map(letter).map(|c| if c == '\\' { '~' } else { c }).collect()
 }
 
 fn stone(bytes: usize, of: &str) -> IbGib {
