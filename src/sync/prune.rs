@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::domain::expect_session_of;
 use super::error::SyncError;
-use super::frame::contexts_of;
+use super::frame::{MESSAGE_IB, contexts_of};
 use super::sender::NAME_SESSION;
 use crate::ibgib::{IbGib, Moment, TjpAddr};
 use crate::space::{Purpose, RowId, Space, SpaceError, Timeline, TimelineKind, chain};
@@ -130,8 +130,13 @@ fn saga_rows(
             if space.row(dep)?.timeline.is_some() {
                 continue;
             }
-            rows.push(dep);
             let Some(message) = readable(space.addr(dep))? else { return Ok(None) };
+            // No saga that was signed here relates to anything else: whoever made it may have meant
+            // what is dropped with it.
+            if message.ib() != MESSAGE_IB {
+                return Ok(None);
+            }
+            rows.push(dep);
             for context in contexts_of(saga_id, n, &addr, &message)? {
                 rows.extend(space.find(&context)?);
             }

@@ -297,16 +297,61 @@ fn offers_without_end() {
         msg => fake.auth(&msg),
     });
 
+    let mut seqs = 0..;
     let error = victim.sync(|fake: &mut Fake, msg| match msg {
         Msg::Request(_) if fake.turns == 1 => {
             fake.respond(&Body::Ack(victim.ahead(&edit(tip_of(&victim.x), json!({})))))
         }
         Msg::Request(_) | Msg::Need { .. } => {
-            vec![Msg::Offer { seq: 0, addrs: vec![nowhere("z"); 1000] }]
+            vec![Msg::Offer { seq: seqs.next().unwrap(), addrs: vec![nowhere("z"); 1000] }]
         }
         msg => fake.auth(&msg),
     });
     assert!(matches!(error, PeerError::Sync(SyncError::Limit(_))), "{error:?}");
+}
+
+/// A number that comes back in the answer would tell what it was copied from.
+#[test]
+fn an_offer_out_of_order() {
+    let victim = Victim::new();
+    for seqs in [&[1][..], &[0, 0], &[0, 2]] {
+        let mut seqs = seqs.iter();
+        let told = victim.protocol(|fake: &mut Fake, msg| match msg {
+            Msg::Request(_) if fake.turns == 1 => {
+                fake.respond(&Body::Ack(victim.ahead(&edit(tip_of(&victim.x), json!({})))))
+            }
+            Msg::Request(_) | Msg::Need { .. } => {
+                vec![Msg::Offer { seq: *seqs.next().unwrap(), addrs: vec![nowhere("z")] }]
+            }
+            msg => fake.auth(&msg),
+        });
+        assert!(told.contains("out of order"), "{told}");
+    }
+}
+
+/// A saga that nobody signed would take along what it relates to, once it is dropped.
+#[test]
+fn offers_of_what_is_no_data() {
+    let victim = Victim::new();
+    for ib in ["sync_saga", "sync_saga_msg", "sync_saga_context", "keystone"] {
+        for is_stone in [true, false] {
+            let told = victim.protocol(|fake: &mut Fake, msg| match msg {
+                Msg::Request(_) => {
+                    let mut ack = victim.unknown();
+                    match is_stone {
+                        true => ack.offered_stones = vec![nowhere(ib)],
+                        false => {
+                            let (tjp, tip) = (nowhere(ib).into(), nowhere(ib));
+                            ack.offers = vec![Stated { tjp, tip, n: 0 }];
+                        }
+                    }
+                    fake.respond(&Body::Ack(ack))
+                }
+                msg => fake.auth(&msg),
+            });
+            assert!(told.contains("is no data"), "{ib}: {told}");
+        }
+    }
 }
 
 #[test]

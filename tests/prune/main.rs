@@ -17,7 +17,7 @@ use common::Device;
 use net_common::{BIN, Serve};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use sync_gib::ibgib::{Moment, System, TjpAddr};
+use sync_gib::ibgib::{IbGib, Moment, System, TjpAddr};
 use sync_gib::peer::{Endpoint, NoObserver, Remote, Timeouts, client};
 use sync_gib::space::{Domain, Space, SpaceExt, SqliteSpace, TimelineKind};
 use sync_gib::sync::SenderOpts;
@@ -340,5 +340,31 @@ fn a_damaged_session_that_the_server_dropped_too_goes() {
     let space = SqliteSpace::open(&world.ours(), Domain::Client).unwrap();
     assert!(space.audit().unwrap().damaged.len() > 1);
     assert_eq!(prune(&world.ours(), &[])["sessions"], 3);
+    expect_good(&world.ours());
+}
+
+/// Anybody may write a saga into a file that says that it is of an old session.
+#[test]
+fn what_a_forged_saga_relates_to_stays() {
+    let mut world = World::new(3);
+    world.sync_now();
+    world.stop();
+    let space = SqliteSpace::open(&world.ours(), Domain::Client).unwrap();
+    let keystones = space.timelines(TimelineKind::Keystone, None, 10).unwrap();
+    let domain = &world.device.identity.domain;
+    let old = &keystones.iter().find(|it| it.tjp != *domain).unwrap().tjp;
+    let stone = IbGib::new("note".into(), Some(json!("mine")), None).unwrap();
+    let mine = stone.addr().unwrap();
+    let data = json!({
+        "isTjp": true, "uuid": "u", "n": 0, "sagaId": "x", "sessionIdentityTjpAddr": old,
+    });
+    let rel8ns = json!({ "ancestor": ["sync_saga^gib"], "message": [mine] });
+    let rel8ns = rel8ns.as_object().cloned();
+    let forged = IbGib::new("sync_saga".into(), Some(data), rel8ns).unwrap();
+    space.put_all(&[stone, forged]).unwrap();
+    drop(space);
+    assert_eq!(prune(&world.ours(), &[])["sessions"], 2, "the one that is named stays");
+    let space = SqliteSpace::open(&world.ours(), Domain::Client).unwrap();
+    assert!(space.get(&mine).unwrap().is_some());
     expect_good(&world.ours());
 }

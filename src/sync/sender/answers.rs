@@ -8,7 +8,7 @@ use super::probe::Searched;
 use super::state::Stating;
 use super::{Direction, Sender};
 use crate::ibgib::{Addr, TjpAddr};
-use crate::space::{RowId, Tip};
+use crate::space::{RowId, TimelineKind, Tip};
 use crate::sync::body::{Ack, Answer, Relation};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
@@ -108,6 +108,10 @@ impl Sender<'_> {
         for addr in ack.offers.iter().map(|offer| &*offer.tjp).chain(&ack.offered_stones) {
             if !stating.offered.insert(addr.key()) {
                 return Err(SyncError::protocol(format!("{addr} was offered twice")));
+            }
+            // Identities and sagas go other ways: one that came so would say what nobody signed.
+            if TimelineKind::of_ib(addr.ib()) != TimelineKind::Data {
+                return Err(SyncError::protocol(format!("{addr}, which is no data, was offered")));
             }
         }
         if stating.offered.len() > MAX_OFFERED {

@@ -56,6 +56,8 @@ pub struct Sender<'a> {
     proof: Option<IbGib>,
     /// A first turn that waits until it is.
     held: Option<Msg>,
+    /// Which offer of the receiver's comes next.
+    next_offer: u32,
 }
 
 enum State {
@@ -100,6 +102,7 @@ impl<'a> Sender<'a> {
             state_token: None,
             is_connected: false,
             proof: None,
+            next_offer: 0,
             held: None,
         })
     }
@@ -189,7 +192,7 @@ impl<'a> Sender<'a> {
     /// Asks for the next page of what is wanted; with all of it here, merges and sends.
     fn go_on_fetching(&mut self) -> Result<(), SyncError> {
         if let Some(wants) = self.next_wants() {
-            self.state = State::Pull;
+            (self.state, self.next_offer) = (State::Pull, 0);
             return self.request(&Body::Delta(wants));
         }
         self.merge_all()?;
@@ -276,6 +279,10 @@ impl Machine for Sender<'_> {
             }
             (Msg::Response(turn), _) if self.is_connected => self.response(&turn),
             (Msg::Offer { seq, addrs }, State::Pull) => {
+                if seq != self.next_offer {
+                    return Err(SyncError::protocol(format!("offer {seq} out of order")));
+                }
+                self.next_offer += 1;
                 let lacks = self.incoming.lacks(self.space, &addrs)?;
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
                 self.out.push_back(Msg::Need { seq, lacks });
@@ -336,9 +343,16 @@ impl Machine for Sender<'_> {
         if !self.opts.features.contains(&Feature::ZSTD) {
             return Ok(None);
         }
-        match &self.proof {
-            Some(proof) if proof.addr().as_ref() == Ok(addr) => Ok(Some(proof.to_json())),
-            _ => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
+        if let Some(proof) = self.proof.as_ref().filter(|proof| proof.addr().as_ref() == Ok(addr)) {
+            return Ok(Some(proof.to_json()));
+        }
+        // What the receiver has, as it says, and nothing else of what is here.
+        let (pushes, pulls) = (self.plan.pushes.iter(), self.plan.pulls.iter());
+        let mut commons = pushes.map(|push| &push.common).chain(pulls.map(|pull| &pull.common));
+        let is_common = commons.any(|common| common.as_ref() == Some(addr));
+        match is_common || **self.signer.tjp() == *addr {
+            true => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
+            false => Ok(None),
         }
     }
 
