@@ -65,9 +65,10 @@ impl Ledger {
         most: u32,
     ) -> Result<(), SpaceError> {
         self.tables.write(|connection| {
-            let mut purge =
-                connection.prepare_cached("DELETE FROM state_token WHERE expires_at_ms <= ?1")?;
-            purge.execute([signed(now_ms)])?;
+            let mut purge = connection.prepare_cached(
+                "DELETE FROM state_token WHERE domain = ?1 AND expires_at_ms <= ?2",
+            )?;
+            purge.execute(params![domain, signed(now_ms)])?;
             let mut add = connection.prepare_cached(
                 "INSERT OR REPLACE INTO state_token(hash, domain, expires_at_ms) \
                  VALUES (?1, ?2, ?3)",
@@ -99,7 +100,10 @@ impl Ledger {
     /// Forgets the tokens that have expired; returns how many.
     pub fn purge_tokens(&self, now_ms: u64) -> Result<usize, SpaceError> {
         self.tables.write(|connection| {
-            connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", [signed(now_ms)])
+            let now = [signed(now_ms)];
+            let asking = "DELETE FROM state_token WHERE expires_at_ms <= ?1";
+            Ok(connection.execute("DELETE FROM token WHERE expires_at_ms <= ?1", now)?
+                + connection.execute(asking, now)?)
         })
     }
 

@@ -208,7 +208,7 @@ async fn identity(
     let is_0_1_0 = shared.opts.features.contains(&Feature::SIGNING_KEYS)
         && !common.features.contains(&Feature::SIGNING_KEYS)
         && !headers.contains_key(header::USER_AGENT);
-    let reader = Reader::of(client, &headers);
+    let reader = Reader::of(client, &headers).unknown();
     let at = Arc::clone(&shared);
     blocking(&at, client, 0, move || {
         let space = shared.space(&identity)?;

@@ -86,15 +86,16 @@ impl Sockets {
 }
 
 impl Sockets {
-    /// Takes the memory for compressing an answer: the logarithm of the largest window for which
-    /// there is some; none where there is none.
+    /// Takes the memory for compressing an answer: the logarithm of the largest of these windows for
+    /// which there is some; none where there is none.
     pub(super) fn window_for_answer(
         self: &Arc<Self>,
         client: ClientAddr,
+        windows: &[u32],
     ) -> Option<(u32, Place<ClientAddr>)> {
         let mut place = self.windows.take(&client, 0)?;
         let fits = |window: &u32| place.grow_to(compressor_bytes(*window));
-        let window = [LARGE_WINDOW, SMALL_WINDOW].into_iter().find(fits)?;
+        let window = windows.iter().copied().find(fits)?;
         Some((window, place))
     }
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::places::Place;
 use super::state::Shared;
 use crate::ibgib::TjpAddr;
-use crate::peer::compression::{self, CompressionError, Compressor};
+use crate::peer::compression::{self, CompressionError, Compressor, LARGE_WINDOW, SMALL_WINDOW};
 use crate::peer::wire;
 use crate::space::SqliteSpace;
 use crate::sync::SyncError;
@@ -36,9 +36,16 @@ pub(super) struct Reader {
     client: ClientAddr,
     /// Whether it takes what is compressed.
     unpacks: bool,
+    /// Whether it showed a token.
+    is_known: bool,
 }
 
 impl Reader {
+    /// Whoever may read what is public: a stranger takes no large window from those who sync.
+    pub(super) fn unknown(self) -> Reader {
+        Reader { is_known: false, ..self }
+    }
+
     /// Who sent a request with these headers.
     pub(super) fn of(client: ClientAddr, headers: &HeaderMap) -> Reader {
         let mut codings = headers
@@ -47,7 +54,8 @@ impl Reader {
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','));
         // One that is named with a weight may be unwanted.
-        Reader { client, unpacks: codings.any(|coding| coding.trim() == wire::CODING) }
+        let unpacks = codings.any(|coding| coding.trim() == wire::CODING);
+        Reader { client, unpacks, is_known: true }
     }
 }
 
@@ -57,11 +65,12 @@ impl Reader {
 /// where the first piece cannot be read.
 pub(super) fn answer(
     shared: &Arc<Shared>,
-    Reader { client, unpacks }: Reader,
+    reader: Reader,
     domain: &TjpAddr,
     space: &SqliteSpace,
     mut next: impl NextLine,
 ) -> Result<Response, Failure> {
+    let Reader { client, unpacks, .. } = reader;
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     let coded = [(header::CONTENT_ENCODING, wire::CODING), (header::VARY, "accept-encoding")];
     let (first, is_whole) = gather(&mut next, space)?;
@@ -75,7 +84,7 @@ pub(super) fn answer(
     let full = || Failure::busy("too many readers; try again in a moment");
     let place = shared.streams.take(&client, 1).ok_or_else(full)?;
     let (shared, domain) = (Arc::clone(shared), domain.clone());
-    let packs = unpacks.then(|| Packing::new(&shared, client)).flatten();
+    let packs = unpacks.then(|| Packing::new(&shared, reader)).flatten();
     let is_packed = packs.is_some();
     let mut rest = Rest { shared, client, domain, next, packs, _place: place };
     let first = rest.packed(first, false).map_err(|_| Failure::internal())?;
@@ -100,8 +109,10 @@ struct Packing {
 
 impl Packing {
     /// With the largest window for which there is memory; none where there is none.
-    fn new(shared: &Shared, client: ClientAddr) -> Option<Packing> {
-        let (window, memory) = shared.sockets.window_for_answer(client)?;
+    fn new(shared: &Shared, reader: Reader) -> Option<Packing> {
+        let windows = [LARGE_WINDOW, SMALL_WINDOW];
+        let windows = if reader.is_known { &windows[..] } else { &windows[1..] };
+        let (window, memory) = shared.sockets.window_for_answer(reader.client, windows)?;
         let compressor = Compressor::new(window, None).ok()?;
         Some(Packing { compressor, _memory: memory })
     }

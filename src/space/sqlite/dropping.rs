@@ -32,8 +32,8 @@ const DROP: &str = "DELETE FROM ibgib WHERE id = ?1 AND domain = ?2";
 const DROP_FRESH: &str = "DELETE FROM fresh WHERE id = ?1 AND domain = ?2";
 const DROP_TIMELINE: &str = "DELETE FROM timeline WHERE tjp_id = ?1 AND domain = ?2";
 const DROP_LINKS: &str = "DELETE FROM link WHERE src = ?1";
-const SUBTRACT: &str = "UPDATE domain SET ibgibs = ibgibs - ?2, timelines = timelines - ?3, \
-     bytes = bytes - ?4 WHERE id = ?1";
+const SUBTRACT: &str = "UPDATE domain SET ibgibs = max(0, ibgibs - ?2), \
+     timelines = max(0, timelines - ?3), bytes = max(0, bytes - ?4) WHERE id = ?1";
 
 /// Rows of one domain that are dropped together or not at all: whole timelines, and the stones that
 /// belong to them alone.
@@ -174,7 +174,7 @@ fn drop_group(
             timelines += drop.execute(params![id, domain])?;
         }
         ibgibs += 1;
-        bytes += length;
+        bytes = i64::saturating_add(bytes, length.max(0));
     }
     let mut subtract = connection.prepare_cached(SUBTRACT)?;
     subtract.execute(params![domain, ibgibs, signed(timelines), bytes])?;
@@ -245,6 +245,10 @@ impl Dropping {
             rows.all(DEPS_AFTER, (self.seen, PAGE), read)?;
         let is_end = signed(page.len()) < PAGE;
         for (id, deps) in page {
+            // A file whose rows are out of order would give the same page for ever.
+            if id <= self.seen {
+                return Err(rows_damaged(rows, id));
+            }
             let damaged = || rows_damaged(rows, id);
             let of = self.group_of(id);
             for dep in deps.ok_or_else(damaged)? {

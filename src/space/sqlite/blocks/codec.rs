@@ -26,10 +26,12 @@ pub(super) fn pack(texts: &[u8]) -> io::Result<Vec<u8>> {
 /// out of it hashes the text.
 pub fn unpack(body: &[u8], size: usize) -> Vec<u8> {
     let most = size.min(MAX_UNPACKED);
-    match zstd::bulk::decompress(body, most) {
+    let mut texts = match zstd::bulk::decompress(body, most) {
         Ok(texts) => texts,
         Err(_) => beginning(body, most),
-    }
+    };
+    texts.shrink_to_fit();
+    texts
 }
 
 fn beginning(body: &[u8], most: usize) -> Vec<u8> {

@@ -63,7 +63,11 @@ fn is_full(bytes: usize, texts: u64) -> bool {
 /// The blocks of a file that were unpacked last, within a bound of bytes; for all connections of a
 /// pool the same.
 #[derive(Debug, Default)]
-pub(super) struct Blocks(Mutex<Kept>);
+pub(super) struct Blocks {
+    kept: Mutex<Kept>,
+    /// Held while a block is unpacked: however many ask, one is at a time.
+    unpacking: Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -79,6 +83,16 @@ struct Unpacked {
     size: i64,
 }
 
+/// What keeping a block takes beside its texts.
+const ENTRY: usize = 256;
+
+impl Unpacked {
+    /// What keeping it takes.
+    fn bytes(&self) -> usize {
+        self.texts.capacity() + ENTRY
+    }
+}
+
 impl Blocks {
     /// The text at a place; none where there is no such block, or it cannot be unpacked so far.
     /// Where `keeps` is false the block is of a transaction that may be undone.
@@ -89,6 +103,11 @@ impl Blocks {
         place: &Place,
         keeps: bool,
     ) -> rusqlite::Result<Option<Vec<u8>>> {
+        if let Some(text) = self.kept_text(place) {
+            return Ok(Some(text));
+        }
+        let _one = self.unpacking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another one may have unpacked it meanwhile.
         let kept = self.kept().unpacked.to_back(&place.block).cloned();
         if let Some(text) = kept.as_ref().and_then(|kept| place.of(&kept.texts)) {
             return Ok(Some(text.to_vec()));
@@ -108,25 +127,30 @@ impl Blocks {
         Ok(text)
     }
 
+    fn kept_text(&self, place: &Place) -> Option<Vec<u8>> {
+        let kept = self.kept().unpacked.to_back(&place.block).cloned()?;
+        place.of(&kept.texts).map(<[u8]>::to_vec)
+    }
+
     /// Gives back the memory.
     pub(super) fn release(&self) {
         *self.kept() = Kept::default();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kept {
     fn keep(&mut self, block: i64, unpacked: Unpacked) {
-        self.bytes += unpacked.texts.len();
+        self.bytes += unpacked.bytes();
         if let Some(before) = self.unpacked.insert(block, unpacked) {
-            self.bytes -= before.texts.len();
+            self.bytes -= before.bytes();
         }
         while self.bytes > KEPT && self.unpacked.len() > 1 {
             let Some((_, oldest)) = self.unpacked.pop_front() else { break };
-            self.bytes -= oldest.texts.len();
+            self.bytes -= oldest.bytes();
         }
     }
 }
@@ -138,6 +162,8 @@ fn read(connection: &Connection, domain: i64, block: i64) -> rusqlite::Result<Op
         let size: i64 = row.get(0)?;
         let most = usize::try_from(size).unwrap_or(MAX_UNPACKED);
         // One that is too large to be a block holds nothing.
+        // One byte more, so that a block that is longer than the file says is told.
+        let most = most.saturating_add(1);
         let texts = unpack(row.get_ref(1)?.as_blob_or_null()?.unwrap_or_default(), most);
         Ok(Unpacked { texts: Arc::new(texts), size })
     });

@@ -129,7 +129,7 @@ impl SqliteSpace {
         let (mut bytes, mut count) = (0, 0);
         for text in texts.iter().take(STEP_TEXTS) {
             count += 1;
-            bytes += text.length;
+            bytes = i64::saturating_add(bytes, text.length.max(0));
             if bytes >= STEP_BYTES {
                 break;
             }
