@@ -35,17 +35,20 @@ pub struct Pruned {
     pub kept: u64,
 }
 
-/// Drops old sessions of a server's file now and every day, until it stops, where it keeps them not for
-/// ever.
+/// Drops a server's expired tokens, and old sessions where it keeps them not for ever, now and every
+/// day, until it stops.
 pub(super) fn start(shared: &Arc<Shared>) {
-    let Some(keep) = shared.opts.keep_sessions else { return };
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         while !shared.is_stopping() {
             let pruning = Arc::clone(&shared);
             let pruned = tokio::task::spawn_blocking(move || {
-                let space = pruning.space(Domain::Client)?;
-                prune_sessions(&space, keep, Moment::now(), &|| !pruning.is_stopping())
+                let (space, now) = (pruning.space(Domain::Client)?, Moment::now());
+                Ledger::of(&space).purge_state_tokens(now.ms())?;
+                match pruning.opts.keep_sessions {
+                    Some(keep) => prune_sessions(&space, keep, now, &|| !pruning.is_stopping()),
+                    None => Ok(Pruned::default()),
+                }
             });
             match pruned.await {
                 Ok(Ok(Pruned { sessions, ibgibs, bytes, .. })) if sessions > 0 => {

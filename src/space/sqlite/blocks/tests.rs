@@ -344,8 +344,8 @@ fn what_is_kept_unpacked_stays_within_its_bound() {
     let blocks = Blocks::default();
     let unpacked = |len| Unpacked { texts: Arc::new(vec![0; len]), size: 0 };
     for block in 0..20 {
-        blocks.kept().keep(block, unpacked(KEPT / 4));
-        blocks.kept().keep(block, unpacked(KEPT / 4));
+        blocks.kept().keep(block, unpacked(KEPT / 4 - ENTRY));
+        blocks.kept().keep(block, unpacked(KEPT / 4 - ENTRY));
         assert!(blocks.kept().bytes <= KEPT);
     }
     assert_eq!(blocks.kept().unpacked.len(), 4);
