@@ -58,17 +58,15 @@ impl Keys {
 
 impl World {
     /// I's newest frame on the server, where I is there and has a signing key.
-    fn locked_tip(&self, person: usize) -> Option<IbGib> {
-        let domain = &self.people[person].domain;
-        let disk = self.server.disk(domain);
-        let tip = disk.tip(domain).ok().flatten()?;
-        disk.get_id(tip.id).ok().filter(|tip| key_of(tip).is_some())
+    fn locked_tip(&self, person: usize) -> Option<Rc<IbGib>> {
+        let newest = self.server.newest(&self.people[person].domain);
+        newest.filter(|newest| key_of(newest).is_some())
     }
 
     /// One of the people with the secret that signs on the server's newest frame, whoever has it.
     pub(super) fn person_now(&self, person: usize) -> Person {
         let mut now = self.people[person].clone();
-        if let Some(key) = self.locked_tip(person).as_ref().and_then(key_of) {
+        if let Some(key) = self.locked_tip(person).as_deref().and_then(key_of) {
             let keys = &self.keys.borrow()[person];
             let secret = keys.secrets.get(&key).or_else(|| keys.stolen.get(&key));
             now.secret = secret.cloned().unwrap_or(now.secret);
@@ -223,7 +221,7 @@ impl World {
     /// Whether an identity with a signing key goes on with a secret that somebody has.
     pub(super) fn look_at_keys(&self) {
         for (person, keys) in self.keys.borrow().iter().enumerate() {
-            let Some(key) = self.locked_tip(person).as_ref().and_then(key_of) else { continue };
+            let Some(key) = self.locked_tip(person).as_deref().and_then(key_of) else { continue };
             if !keys.secrets.contains_key(&key) && !keys.stolen.contains_key(&key) {
                 let label = &self.people[person].label;
                 self.note_broken(GOES_ON, format!("{label} goes on with a key of nobody's"));

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ledger::MemoryLedger;
@@ -52,6 +53,7 @@ pub(super) struct Server {
     /// The sessions whose sagas were committed, with their turns.
     pub(super) committed: RefCell<BTreeMap<TjpAddr, u64>>,
     pub(super) issued: RefCell<Vec<Issued>>,
+    newest: RefCell<BTreeMap<TjpAddr, (Addr, Rc<IbGib>)>>,
     /// What went wrong with the server itself, for the invariants.
     pub(super) broken: RefCell<Option<String>>,
 }
@@ -95,6 +97,7 @@ impl Server {
             next_connection: Cell::new(0),
             committed: RefCell::default(),
             issued: RefCell::default(),
+            newest: RefCell::default(),
             broken: RefCell::default(),
         }
     }
@@ -213,11 +216,18 @@ impl Server {
         })
     }
 
-    /// Since which frame an identity has its secret.
-    pub(super) fn since(&self, domain: &TjpAddr) -> u64 {
+    /// I's newest frame on the disk. It is read once: every step asks for it.
+    pub(super) fn newest(&self, domain: &TjpAddr) -> Option<Rc<IbGib>> {
         let disk = self.disk(domain);
-        let tip = disk.tip(domain).ok().flatten().and_then(|tip| disk.get_id(tip.id).ok());
-        tip.as_ref().map_or(0, domain::secret_since)
+        let tip = disk.tip(domain).ok().flatten()?;
+        if let Some((addr, frame)) = self.newest.borrow().get(domain)
+            && *addr == tip.addr
+        {
+            return Some(Rc::clone(frame));
+        }
+        let frame = Rc::new(disk.get_id(tip.id).ok()?);
+        self.newest.borrow_mut().insert(domain.clone(), (tip.addr, Rc::clone(&frame)));
+        Some(frame)
     }
 
     /// `GET …/identity`: a page of I's frames.

@@ -17,7 +17,7 @@ use super::server::Server;
 use super::trace::Trace;
 use crate::ibgib::{Addr, Environment, Moment, Seeded, TjpAddr};
 use crate::keystone::{self, KdfParams, MasterSecret, PoolConfig, RecoveryCode, presets};
-use crate::space::{KillSwitch, Prepared, PutOpts, Space, SpaceExt};
+use crate::space::{KillSwitch, Prepared, PutOpts, Space};
 use crate::sync::establish::random_id;
 use crate::verify::VerifyError;
 
@@ -288,16 +288,13 @@ impl World {
         }
         self.look_at_keys();
         let domains = self.people.iter().map(|person| &person.domain);
-        invariants::look_at_tokens(&self.server, domains)
+        checker.look_at_tokens(&self.server, domains)
     }
 
     /// Whether the server has taken an identity's revocation.
     pub(super) fn is_revoked(&self, person: usize) -> bool {
         let domain = &self.people[person].domain;
-        let disk = self.server.disk(domain);
-        let tip = disk.tip(domain).ok().flatten();
-        tip.and_then(|tip| disk.get(&tip.addr).ok().flatten())
-            .is_some_and(|tip| keystone::is_revoked(&tip))
+        self.server.newest(domain).is_some_and(|newest| keystone::is_revoked(&newest))
     }
 
     pub(super) fn into_trace(self) -> String {
