@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 
 use crate::ibgib::Addr;
 
+use super::id_set::IdSet;
+use super::walk::walk;
 use super::{Node, Row, RowId, Space, SpaceError};
 
 /// How many addresses of each kind a comparison lists.
@@ -34,46 +36,8 @@ pub fn dependency_graph<E: From<SpaceError>>(
 ///
 /// `live` and the errors are as in [`dependency_graph`].
 pub fn graph_ids(space: &dyn Space, roots: &[RowId], live: bool) -> Result<Vec<RowId>, SpaceError> {
-    let mut found = HashSet::new();
-    let mut timelines = HashSet::new();
-    // With each row the one that relates to it, for the error.
-    let mut to_visit: Vec<(RowId, Option<RowId>)> = Vec::new();
-    to_visit.extend(roots.iter().filter(|root| found.insert(**root)).map(|root| (*root, None)));
-    while let Some((id, wanted_by)) = to_visit.pop() {
-        for dep in deps(space, id, wanted_by)? {
-            if found.insert(dep) {
-                to_visit.push((dep, Some(id)));
-            }
-        }
-        let timeline = if live { space.row(id)?.timeline } else { None };
-        if let Some(tjp_id) = timeline.filter(|tjp_id| timelines.insert(*tjp_id))
-            && let Some(timeline) = space.timeline_of(tjp_id)?
-            && found.insert(timeline.tip.id)
-        {
-            to_visit.push((timeline.tip.id, None));
-        }
-    }
-    let mut ids: Vec<RowId> = found.into_iter().collect();
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-/// The rows that a row relates to; where the row itself is gone, the error names its address.
-fn deps(space: &dyn Space, id: RowId, wanted_by: Option<RowId>) -> Result<Vec<RowId>, SpaceError> {
-    match (space.deps(id), wanted_by) {
-        (Err(SpaceError::NoSuchId(gone)), Some(wanted_by)) => {
-            let wanting = space.node(wanted_by)?;
-            for addr in wanting.rel8ds {
-                if space.find(&addr)?.is_none() {
-                    let wanted_by = wanting.addr;
-                    let detail = format!("{addr} is gone, and {wanted_by} relates to it");
-                    return Err(space.damaged(detail));
-                }
-            }
-            Err(SpaceError::NoSuchId(gone))
-        }
-        (deps, _) => deps,
-    }
+    let found = walk(space, roots, live, |_| {})?;
+    Ok(found.iter().collect())
 }
 
 /// What a graph consists of.
@@ -95,29 +59,27 @@ pub struct GraphStats {
     pub bytes: u64,
 }
 
-/// Counts a graph; `live` and the errors are as in [`dependency_graph`].
+/// Counts a graph; `live` and the errors are as in [`dependency_graph`]. No text is read for it.
 pub fn graph_stats(
     space: &dyn Space,
     roots: &[RowId],
     live: bool,
 ) -> Result<GraphStats, SpaceError> {
     let mut stats = GraphStats::default();
-    let mut timelines = HashSet::new();
-    for id in graph_ids(space, roots, live)? {
-        let row = space.row(id)?;
+    let mut timelines = IdSet::default();
+    walk(space, roots, live, |row| {
         stats.nodes += 1;
-        stats.edges += space.deps(id)?.len() as u64;
-        stats.bytes += space.text(id)?.len() as u64;
+        stats.edges += row.deps.len() as u64;
+        stats.bytes += row.bytes;
         match row.timeline {
             Some(tjp_id) => {
                 stats.frames += 1;
-                timelines.insert(tjp_id);
+                stats.timelines += u64::from(timelines.insert(tjp_id));
             }
             None if row.is_dna => stats.dnas += 1,
             None => stats.stones += 1,
         }
-    }
-    stats.timelines = timelines.len() as u64;
+    })?;
     Ok(stats)
 }
 

@@ -7,7 +7,7 @@ use crate::ibgib::{AddrKey, TjpAddr};
 
 use super::exclusive::Exclusive;
 use super::pending::{PendingRow, Purpose};
-use super::rows::{Backend, NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
+use super::rows::{Backend, NewRow, Outline, Row, Rows, RowsMut, Stored, TimelineRow};
 use super::{DomainState, RowId, SpaceCount, SpaceError, TimelineKind};
 
 /// A space that lives as long as the value.
@@ -142,6 +142,19 @@ impl Rows for State {
     fn stored(&self, id: RowId) -> Result<Option<Stored>, SpaceError> {
         let held = self.held(id);
         Ok(held.map(|held| Stored { row: held.row, key: held.key, text: held.text.clone() }))
+    }
+
+    fn outlines(&self, oldest: RowId, newest: RowId) -> Result<Vec<Outline>, SpaceError> {
+        let outline = |held: &Held| Outline {
+            id: held.row.id,
+            timeline: held.row.timeline,
+            is_dna: held.row.is_dna,
+            deps: held.deps.to_vec(),
+            bytes: held.text.len() as u64,
+        };
+        let end = newest.next().place().map_or(0, |end| self.rows.len().min(end));
+        let begin = oldest.place().map_or(0, |begin| begin.min(end));
+        Ok(self.rows[begin..end].iter().rev().map(outline).collect())
     }
 
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {

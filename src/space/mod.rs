@@ -18,6 +18,7 @@ mod domain;
 mod error;
 mod exclusive;
 mod graph;
+mod id_set;
 #[cfg(all(feature = "client", feature = "server"))]
 mod killable;
 mod memory;
@@ -35,6 +36,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod verified;
+mod walk;
 
 pub use ahead::{Ahead, ahead};
 pub use bound::Bound;
@@ -49,7 +51,7 @@ pub use memory::MemorySpace;
 pub use pending::{Pending, Purpose};
 pub use prepared::Prepared;
 pub use row_id::RowId;
-pub use rows::Row;
+pub use rows::{Outline, Row};
 #[doc(hidden)]
 pub use sqlite::unpack;
 pub use sqlite::{
@@ -269,6 +271,10 @@ pub trait Space: Send + Sync {
 
     /// The rows that a row relates to, each once, in order; all have smaller numbers.
     fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError>;
+
+    /// The rows among the `span` numbers that end with `newest`, descending: for walks through many of
+    /// them. A number that is not this domain's is left out.
+    fn outlines(&self, newest: RowId, span: u64) -> Result<Vec<Outline>, SpaceError>;
 
     /// The newest frame of a timeline; none where the space does not hold the timeline.
     fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError>;

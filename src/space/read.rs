@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ibgib::{Addr, IbGib, TjpAddr};
 
-use super::rows::{Backend, Row, Rows, TimelineRow};
+use super::rows::{Backend, Outline, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
     Bound, DomainState, Node, Pending, Prepared, Purpose, PutOpts, PutReport, RowId, Snapshot,
@@ -52,6 +52,10 @@ impl<B: Backend> Space for B {
 
     fn deps(&self, id: RowId) -> Result<Vec<RowId>, SpaceError> {
         self.read(|rows| rows.deps(id)?.ok_or(SpaceError::NoSuchId(id)))
+    }
+
+    fn outlines(&self, newest: RowId, span: u64) -> Result<Vec<Outline>, SpaceError> {
+        self.read(|rows| rows.outlines(newest.lowest_of(span), newest))
     }
 
     fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {

@@ -30,6 +30,12 @@ impl RowId {
         usize::try_from(self.0).ok()?.checked_sub(1)
     }
 
+    /// The lowest of the `span` numbers that end with this one.
+    pub(super) fn lowest_of(self, span: u64) -> RowId {
+        let lowest = self.0.saturating_sub_unsigned(span).saturating_add(1);
+        RowId(lowest).max(RowId::FIRST)
+    }
+
     /// How far apart two rows are.
     pub(super) fn distance(self, other: RowId) -> u64 {
         self.0.abs_diff(other.0)

@@ -28,6 +28,21 @@ pub struct Row {
     pub is_keystone: bool,
 }
 
+/// What a walk through many rows needs of each; its text is not read, nor hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// Its number.
+    pub id: RowId,
+    /// The row of its timeline's tjp; none for a stone.
+    pub timeline: Option<RowId>,
+    /// Whether it records a transform.
+    pub is_dna: bool,
+    /// The rows that it relates to, each once, in order; all have smaller numbers.
+    pub deps: Vec<RowId>,
+    /// Bytes of its JSON.
+    pub bytes: u64,
+}
+
 /// A row with its text as it stands in the file: nothing of it is hashed.
 pub(super) struct Stored {
     pub(super) row: Row,
@@ -69,6 +84,8 @@ pub(super) trait Rows {
     fn kept_addr(&self, _id: RowId) -> Result<Option<Addr>, SpaceError> {
         Ok(None)
     }
+    /// The rows numbered from `oldest` to `newest`, descending.
+    fn outlines(&self, oldest: RowId, newest: RowId) -> Result<Vec<Outline>, SpaceError>;
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError>;
     /// Ascending by `tjp_id`, above `after`.
     fn timelines(

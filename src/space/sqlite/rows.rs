@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
 use crate::ibgib::{Addr, AddrKey, TjpAddr};
 use crate::space::pending::{PendingRow, Purpose};
-use crate::space::rows::{NewRow, Row, Rows, RowsMut, Stored, TimelineRow};
+use crate::space::rows::{NewRow, Outline, Row, Rows, RowsMut, Stored, TimelineRow};
 use crate::space::{DomainState, RowId, SpaceCount, SpaceError, StateDigest, TimelineKind};
 
 use super::blocks::{Blocks, Packer, encode_addr};
@@ -23,6 +23,12 @@ const FIND: &str = "SELECT id FROM ibgib WHERE domain = ?1 AND key = ?2";
 const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
      WHERE id = ?2 AND domain = ?1";
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
+/// A packed row's text is empty, so that its length is that of what stands in the block.
+const OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) + coalesce(length, 0) \
+     FROM ibgib WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
+/// The same in a file whose format has no blocks.
+const PLAIN_OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) \
+     FROM ibgib WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
@@ -149,6 +155,26 @@ impl Rows for SqlRows<'_> {
 
     fn kept_addr(&self, id: RowId) -> Result<Option<Addr>, SpaceError> {
         self.addr_beside(id)
+    }
+
+    fn outlines(&self, oldest: RowId, newest: RowId) -> Result<Vec<Outline>, SpaceError> {
+        let sql = if self.blocks.is_some() { OUTLINES } else { PLAIN_OUTLINES };
+        let mut undecoded = None;
+        let read = |row: &rusqlite::Row<'_>| {
+            let id: RowId = row.get(0)?;
+            let deps = deps::decode(id, row.get_ref(3)?.as_blob()?).unwrap_or_else(|| {
+                undecoded = Some(id);
+                Vec::new()
+            });
+            let (timeline, flags): (_, i64) = (row.get(1)?, row.get(2)?);
+            let (is_dna, bytes) = (flags & DNA != 0, unsigned(row, 4)?);
+            Ok(Outline { id, timeline, is_dna, deps, bytes })
+        };
+        let found = self.all(sql, (self.domain, oldest, newest), read)?;
+        match undecoded {
+            Some(id) => Err(self.damaged(format!("the relations of ibGib number {id}"))),
+            None => Ok(found),
+        }
     }
 
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {
