@@ -148,7 +148,13 @@ fn frames(
     out.end_list(json!({}))
 }
 
-/// Gives the frames of a timeline's line to `f`, newest first, until it says `false`.
+/// How many frames are read at once, before they are printed: few at first, since few may be wanted,
+/// and never so many that they take up memory.
+const FIRST_FRAMES: usize = 32;
+const MOST_FRAMES: usize = 1024;
+
+/// Gives the frames of a timeline's line to `f`, newest first, until it says `false`. The file is not
+/// held while a slow reader takes them.
 fn each_frame(
     space: &dyn Space,
     tip: RowId,
@@ -157,19 +163,42 @@ fn each_frame(
     let mut next = Some(tip);
     // The frame on which a merge replayed those above it.
     let mut base = None;
-    while let Some(id) = next {
-        let mut frame = Frame::read(space, id)?;
-        if base == Some(id) {
-            base = None;
+    let mut at_once = FIRST_FRAMES;
+    while next.is_some() {
+        let mut frames = Vec::new();
+        let mut failed = None;
+        let snapshot = space.snapshot()?;
+        while frames.len() < at_once
+            && let Some(id) = next
+        {
+            let mut frame = match Frame::read(space, id) {
+                Ok(frame) => frame,
+                // Those before it are printed first.
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            if base == Some(id) {
+                base = None;
+            }
+            frame.replayed = base.is_some();
+            if frame.merges {
+                base = frame.base;
+            }
+            next = frame.prev;
+            frames.push(frame);
         }
-        frame.replayed = base.is_some();
-        if frame.merges {
-            base = frame.base;
+        drop(snapshot);
+        for frame in frames {
+            if !f(frame)? {
+                return Ok(());
+            }
         }
-        next = frame.prev;
-        if !f(frame)? {
-            break;
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        at_once = at_once.saturating_mul(2).min(MOST_FRAMES);
     }
     Ok(())
 }

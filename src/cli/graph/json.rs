@@ -18,8 +18,6 @@ pub fn print(
     let rows = super::rows(space, root, live)?;
     let fields = json!({"addr": root.addr, "live": live, "count": rows.len()});
     out.begin_list("ibGibs", fields)?;
-    for id in rows {
-        out.json_line(&space.text(id)?)?;
-    }
+    super::each_text(space, &rows, |text| out.json_line(text))?;
     out.end_list(json!({}))
 }

@@ -109,6 +109,43 @@ pub fn print(
     out.done(json!({}))
 }
 
+/// How many bytes of texts are read at once, before they are printed.
+const READ_AT_ONCE: usize = 1 << 20;
+
+/// Gives the texts of rows to `print`, in order. They are read many at a time: the file is not held
+/// while a slow reader takes them.
+fn each_text(
+    space: &dyn Space,
+    rows: &[RowId],
+    mut print: impl FnMut(&str) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut rows = rows.iter();
+    loop {
+        let (mut texts, mut bytes, mut failed) = (Vec::new(), 0, None);
+        let snapshot = space.snapshot()?;
+        while bytes < READ_AT_ONCE
+            && failed.is_none()
+            && let Some(id) = rows.next()
+        {
+            match space.text(*id) {
+                Ok(text) => {
+                    bytes += text.len();
+                    texts.push(text);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        drop(snapshot);
+        texts.iter().try_for_each(|text| print(text))?;
+        match failed {
+            // Those before it are printed first.
+            Some(error) => return Err(error.into()),
+            None if texts.is_empty() => return Ok(()),
+            None => {}
+        }
+    }
+}
+
 /// The rows of the graph, dependencies first: a row's number is above those it relates to.
 fn rows(space: &dyn Space, root: &Target, live: bool) -> Result<Vec<RowId>, SpaceError> {
     graph_ids(space, &[root.id], live)

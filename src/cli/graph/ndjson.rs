@@ -12,8 +12,6 @@ pub fn print(
     live: bool,
     out: &mut Output,
 ) -> Result<(), CliError> {
-    for id in super::rows(space, root, live)? {
-        out.json_line(&space.text(id)?)?;
-    }
-    Ok(())
+    let rows = super::rows(space, root, live)?;
+    super::each_text(space, &rows, |text| out.json_line(text))
 }

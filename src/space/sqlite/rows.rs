@@ -25,10 +25,10 @@ const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM 
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
 /// A packed row's text is empty, so that its length is that of what stands in the block.
 const OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) + coalesce(length, 0) \
-     FROM ibgib WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
+     FROM ibgib NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
 /// The same in a file whose format has no blocks.
 const PLAIN_OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) \
-     FROM ibgib WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
+     FROM ibgib NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
