@@ -56,6 +56,7 @@ corpora! {
     known_keystones_break_no_rule keystone;
     known_texts_merge_by_the_rules merge_text;
     known_values_merge_by_the_rules merge_values;
+    known_sketches_break_no_rule sketch;
     known_space_files_break_no_rule space_file;
     known_stage_files_break_no_rule stage;
     known_transforms_break_no_rule transform;

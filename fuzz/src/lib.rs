@@ -10,6 +10,7 @@ mod fixtures;
 mod input;
 mod keystone;
 mod merges;
+mod sketch;
 mod space_file;
 mod stage;
 mod texts;
@@ -20,6 +21,7 @@ pub use compression::compression;
 pub use dialogue::dialogue;
 pub use keystone::keystone;
 pub use merges::{graft_info, merge_values};
+pub use sketch::sketch;
 pub use space_file::space_file;
 pub use stage::stage;
 pub use texts::{capabilities, ibgib, merge_text, transform, wire};
@@ -28,7 +30,7 @@ pub use texts::{capabilities, ibgib, merge_text, transform, wire};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("block", block),
     ("bodies", bodies),
     ("capabilities", capabilities),
@@ -39,6 +41,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("keystone", keystone),
     ("merge_text", merge_text),
     ("merge_values", merge_values),
+    ("sketch", sketch),
     ("space_file", space_file),
     ("stage", stage),
     ("transform", transform),

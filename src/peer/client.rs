@@ -54,8 +54,9 @@ pub fn sync<L: ReceiverLink>(
 ) -> Result<Synced, PeerError> {
     let mut retries = Retries::new(opts.retry_for, Arc::clone(&opts.env));
     let mut planned = None;
+    let mut opts = opts.clone();
     loop {
-        let (error, plan) = match sync_once(space, link, identity, opts, observer, &mut retries)? {
+        let (error, plan) = match sync_once(space, link, identity, &opts, observer, &mut retries)? {
             Ok(synced) => return Ok(synced),
             Err(failed) => failed,
         };
@@ -70,6 +71,8 @@ pub fn sync<L: ReceiverLink>(
             )));
         }
         planned = Some(plan);
+        // What was told before says nothing of what it is now.
+        opts.told = None;
         retries.again(error)?;
     }
 }

@@ -41,7 +41,7 @@ pub use http::HttpClient;
 pub use inprocess::InProcess;
 pub use link::{EachFrame, NoObserver, Observer, ReceiverLink};
 #[cfg(feature = "client")]
-pub use news::up_to_date;
+pub use news::{News, up_to_date};
 pub use pump::Timeouts;
 #[cfg(feature = "client")]
 pub use remote::Remote;

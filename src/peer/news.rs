@@ -5,13 +5,23 @@ use super::client::catch_up;
 use super::{PeerError, Remote};
 use crate::ibgib::TjpAddr;
 use crate::keystone;
-use crate::space::{DomainState, Purpose, Space};
+use crate::space::{DomainState, Purpose, Space, StateDigest};
 use crate::sync::SyncError;
 use crate::sync::domain::secret_since;
 use crate::sync::sender::NAME_SESSION;
 
-/// Where the data of `domain` stands, where it stands the same here and on the server; none where only
-/// a sync can tell, or has something to finish. `token` is one that a sync brought
+/// How the data of a domain stands on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// As here, and nothing is left to do.
+    Same(DomainState),
+    /// Otherwise than here.
+    Other(StateDigest),
+    /// Only a sync can tell, or has something to finish.
+    Unknown,
+}
+
+/// How the data of `domain` stands on the server. `token` is one that a sync brought
 /// ([`Synced::state_token`](super::Synced::state_token)).
 ///
 /// Frames of I that other devices made are fetched, validated and kept, as before every session.
@@ -21,12 +31,12 @@ pub fn up_to_date(
     link: &Remote<'_>,
     domain: &TjpAddr,
     token: &str,
-) -> Result<Option<DomainState>, PeerError> {
-    let Some(before) = settled(space, domain)? else { return Ok(None) };
+) -> Result<News, PeerError> {
+    let Some(before) = settled(space, domain)? else { return Ok(News::Unknown) };
     let there = link.state(domain, token)?;
     let here = space.state().map_err(SyncError::from)?;
     if (here.digest, here.timelines) != (there.digest, there.timelines) {
-        return Ok(None);
+        return Ok(News::Other(there.digest));
     }
     if before.newest != there.identity.as_str() {
         // Another device signed meanwhile. What the server lacks of I is brought by a sync.
@@ -36,10 +46,10 @@ pub fn up_to_date(
             after.newest == there.identity.as_str() && after.since == before.since
         });
         if is_behind || !is_known {
-            return Ok(None);
+            return Ok(News::Unknown);
         }
     }
-    Ok(Some(here))
+    Ok(News::Same(here))
 }
 
 /// Where I stands in a space.

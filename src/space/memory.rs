@@ -157,6 +157,10 @@ impl Rows for State {
         Ok(self.rows[begin..end].iter().rev().map(outline).collect())
     }
 
+    fn newest(&self) -> Result<Option<RowId>, SpaceError> {
+        Ok(self.rows.last().map(|held| held.row.id))
+    }
+
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {
         Ok(self.timelines.get(&tjp_id).copied())
     }

@@ -17,6 +17,7 @@ mod check;
 mod domain;
 mod error;
 mod exclusive;
+mod ext;
 mod graph;
 mod id_set;
 #[cfg(all(feature = "client", feature = "server"))]
@@ -42,6 +43,7 @@ pub use ahead::{Ahead, ahead};
 pub use bound::Bound;
 pub use domain::Domain;
 pub use error::SpaceError;
+pub use ext::SpaceExt;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
@@ -60,7 +62,7 @@ pub use sqlite::{
 #[cfg(feature = "server")]
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
-pub use state::{DomainState, StateDigest};
+pub use state::{DomainState, StateDigest, StateItem};
 
 use std::collections::HashSet;
 
@@ -276,6 +278,9 @@ pub trait Space: Send + Sync {
     /// them. A number that is not this domain's is left out.
     fn outlines(&self, newest: RowId, span: u64) -> Result<Vec<Outline>, SpaceError>;
 
+    /// The rows that are newer than one, descending; none where the file got more than `most` since.
+    fn newer(&self, than: RowId, most: u64) -> Result<Option<Vec<Outline>>, SpaceError>;
+
     /// The newest frame of a timeline; none where the space does not hold the timeline.
     fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError>;
 
@@ -362,6 +367,10 @@ pub trait Space: Send + Sync {
     /// be called inside a snapshot.
     fn state(&self) -> Result<DomainState, SpaceError>;
 
+    /// Gives everything to `f` that [`DomainState::digest`] is the sum of. Not to be called inside a
+    /// snapshot.
+    fn each_state_item(&self, f: &mut dyn FnMut(StateItem)) -> Result<(), SpaceError>;
+
     /// How much the space holds.
     fn count(&self) -> Result<SpaceCount, SpaceError>;
 
@@ -372,29 +381,3 @@ pub trait Space: Send + Sync {
     /// The error for what contradicts itself.
     fn damaged(&self, detail: String) -> SpaceError;
 }
-
-/// What is built on the calls of every space.
-pub trait SpaceExt: Space {
-    /// The ibGib with an address; none where the space does not hold it.
-    fn get(&self, addr: &Addr) -> Result<Option<IbGib>, SpaceError> {
-        self.find(addr)?.map(|id| self.get_id(id)).transpose()
-    }
-
-    /// Puts ibGibs in one transaction, as [`Space::put`] does, after validating each.
-    fn put_all(&self, ibgibs: &[IbGib]) -> Result<PutReport, SpaceError> {
-        self.put_with(ibgibs, &PutOpts::default())
-    }
-
-    /// As [`SpaceExt::put_all`], with what the put checks and sets besides.
-    fn put_with<'a>(
-        &self,
-        ibgibs: impl IntoIterator<Item = &'a IbGib>,
-        opts: &PutOpts,
-    ) -> Result<PutReport, SpaceError> {
-        // Before the transaction, since it takes time.
-        let prepared: Result<Vec<_>, _> = ibgibs.into_iter().map(Prepared::new).collect();
-        self.put(&mut prepared?.into_iter().map(Ok), opts)
-    }
-}
-
-impl<S: Space + ?Sized> SpaceExt for S {}

@@ -8,7 +8,8 @@ use super::rows::{Backend, Outline, Row, Rows, TimelineRow};
 use super::verified::{Verified, addr_of, hashed, verified};
 use super::{
     Bound, DomainState, Node, Pending, Prepared, Purpose, PutOpts, PutReport, RowId, Snapshot,
-    Space, SpaceCount, SpaceError, Timeline, TimelineKind, Tip, pending, put, relations, state,
+    Space, SpaceCount, SpaceError, StateItem, Timeline, TimelineKind, Tip, pending, put, relations,
+    state,
 };
 
 impl<B: Backend> Space for B {
@@ -56,6 +57,15 @@ impl<B: Backend> Space for B {
 
     fn outlines(&self, newest: RowId, span: u64) -> Result<Vec<Outline>, SpaceError> {
         self.read(|rows| rows.outlines(newest.lowest_of(span), newest))
+    }
+
+    fn newer(&self, than: RowId, most: u64) -> Result<Option<Vec<Outline>>, SpaceError> {
+        self.read(|rows| match rows.newest()? {
+            None => Ok(Some(Vec::new())),
+            Some(newest) if newest <= than => Ok(Some(Vec::new())),
+            Some(newest) if newest.distance(than) > most => Ok(None),
+            Some(newest) => rows.outlines(than.next(), newest).map(Some),
+        })
     }
 
     fn tip(&self, tjp: &TjpAddr) -> Result<Option<Tip>, SpaceError> {
@@ -166,6 +176,11 @@ impl<B: Backend> Space for B {
             }
             kept => kept,
         }
+    }
+
+    fn each_state_item(&self, f: &mut dyn FnMut(StateItem)) -> Result<(), SpaceError> {
+        let _snapshot = Backend::snapshot(self)?;
+        self.read(|rows| state::each_item(rows, f))
     }
 
     fn count(&self) -> Result<SpaceCount, SpaceError> {

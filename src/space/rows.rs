@@ -86,6 +86,8 @@ pub(super) trait Rows {
     }
     /// The rows numbered from `oldest` to `newest`, descending.
     fn outlines(&self, oldest: RowId, newest: RowId) -> Result<Vec<Outline>, SpaceError>;
+    /// The number of the newest row of any domain; none where there is no row.
+    fn newest(&self) -> Result<Option<RowId>, SpaceError>;
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError>;
     /// Ascending by `tjp_id`, above `after`.
     fn timelines(

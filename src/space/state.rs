@@ -59,7 +59,7 @@ impl StateDigest {
     }
 
     /// Its bytes, the highest first.
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
@@ -119,16 +119,36 @@ impl DomainState {
     }
 }
 
+/// One of what a domain's digest is the sum of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateItem {
+    /// What it adds to the sum.
+    pub digest: StateDigest,
+    /// The tjp of a data timeline, or a stone that nothing relates to.
+    pub row: RowId,
+    /// Whether it is a stone.
+    pub is_stone: bool,
+}
+
 /// Works a domain's state out from its timelines and stones.
 pub(super) fn compute(rows: &dyn Rows) -> Result<DomainState, SpaceError> {
     let mut state = DomainState::default();
+    each_item(rows, &mut |item| {
+        state.digest.add(&item.digest);
+        state.timelines += u64::from(!item.is_stone);
+    })?;
+    Ok(state)
+}
+
+/// Gives everything to `f` that a domain's digest is the sum of.
+pub(super) fn each_item(rows: &dyn Rows, f: &mut dyn FnMut(StateItem)) -> Result<(), SpaceError> {
     let mut after = RowId::BEFORE_ALL;
     loop {
         let page = rows.timelines(TimelineKind::Data, after, PAGE)?;
         for timeline in &page {
             let (tjp, tip) = (key_of(rows, timeline.tjp_id)?, key_of(rows, timeline.tip_id)?);
-            state.digest.add(&StateDigest::of_timeline(&tjp, &tip));
-            state.timelines += 1;
+            let digest = StateDigest::of_timeline(&tjp, &tip);
+            f(StateItem { digest, row: timeline.tjp_id, is_stone: false });
         }
         match page.last() {
             Some(last) => after = next(rows, after, last.tjp_id)?,
@@ -139,11 +159,12 @@ pub(super) fn compute(rows: &dyn Rows) -> Result<DomainState, SpaceError> {
     loop {
         let page = rows.unreferenced(after, PAGE)?;
         for stone in &page {
-            state.digest.add(&StateDigest::of_stone(&key_of(rows, *stone)?));
+            let digest = StateDigest::of_stone(&key_of(rows, *stone)?);
+            f(StateItem { digest, row: *stone, is_stone: true });
         }
         match page.last() {
             Some(last) => after = next(rows, after, *last)?,
-            None => return Ok(state),
+            None => return Ok(()),
         }
     }
 }

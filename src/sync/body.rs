@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::error::SyncError;
 use crate::ibgib::json::JsonError;
 use crate::ibgib::{Addr, IbGib, IbGibError, TjpAddr};
+use crate::space::StateDigest;
 
 /// How many timelines or stones one message states at most.
 pub const PAGE: usize = 1000;
@@ -97,6 +98,24 @@ pub struct Init {
     pub probes: Vec<Probe>,
     /// Whether more pages follow.
     pub more: bool,
+    /// What the sender takes the receiver to have, and what is to be committed if that is so: in a
+    /// saga's first turn alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guess: Option<Box<Guess>>,
+    /// A sketch of all that the sender has, in place of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<String>,
+}
+
+/// A commit on the guess that the receiver's data stands where it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guess {
+    /// The digest of the data that the receiver is taken to have.
+    pub state: StateDigest,
+    /// What was sent before this turn.
+    pub payload: PayloadDigest,
+    /// How the receiver's tips move, all of them.
+    pub moves: Vec<Move>,
 }
 
 /// How the receiver's timeline stands to the sender's.
@@ -143,6 +162,39 @@ pub struct Ack {
     pub offered_stones: Vec<Addr>,
     /// Whether more offers follow: an empty `init` page asks for them.
     pub more: bool,
+    /// What the sender's sketch told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<SketchAnswer>,
+}
+
+/// What differs, as a sketch told it; what the sender lacks is offered beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differing {
+    /// What the sender has and is lacking here, each by the hex of its id.
+    pub ids: Vec<String>,
+    /// Which of the timelines that are offered, counted from 0, reach what the sender has of them.
+    pub ahead: Vec<usize>,
+}
+
+/// What a receiver takes from a sender's sketch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SketchAnswer {
+    /// What differs; all else is the same on both sides.
+    Differs(Differing),
+    /// More differs than the sketch can tell; one of this many cells may.
+    Cells(usize),
+    /// So much differs that a list is better.
+    List,
+}
+
+impl Ack {
+    /// Whether it answers and offers nothing.
+    pub fn is_empty(&self) -> bool {
+        let Ack { timelines, lacks, offers, offered_stones, sketch, .. } = self;
+        let is_unanswered = timelines.is_empty() && lacks.is_empty() && sketch.is_none();
+        is_unanswered && offers.is_empty() && offered_stones.is_empty()
+    }
 }
 
 /// What the sender wants of a timeline.
@@ -274,14 +326,20 @@ impl Body {
                     Scope::All => 0,
                     Scope::Roots(roots) => roots.len(),
                 };
-                init.timelines.len().max(init.stones.len()).max(init.probes.len()).max(roots)
+                let moves = init.guess.as_ref().map_or(0, |guess| guess.moves.len());
+                let counts = [init.timelines.len(), init.stones.len(), init.probes.len(), moves];
+                counts.into_iter().max().unwrap_or(0).max(roots)
             }
             Body::Ack(ack) => {
                 let samples = ack.timelines.iter().map(|a| a.samples.len()).max().unwrap_or(0);
                 if samples > SAMPLES {
                     return Err(SyncError::Limit(format!("an answer of {samples} samples")));
                 }
-                let counts = [ack.timelines.len(), ack.lacks.len(), ack.offers.len()];
+                let differs = match &ack.sketch {
+                    Some(SketchAnswer::Differs(told)) => told.ids.len().max(told.ahead.len()),
+                    _ => 0,
+                };
+                let counts = [ack.timelines.len(), ack.lacks.len(), ack.offers.len(), differs];
                 counts.into_iter().max().unwrap_or(0).max(ack.offered_stones.len())
             }
             Body::Delta(delta) => delta.wants.len().max(delta.want_stones.len()),

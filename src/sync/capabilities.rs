@@ -24,6 +24,14 @@ impl Feature {
     /// Sessions in few round trips (docs/protocol.md, section 5, "In few round trips").
     pub const ONE_TURN: Feature = Feature(Cow::Borrowed("one-turn"));
 
+    /// A first turn that holds what is new and commits it (docs/protocol.md, section 6, "One turn on a
+    /// guess").
+    pub const GUESS: Feature = Feature(Cow::Borrowed("guess"));
+
+    /// What differs, told by a sketch of what each side has (docs/protocol.md, section 6, "What
+    /// differs").
+    pub const SKETCH: Feature = Feature(Cow::Borrowed("sketch"));
+
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
 
@@ -58,8 +66,10 @@ impl Default for Capabilities {
     /// All that this program speaks.
     fn default() -> Capabilities {
         Capabilities::with(Features::from([
+            Feature::GUESS,
             Feature::ONE_TURN,
             Feature::SIGNING_KEYS,
+            Feature::SKETCH,
             Feature::STATE_DIGEST,
             Feature::ZSTD,
         ]))

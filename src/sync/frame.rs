@@ -260,7 +260,15 @@ mod tests {
 
     fn init() -> Body {
         let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
-        Body::Init(Init { scope: Scope::All, timelines, stones, probes, more: false })
+        Body::Init(Init {
+            scope: Scope::All,
+            timelines,
+            stones,
+            probes,
+            more: false,
+            guess: None,
+            sketch: None,
+        })
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod domain;
 mod error;
 pub mod establish;
 pub mod frame;
+mod guessed;
 mod identity;
 mod live;
 mod machine;
@@ -21,6 +22,7 @@ mod quota;
 pub mod receiver;
 pub mod sender;
 pub mod session;
+pub mod sketch;
 
 pub use capabilities::{Capabilities, Feature, Features};
 pub use error::SyncError;

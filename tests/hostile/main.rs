@@ -8,6 +8,7 @@ mod deliveries;
 mod echoes;
 mod endless;
 mod frames;
+mod guesses;
 mod holding;
 #[path = "../hostile_common/mod.rs"]
 mod hostile_common;
@@ -24,6 +25,7 @@ mod revocations;
 mod revoked;
 mod servers;
 mod silence;
+mod sketches;
 #[path = "../common/texts.rs"]
 mod texts;
 mod turns;

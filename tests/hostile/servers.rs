@@ -130,7 +130,7 @@ impl Victim {
 
 fn ack(timelines: Vec<Answer>) -> Ack {
     let (lacks, offers, offered_stones) = (Vec::new(), Vec::new(), Vec::new());
-    Ack { timelines, lacks, offers, offered_stones, more: false }
+    Ack { timelines, lacks, offers, offered_stones, more: false, sketch: None }
 }
 
 fn sample(name: &str, n: u64) -> Sample {

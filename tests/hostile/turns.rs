@@ -230,6 +230,7 @@ fn questions_about_what_is_not_here_are_refused() {
             offers: vec![],
             offered_stones: vec![],
             more: true,
+            sketch: None,
         };
         session.send_turn(&Body::Ack(ack));
         session.raw.sync_error(RefusalCode::Protocol);

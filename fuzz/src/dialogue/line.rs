@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 use sync_gib::ibgib::{Addr, IbGib, Moment, System, json as js};
 use sync_gib::peer::wire;
+use sync_gib::space::StateDigest;
 use sync_gib::sync::body::{
-    Ack, Body, Commit, Delta, Init, Move, PayloadDigest, SagaStage, Scope, Want,
+    Ack, Body, Commit, Delta, Guess, Init, Move, PayloadDigest, SagaStage, Scope, Want,
 };
 use sync_gib::sync::frame::{Role, Saga};
 use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode};
@@ -285,13 +286,20 @@ impl<'i, 'd> Line<'i, 'd> {
         let [tip, _, there] = tips.clone();
         let none = Vec::new;
         let body = match self.input.below(6) {
-            0 => Body::Init(Init {
-                scope: Scope::All,
-                timelines: Vec::new(),
-                stones: none(),
-                probes: Vec::new(),
-                more: self.input.byte() & 1 == 1,
-            }),
+            0 => {
+                let byte = self.input.byte();
+                let (state, payload) = (StateDigest::default(), came.clone());
+                let guess = Guess { state, payload, moves: Vec::new() };
+                Body::Init(Init {
+                    scope: Scope::All,
+                    timelines: Vec::new(),
+                    stones: none(),
+                    probes: Vec::new(),
+                    more: byte & 1 == 1,
+                    guess: (byte & 2 == 2).then(|| Box::new(guess)),
+                    sketch: None,
+                })
+            }
             1 => Body::Delta(Delta { payload: came.clone(), ..Delta::default() }),
             2 => Body::Delta(Delta {
                 payload: came.clone(),
@@ -316,6 +324,7 @@ impl<'i, 'd> Line<'i, 'd> {
                 offers: Vec::new(),
                 offered_stones: data.stones.iter().map(addr).collect(),
                 more: self.input.byte() & 1 == 1,
+                sketch: None,
             }),
         };
         let body = if self.input.byte() & 1 == 1 { self.changed_body(body) } else { body };

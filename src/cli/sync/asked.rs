@@ -5,8 +5,8 @@ use crate::cli::error::CliError;
 use crate::cli::home::Home;
 use crate::cli::identity::domain_of;
 use crate::ibgib::Moment;
-use crate::peer::{PeerError, Remote, up_to_date};
-use crate::space::{DomainState, SqliteSpace};
+use crate::peer::{News, PeerError, Remote, up_to_date};
+use crate::space::SqliteSpace;
 use crate::sync::SyncError;
 use crate::sync::msg::{Refusal, RefusalCode};
 
@@ -15,8 +15,8 @@ const RENEWED_BEFORE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// What the asking came to.
 pub(super) struct Asked {
-    /// Where the data stands, where it stands the same on both sides.
-    pub(super) same: Option<DomainState>,
+    /// How the server's data stands.
+    pub(super) news: News,
     /// Whether the session that follows is to bring a token for the next time.
     pub(super) wants_token: bool,
 }
@@ -32,21 +32,21 @@ pub(super) fn ask(
 ) -> Result<Asked, CliError> {
     let domain = domain_of(space)?;
     let Some(token) = connection::state_token(home, connection, &domain) else {
-        return Ok(Asked { same: None, wants_token: true });
+        return Ok(Asked { news: News::Unknown, wants_token: true });
     };
     let wants_token = token.expires_ms < Moment::now().ms().saturating_add(RENEWED_BEFORE_MS);
     if needs_session {
-        return Ok(Asked { same: None, wants_token });
+        return Ok(Asked { news: News::Unknown, wants_token });
     }
     match up_to_date(space, link, &domain, &token.value) {
-        Ok(same) => Ok(Asked { same, wants_token }),
+        Ok(news) => Ok(Asked { news, wants_token }),
         Err(error) => {
             tracing::debug!(%error, "whether anything is new is left to the sync");
             let is_refused = is_refusal(&error);
             if is_refused {
                 connection::forget_state_token(home);
             }
-            Ok(Asked { same: None, wants_token: wants_token || is_refused })
+            Ok(Asked { news: News::Unknown, wants_token: wants_token || is_refused })
         }
     }
 }

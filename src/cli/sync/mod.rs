@@ -17,7 +17,8 @@ use super::secret::SecretArgs;
 use super::target;
 use super::trace::ProgressObserver;
 use crate::ibgib::Addr;
-use crate::peer::{Synced, client};
+
+use crate::peer::{News, Synced, client};
 use crate::space::{Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
 use crate::sync::payload::Limits;
@@ -78,9 +79,13 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let link = connection.link()?;
     let needs_session = args.record || args.trace.is_some() || !roots.is_empty();
     let asked = asked::ask(&home, &connection, &link, &space, needs_session)?;
-    if let Some(state) = asked.same {
-        return print::up_to_date(&state, connection.name(), args.dry_run, ctx);
-    }
+    let told = match asked.news {
+        News::Same(state) => {
+            return print::up_to_date(&state, connection.name(), args.dry_run, ctx);
+        }
+        News::Other(digest) => Some(digest),
+        News::Unknown => None,
+    };
     let mut given = Given::ask(&space, &args.secret)?;
     let opts = SenderOpts {
         roots,
@@ -92,6 +97,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         dry_run: args.dry_run,
         retry_for: Duration::from_secs(args.retry_for.into()),
         wants_state_token: asked.wants_token,
+        told,
         limits: Limits { bytes: args.max_pull_bytes, ..Limits::default() },
         ..SenderOpts::new(home.dir().to_owned())
     };

@@ -29,6 +29,7 @@ const OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) + c
 /// The same in a file whose format has no blocks.
 const PLAIN_OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) \
      FROM ibgib NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
+const NEWEST: &str = "SELECT max(id) FROM ibgib";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
 const TIMELINES: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
@@ -175,6 +176,10 @@ impl Rows for SqlRows<'_> {
             Some(id) => Err(self.damaged(format!("the relations of ibGib number {id}"))),
             None => Ok(found),
         }
+    }
+
+    fn newest(&self) -> Result<Option<RowId>, SpaceError> {
+        Ok(self.one(NEWEST, [], first)?.flatten())
     }
 
     fn timeline(&self, tjp_id: RowId) -> Result<Option<TimelineRow>, SpaceError> {

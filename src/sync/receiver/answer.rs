@@ -10,10 +10,20 @@ use crate::sync::error::SyncError;
 use crate::sync::negotiate;
 
 impl Receiver<'_> {
-    pub(super) fn init(&mut self, init: Init) -> Result<(), SyncError> {
+    pub(super) fn init(&mut self, init: &Init) -> Result<(), SyncError> {
+        match (&init.guess, &init.sketch) {
+            (None, None) => self.answer(init),
+            (Some(guess), None) => self.guess(init, guess),
+            (None, Some(sketch)) => self.sketch(init, sketch),
+            (Some(_), Some(_)) => Err(SyncError::protocol("a guess beside a sketch")),
+        }
+    }
+
+    fn answer(&mut self, init: &Init) -> Result<(), SyncError> {
         let space = self.space;
         let open = self.connected()?;
         open.incoming.expect_turn_closed()?;
+        open.is_listed = true;
         if open.progress > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }
@@ -46,10 +56,19 @@ impl Receiver<'_> {
                 return Err(twice(addr));
             }
         }
-        let mut ack =
-            Ack { timelines, lacks, offers: Vec::new(), offered_stones: Vec::new(), more: false };
+        let mut ack = Ack {
+            timelines,
+            lacks,
+            sketch: None,
+            offers: Vec::new(),
+            offered_stones: Vec::new(),
+            more: false,
+        };
         if !init.more && init.probes.is_empty() {
-            self.offer(&init.scope, &mut ack)?;
+            // By a sketch it was told already what is here and not there.
+            if !self.connected()?.is_sketched {
+                self.offer(&init.scope, &mut ack)?;
+            }
             if !ack.more {
                 self.connected()?.progress = Progress::Stated;
             }

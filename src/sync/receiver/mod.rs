@@ -2,26 +2,30 @@
 
 mod answer;
 pub(crate) mod deliver;
+mod guess;
+mod machine;
 mod opts;
+pub(in crate::sync) mod sketch;
+
+use sketch::Sketched;
 
 pub use opts::{AdmitAll, ReceiverOpts, SessionAuthority};
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::body::{Body, Scope};
+use super::body::{Body, Init, Scope};
 use super::capabilities::{Capabilities, Feature, Features};
 use super::domain::{self, IdentityCheck};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
-use super::machine::Machine;
 use super::msg::{Context, Msg};
-use super::payload::{IncomingPayload, OutgoingPayload, frames_before};
+use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
 use crate::keystone;
-use crate::space::{Bound, PutOpts, RowId, SignedBy, Space, SpaceExt};
+use crate::space::{Bound, PutOpts, RowId, SignedBy, Space};
 
 /// How many ids of S's connect pool a challenge demands.
 pub const DEMANDED: usize = 4;
@@ -119,6 +123,14 @@ struct Connected {
     /// What the saga is about, as its first page says.
     scope: Option<Scope>,
     offers: Option<OfferCursor>,
+    /// What came before the first turn, which is to say on which guess it was sent.
+    guessed: Vec<Box<str>>,
+    /// While the sender asks by sketches what differs.
+    sketched: Option<Sketched>,
+    /// Whether a sketch told it: then nothing is offered any more.
+    is_sketched: bool,
+    /// Whether the sender lists what it has.
+    is_listed: bool,
 }
 
 /// How far the turns of a saga have come (docs/protocol.md, section 6).
@@ -244,6 +256,10 @@ impl<'a> Receiver<'a> {
             named: HashSet::new(),
             scope: None,
             offers: None,
+            guessed: Vec::new(),
+            sketched: None,
+            is_sketched: false,
+            is_listed: false,
         }));
         Ok(())
     }
@@ -267,8 +283,14 @@ impl<'a> Receiver<'a> {
         open.incoming.keep(&turn, Some(signed))?;
         let bound = self.bound()?;
         self.expect_room(bound, 0)?;
+        let says_guess = matches!(&body, Body::Init(Init { guess: Some(_), .. }));
+        if !says_guess && !self.connected()?.guessed.is_empty() {
+            return Err(SyncError::protocol(
+                "a payload before the first turn, which says no guess",
+            ));
+        }
         match body {
-            Body::Init(init) => self.init(init),
+            Body::Init(init) => self.init(&init),
             Body::Delta(delta) => self.delta(&delta),
             Body::Commit(commit) => self.commit(&commit),
             Body::Ack(_) => Err(SyncError::protocol("an ack from the sender")),
@@ -316,77 +338,5 @@ impl<'a> Receiver<'a> {
         open.incoming.keep(&turn, None)?;
         self.at.out.push_back(Msg::Response(Box::new(turn.into_inner())));
         Ok(())
-    }
-}
-
-impl Machine for Receiver<'_> {
-    fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
-        match msg {
-            Msg::Hello { protocol, domain, session, features }
-                if matches!(self.at.state, State::Silent) =>
-            {
-                let there = Capabilities { protocols: BTreeSet::from([protocol]), features };
-                self.hello(&there, &domain, &session)
-            }
-            Msg::AuthProof { keystone } => self.prove(&keystone),
-            Msg::Request(turn) => self.request(&turn),
-            Msg::Offer { seq, addrs } => {
-                self.receiving()?;
-                self.expect_room(self.at.opts.quota.for_data(), 0)?;
-                let space = self.space;
-                let lacks = self.receiving()?.incoming.lacks(space, &addrs)?;
-                self.at.out.push_back(Msg::Need { seq, lacks });
-                Ok(())
-            }
-            Msg::Payload { ibgibs } => {
-                self.receiving()?;
-                let bytes = ibgibs.iter().map(|text| text.len() as u64).sum();
-                self.expect_room(self.at.opts.quota.for_data(), bytes)?;
-                let space = self.space;
-                self.receiving()?.incoming.take(space, &ibgibs)
-            }
-            Msg::Need { seq, lacks } => {
-                let space = self.space;
-                match &mut self.connected()?.outgoing {
-                    Some(outgoing) => outgoing.answered(space, seq, &lacks),
-                    None => Err(SyncError::protocol("an answer to no offer")),
-                }
-            }
-            other => Err(SyncError::protocol(format!("{} came out of turn", other.name()))),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<Msg>, SyncError> {
-        if let Some(msg) = self.at.out.pop_front() {
-            return Ok(Some(msg));
-        }
-        self.deliver()
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self.at.state, State::Done) && self.at.out.is_empty()
-    }
-
-    fn known_text(&self, addr: &Addr) -> Result<Option<String>, SyncError> {
-        if !self.at.features.contains(&Feature::ZSTD) {
-            return Ok(None);
-        }
-        match &self.at.state {
-            // Before the proof it is S's genesis and nothing else.
-            State::Challenged(open) if *open.session == *addr => {
-                Ok(Some(open.verifier.tip().to_json()))
-            }
-            State::Connected(_) => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
-            _ => Ok(None),
-        }
-    }
-
-    fn is_like(&self, msg: &Msg) -> Vec<Addr> {
-        match (msg, &self.at.state) {
-            (Msg::Payload { ibgibs }, State::Connected(open)) => {
-                frames_before(ibgibs, |addr| open.commons.contains(&addr.key()))
-            }
-            _ => Vec::new(),
-        }
     }
 }

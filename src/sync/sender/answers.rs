@@ -41,6 +41,7 @@ impl Sender<'_> {
             check_answer(&searched.tjp, answer)?;
             self.probe_answered(stating, searched, answer)?;
         }
+        self.take_sketch_answer(stating, ack.sketch.as_ref())?;
         self.plan_stones(stating, &ack)?;
         self.plan_offers(stating, ack)
     }
@@ -118,9 +119,17 @@ impl Sender<'_> {
             return Err(SyncError::Limit(format!("more than {MAX_OFFERED} timelines and stones")));
         }
         let mut known = Vec::new();
-        for offer in ack.offers {
-            if let Some((tjp_id, _)) = negotiate::data_timeline(self.space, &offer.tjp)? {
-                known.push(tjp_id);
+        let ahead = std::mem::take(&mut stating.ahead);
+        for (at, offer) in ack.offers.into_iter().enumerate() {
+            if let Some((tjp_id, mine)) = negotiate::data_timeline(self.space, &offer.tjp)? {
+                let is_ahead = ahead.contains(&at);
+                match self.told(stating, (tjp_id, &mine), (offer.tip, offer.n), is_ahead)? {
+                    Some(decision) => {
+                        stating.listed.shift_remove(&tjp_id);
+                        self.plan_timeline(stating, tjp_id, offer.tjp, mine, decision, 0)?;
+                    }
+                    None => known.push(tjp_id),
+                }
             } else if pulls {
                 let theirs = crate::sync::body::Sample { addr: offer.tip, n: offer.n };
                 let tjp = offer.tjp;

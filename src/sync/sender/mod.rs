@@ -3,12 +3,14 @@
 mod answers;
 mod commit;
 mod fetch;
+mod guess;
 mod held;
 mod merges;
 mod opts;
 mod plan;
 mod probe;
 mod push;
+mod sketch;
 mod state;
 
 pub use commit::{NAME_SAGA, NAME_SESSION};
@@ -65,6 +67,8 @@ enum State {
     Hello,
     Proof,
     Init(Box<Stating>),
+    /// What was new went out with a commit, on the guess that the receiver stands where it did.
+    Guess(Box<Commit>),
     Pull,
     Push(Box<OutgoingPayload>),
     Pushed,
@@ -159,6 +163,9 @@ impl<'a> Sender<'a> {
     /// Takes the first turn right after the proof. One that is long waits until that is accepted:
     /// before, a receiver takes few bytes.
     fn begin_early(&mut self) -> Result<(), SyncError> {
+        if let Some(guessed) = self.guess()? {
+            return self.send_guess(guessed);
+        }
         self.begin()?;
         if let State::Init(stating) = &self.state
             && stating.stated.len() + stating.stones.len() > MAX_EARLY
@@ -230,6 +237,15 @@ impl<'a> Sender<'a> {
             (State::Init(mut stating), Body::Ack(ack)) => {
                 self.acked(&mut stating, ack)?;
                 self.go_on_stating(stating)
+            }
+            (State::Guess(sent), Body::Commit(done)) if sent.is_done_by(&done) => {
+                self.guessed_right();
+                self.committed()
+            }
+            (State::Guess(_), Body::Ack(ack)) if ack.is_empty() => {
+                self.plan = Plan::default();
+                let stating = self.begin_stating()?;
+                self.go_on_stating(Box::new(stating))
             }
             (State::Pull, Body::Delta(delta)) => {
                 self.incoming.close_turn(&delta.payload)?;
@@ -316,6 +332,12 @@ impl Machine for Sender<'_> {
                     // Named where it is used: the receiver keeps a token for it.
                     features.remove(&Feature::STATE_DIGEST);
                 }
+                if !self.may_guess() {
+                    features.remove(&Feature::GUESS);
+                }
+                if !self.opts.roots.is_empty() {
+                    features.remove(&Feature::SKETCH);
+                }
                 Ok(Some(Msg::Hello { protocol: PROTOCOL, domain, session, features }))
             }
             State::Push(outgoing) => {
@@ -364,7 +386,12 @@ impl Machine for Sender<'_> {
             Msg::Payload { ibgibs } => {
                 let commons = self.plan.pushes.iter().filter_map(|push| push.common.as_ref());
                 let commons: HashSet<AddrKey> = commons.map(Addr::key).collect();
-                frames_before(ibgibs, |addr| commons.contains(&addr.key()))
+                let before = frames_before(ibgibs, |addr| commons.contains(&addr.key()));
+                match &self.proof {
+                    // It is compressed by itself at least, before there is a stream.
+                    Some(proof) if before.is_empty() => proof.addr().into_iter().collect(),
+                    _ => before,
+                }
             }
             _ => Vec::new(),
         }

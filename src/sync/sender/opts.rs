@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ibgib::{Addr, Environment, System};
+use crate::space::StateDigest;
 use crate::sync::Features;
 use crate::sync::payload::Limits;
 
@@ -22,6 +23,9 @@ pub enum Direction {
     /// Only what is here goes to the receiver.
     PushOnly,
 }
+
+/// [`SenderOpts::listed`] where nothing else is asked for.
+const LISTED: u64 = 64;
 
 /// How many bytes one sync may bring here where nothing else is asked for.
 pub const PULL_BYTES: u64 = 4 << 30;
@@ -50,6 +54,12 @@ pub struct SenderOpts {
     pub env: Arc<dyn Environment>,
     /// Whether to ask the receiver for a token by which it tells whether anything is new.
     pub wants_state_token: bool,
+    /// Where the receiver just told that its data stands: what is new here since then may go there in
+    /// one turn.
+    pub told: Option<StateDigest>,
+    /// How many timelines and stones are few enough to be listed; of more a sketch is sent, where that
+    /// is known on both sides.
+    pub listed: u64,
     /// What both sides speak beyond the protocol; a client's sync sets it to what its link tells.
     pub features: Features,
 }
@@ -68,6 +78,8 @@ impl SenderOpts {
             retry_for: RETRY_FOR,
             env: Arc::new(System::new()),
             wants_state_token: false,
+            told: None,
+            listed: LISTED,
             features: Features::new(),
         }
     }

@@ -7,6 +7,7 @@ use indexmap::IndexSet;
 use super::Sender;
 use super::held::Branch;
 use super::probe::Searched;
+use super::sketch::Sketching;
 use crate::ibgib::{Addr, AddrKey};
 use crate::space::{RowId, TimelineKind};
 use crate::sync::body::{Init, PAGE, Scope, Stated};
@@ -16,15 +17,15 @@ use crate::sync::error::SyncError;
 pub(super) struct Stating {
     scope: Scope,
     /// Rows of timelines to be stated, where they are listed and not paged.
-    listed: IndexSet<RowId>,
+    pub(super) listed: IndexSet<RowId>,
     /// How many of them were taken.
     taken: usize,
     after_timeline: Option<RowId>,
-    timelines_done: bool,
+    pub(super) timelines_done: bool,
     after_stone: Option<RowId>,
-    stones_done: bool,
+    pub(super) stones_done: bool,
     /// Stones still to be stated, where they are listed and not paged.
-    listed_stones: VecDeque<(RowId, Addr)>,
+    pub(super) listed_stones: VecDeque<(RowId, Addr)>,
     /// Stones of the page that is to be answered.
     pub(super) stones: Vec<(RowId, Addr)>,
     /// Timelines of the page that is to be answered.
@@ -39,6 +40,12 @@ pub(super) struct Stating {
     pub(super) offered: HashSet<AddrKey>,
     /// Whether the receiver has nothing more to offer.
     pub(super) offers_done: bool,
+    /// How what differs is asked by sketches; none where all is listed.
+    pub(super) sketching: Option<Sketching>,
+    /// Whether a sketch told what differs, and that is so little that the commit lists every move.
+    pub(super) is_told: bool,
+    /// Which of the offers beside that reach what is here.
+    pub(super) ahead: HashSet<usize>,
 }
 
 impl Stating {
@@ -59,6 +66,9 @@ impl Stating {
             branches: Vec::new(),
             offered: HashSet::new(),
             offers_done: false,
+            sketching: None,
+            is_told: false,
+            ahead: HashSet::new(),
         }
     }
 
@@ -76,6 +86,8 @@ impl Stating {
             stones: Vec::new(),
             probes: Vec::new(),
             more,
+            guess: None,
+            sketch: None,
         }
     }
 }
@@ -85,6 +97,7 @@ impl Sender<'_> {
     pub(super) fn begin_stating(&self) -> Result<Stating, SyncError> {
         let mut stating = Stating::new();
         if self.opts.roots.is_empty() {
+            stating.sketching = self.begin_sketching()?;
             return Ok(stating);
         }
         let (mut ids, mut seen) = (Vec::new(), HashSet::new());
@@ -117,6 +130,10 @@ impl Sender<'_> {
     /// The next page of what is here; none where all of it was stated, and the receiver has offered
     /// all that it has.
     pub(super) fn next_page(&self, stating: &mut Stating) -> Result<Option<Init>, SyncError> {
+        if let Some(sketching) = &stating.sketching {
+            let sketch = Some(sketching.text());
+            return Ok(Some(Init { sketch, ..stating.empty_page(true) }));
+        }
         let timelines = self.next_timelines(stating)?;
         let stones = self.next_stones(stating)?;
         if timelines.is_empty() && stones.is_empty() && stating.offers_done {

@@ -12,8 +12,8 @@ use crate::ibgib::{Addr, IbGib, Seeded, TjpAddr};
 use crate::keystone::{MasterSecret, RecoveryCode};
 use crate::peer::Identity;
 use crate::space::{
-    KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, RowId, Space, SpaceError, Timeline,
-    TimelineKind, TipMove,
+    KillSwitch, KillableSpace, MemorySpace, Prepared, PutOpts, RowId, Space, SpaceError,
+    StateDigest, Timeline, TimelineKind, TipMove,
 };
 use crate::verify::VerifyError;
 
@@ -59,6 +59,8 @@ pub(super) struct Device {
     pub(super) is_joined: Cell<bool>,
     /// The secret that it was told last; none for the one that the identity began with.
     pub(super) secret: RefCell<Option<MasterSecret>>,
+    /// Where the server told it that the data stands, when it was asked last.
+    pub(super) told: Cell<Option<StateDigest>>,
 }
 
 impl Device {
@@ -72,6 +74,7 @@ impl Device {
             restored: Cell::new(0),
             is_joined: Cell::new(false),
             secret: RefCell::default(),
+            told: Cell::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use super::world::World;
 use crate::ibgib::Environment;
 use crate::keystone;
 use crate::peer::{Identity, NoObserver, ReceiverLink, Synced, client, identity};
-use crate::space::{KillSwitch, KillableSpace, RowId, Space};
+use crate::space::{KillSwitch, KillableSpace, RowId, Space, StateDigest};
 use crate::sync::{Direction, SenderOpts, SyncError};
 use crate::verify::VerifyError;
 
@@ -146,11 +146,28 @@ impl World {
         SenderOpts { env, ..SenderOpts::new(self.stage_dir.path().to_owned()) }
     }
 
+    /// Where the server tells a device that its data stands: the device may not ask, and what it was
+    /// told may be of long ago.
+    fn told(&self, device: &Device) -> Option<StateDigest> {
+        let there = self.server.disk(&self.people[device.person].domain).state();
+        let now = there.ok().map(|there| there.digest);
+        match self.choose().below(4) {
+            0 => None,
+            1 => device.told.replace(now),
+            _ => {
+                device.told.set(now);
+                now
+            }
+        }
+    }
+
     /// Syncs a device; none where that did not end well, or nobody lived to hear of it.
     pub(super) fn sync(&self, device: &Rc<Device>, opts: &SenderOpts) -> Option<Synced> {
         let (switch, space) = self.process(device);
         let link = self.link(device, &switch);
         let identity = self.identity_of(device);
+        let listed = if self.choose().chance(500) { 0 } else { opts.listed };
+        let opts = &SenderOpts { told: self.told(device), listed, ..opts.clone() };
         let (Ok(before), Ok(count)) = (here(&space), space.count()) else { return None };
         let last = RowId::from(i64::try_from(count.ibgibs).unwrap_or(i64::MAX));
         self.trace.line(format_args!(

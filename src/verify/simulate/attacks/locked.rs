@@ -114,7 +114,15 @@ impl World {
         let mut raw = Raw::connected(server, env, (&owner.domain, &owner.secret))?;
         let init = |scope| {
             let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
-            Body::Init(Init { scope, timelines, stones, probes, more: false })
+            Body::Init(Init {
+                scope,
+                timelines,
+                stones,
+                probes,
+                more: false,
+                guess: None,
+                sketch: None,
+            })
         };
         let mut turn = raw.make(&init(Scope::All))?;
         let frame = turn.signed_session_identity.take().ok_or(Ended::Gone)?;

@@ -370,14 +370,30 @@ impl World {
                 let probes = vec![Probe { tjp: timeline.tjp, tip: tip.into(), above: 0, below: 2 }];
                 let (timelines, stones) = (Vec::new(), Vec::new());
                 let scope = Scope::All;
-                raw.request(&Body::Init(Init { scope, timelines, stones, probes, more: true }))
+                raw.request(&Body::Init(Init {
+                    scope,
+                    timelines,
+                    stones,
+                    probes,
+                    more: true,
+                    guess: None,
+                    sketch: None,
+                }))
             }
         }
     }
 }
 
 fn all_init(timelines: Vec<Stated>, stones: Vec<Addr>) -> Body {
-    Body::Init(Init { scope: Scope::All, timelines, stones, probes: Vec::new(), more: false })
+    Body::Init(Init {
+        scope: Scope::All,
+        timelines,
+        stones,
+        probes: Vec::new(),
+        more: false,
+        guess: None,
+        sketch: None,
+    })
 }
 
 fn stated(timeline: &Timeline) -> Stated {
