@@ -6,6 +6,7 @@ use super::{Progress, Receiver, State};
 use crate::ibgib::Addr;
 use crate::space::{PutOpts, RowId, SignedBy, TipMove, chain};
 use crate::sync::body::{Body, Commit, Delta, Move, PayloadDigest};
+use crate::sync::capabilities::Feature;
 use crate::sync::error::SyncError;
 use crate::sync::frame::Role;
 use crate::sync::msg::Msg;
@@ -84,10 +85,14 @@ impl Receiver<'_> {
         let (space, bound) = (self.space, self.bound()?);
         let domain = self.at.domain.clone();
         let now = self.at.opts.env.now();
+        let declares = self.at.features.contains(&Feature::ONE_TURN);
         let open = self.connected()?;
-        open.incoming.expect_turn_closed()?;
         if open.progress == Progress::Stating {
             return Err(SyncError::protocol("a commit before all was stated"));
+        }
+        match declares {
+            true => open.incoming.declare_turn(),
+            false => open.incoming.expect_turn_closed()?,
         }
         if open.incoming.total() != commit.payload {
             return Err(SyncError::Content("the commit has the digest of another payload".into()));

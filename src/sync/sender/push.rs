@@ -5,6 +5,7 @@ use super::{Direction, Sender};
 use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{RowId, chain};
 use crate::sync::body::{Body, Delta};
+use crate::sync::capabilities::Feature;
 use crate::sync::error::SyncError;
 use crate::sync::payload::{Chain, OutgoingPayload};
 
@@ -56,10 +57,14 @@ impl Sender<'_> {
         Ok(Chain { ids, common, tjp })
     }
 
-    /// The turn that ends a payload: it states the digest of what went before it.
+    /// The turn that ends a payload: it states the digest of what went before it, or commits that
+    /// at once where the receiver takes it so.
     pub(super) fn close_push(&mut self, outgoing: &OutgoingPayload) -> Result<(), SyncError> {
         let payload = outgoing.digest();
         self.pushed.add(&payload);
+        if self.opts.features.contains(&Feature::ONE_TURN) {
+            return self.request_commit();
+        }
         self.request(&Body::Delta(Delta { payload, ..Delta::default() }))
     }
 }
