@@ -17,7 +17,7 @@ fn with_no_server_the_embedded_receiver_takes_its_part() {
     assert_eq!(again["made"], serde_json::json!({"identity": false, "x": false}));
     let first = world.json("a", &["sync"]);
     assert_eq!(first["sent"]["ibGibs"], 4);
-    assert_eq!(first["turns"], 3);
+    assert_eq!(first["turns"], 2);
     let second = world.json("a", &["sync"]);
     assert_eq!(second["sent"]["ibGibs"], 0);
     let check = world.ok("a", &["check"]);
@@ -25,6 +25,10 @@ fn with_no_server_the_embedded_receiver_takes_its_part() {
     assert_eq!(
         world.ok("a", &["graph", "X", "--format", "ndjson"]),
         world.ok("a", &["graph", "X", "--format", "ndjson", "--remote"])
+    );
+    assert_eq!(
+        world.ok("a", &["graph", "X", "--live", "--stats"]),
+        world.ok("a", &["graph", "X", "--live", "--stats", "--remote"])
     );
 }
 

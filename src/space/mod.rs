@@ -34,6 +34,7 @@ mod rows;
 mod sqlite;
 mod stage;
 mod state;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod verified;
@@ -63,6 +64,7 @@ pub use sqlite::{
 pub(crate) use sqlite::{SideTables, signed, unsigned};
 pub use stage::{Overlay, Stage};
 pub use state::{DomainState, StateDigest, StateItem};
+pub use tally::GraphTally;
 
 use std::collections::HashSet;
 

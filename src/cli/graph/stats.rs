@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, size};
 use crate::cli::target::Target;
+use crate::ibgib::Addr;
 use crate::space::{GraphStats, Space, graph_stats};
 
 /// Counts the graph and prints the counts.
@@ -14,8 +15,12 @@ pub fn print(
     live: bool,
     out: &mut Output,
 ) -> Result<(), CliError> {
-    let GraphStats { nodes, frames, timelines, stones, dnas, edges, bytes } =
-        graph_stats(space, &[root.id], live)?;
+    tell(&graph_stats(space, &[root.id], live)?, &root.addr, live, out)
+}
+
+/// Prints counts.
+pub fn tell(stats: &GraphStats, root: &Addr, live: bool, out: &mut Output) -> Result<(), CliError> {
+    let GraphStats { nodes, frames, timelines, stones, dnas, edges, bytes } = *stats;
     for (name, count) in [
         ("ibGibs", nodes),
         ("frames", frames),
@@ -28,7 +33,7 @@ pub fn print(
     }
     out.line(format_args!("{:<10}{:>12}", "size", size(bytes)))?;
     out.done(json!({
-        "addr": root.addr, "live": live, "ibGibCount": nodes, "frames": frames,
+        "addr": root, "live": live, "ibGibCount": nodes, "frames": frames,
         "timelines": timelines, "stones": stones, "dna": dnas, "relations": edges, "bytes": bytes,
     }))
 }

@@ -8,8 +8,8 @@ use super::for_every_space;
 use super::world::{World, addr};
 use crate::ibgib::IbGib;
 use crate::space::{
-    GraphStats, MemorySpace, Node, RowId, Space, SpaceError, SpaceExt, chain, compare_graphs,
-    dependency_graph, graph_stats,
+    GraphStats, GraphTally, MemorySpace, Node, Prepared, RowId, Space, SpaceError, SpaceExt, chain,
+    compare_graphs, dependency_graph, graph_stats,
 };
 
 for_every_space!(
@@ -99,6 +99,16 @@ fn stats_count(space: &dyn Space) {
     let counted =
         GraphStats { nodes: 7, frames: 4, timelines: 2, stones: 1, dnas: 2, edges, bytes };
     assert_eq!(stats, counted);
+    let texts: Vec<_> = nodes.iter().map(|node| space.text(node.id).unwrap()).collect();
+    let items: Vec<_> = texts.iter().map(|text| Prepared::from_json(text).unwrap()).collect();
+    let mut tally = GraphTally::default();
+    items.iter().for_each(|item| tally.add(item).unwrap());
+    assert_eq!(tally.stats(), counted);
+    assert!(tally.has(&addr(world.tip(x))));
+    assert!(tally.add(&items[3]).unwrap_err().ends_with(" came twice"));
+    let mut without = GraphTally::default();
+    let mut rest = items[1..].iter().map(|item| without.add(item));
+    assert!(rest.find_map(Result::err).unwrap().ends_with(", which did not come"));
 }
 
 fn equal_graphs_are_the_same(space: &dyn Space) {
