@@ -33,6 +33,21 @@ fn with_no_server_the_embedded_receiver_takes_its_part() {
 }
 
 #[test]
+fn data_that_relates_to_its_identity_goes_to_a_side_that_has_nothing() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let setup = world.json("one", &["setup", "--server", &serve.url]);
+    let identity = setup["identity"].as_str().unwrap();
+    world.ok("one", &["rel8", "X", "--add", &format!("by={identity}")]);
+    world.ok("one", &["sync"]);
+    world.ok("two", &["setup", "--server", &serve.url, "--join", identity]);
+    world.ok("two", &["sync"]);
+    let tip = |home: &str| world.ok(home, &["graph", "X", "--format", "ndjson"]);
+    assert_eq!(tip("one"), tip("two"));
+    world.ok("two", &["check"]);
+}
+
+#[test]
 fn check_names_what_differs() {
     let world = World::new();
     world.ok("a", &["setup"]);
@@ -242,7 +257,7 @@ fn a_trace_holds_every_message_and_no_secret() {
     let begins = ["out hello", "in auth_challenge", "out auth_proof", "out sync_frame_request"];
     assert_eq!(types[..4], begins, "the first turn does not wait");
     assert_eq!(types[4], "in auth_ok");
-    assert_eq!(types.iter().filter(|kind| *kind == "out sync_frame_request").count(), 3);
+    assert_eq!(types.iter().filter(|kind| *kind == "out sync_frame_request").count(), 2);
     assert_eq!(types.last().unwrap(), "in sync_frame_response");
     let token = std::fs::read_to_string(world.path("a/token.json")).unwrap();
     let token: Value = serde_json::from_str(&token).unwrap();

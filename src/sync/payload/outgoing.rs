@@ -52,6 +52,8 @@ pub struct OutgoingPayload {
     met: HashSet<RowId>,
     next_seq: u32,
     hasher: PayloadHasher,
+    /// Whether the other side has no data at all, so that nothing of it is asked about.
+    to_nothing: bool,
 }
 
 impl OutgoingPayload {
@@ -67,7 +69,13 @@ impl OutgoingPayload {
             met: HashSet::new(),
             next_seq: 0,
             hasher: PayloadHasher::default(),
+            to_nothing: false,
         }
+    }
+
+    /// The same, to a side that has no data at all where `has_nothing` is true.
+    pub fn to_one_that(self, has_nothing: bool) -> OutgoingPayload {
+        OutgoingPayload { to_nothing: has_nothing, ..self }
     }
 
     /// What was sent so far.
@@ -150,6 +158,7 @@ impl OutgoingPayload {
             Some(chain) => self.take_frames(space, chain, &mut chunk)?,
             None => self.take_stones(),
         };
+        let open = if self.to_nothing { self.take_all(space, open, &mut chunk)? } else { open };
         self.ask(space, &mut chunk, open)?;
         self.chunks.push_back(chunk);
         Ok(())
@@ -176,6 +185,26 @@ impl OutgoingPayload {
             self.chains.push_front(chain);
         }
         Ok(open)
+    }
+
+    /// Adds rows and all that they relate to, where the other side has none of it; returns those that it
+    /// may have all the same, since identities go other ways.
+    fn take_all(
+        &mut self,
+        space: &dyn Space,
+        mut open: Vec<RowId>,
+        chunk: &mut Chunk,
+    ) -> Result<Vec<RowId>, SyncError> {
+        let mut asked = Vec::new();
+        while let Some(id) = open.pop() {
+            if space.row(id)?.is_keystone {
+                asked.push(id);
+                continue;
+            }
+            chunk.add_certain(id);
+            open.extend(space.deps(id)?.into_iter().filter(|dep| self.met.insert(*dep)));
+        }
+        Ok(asked)
     }
 
     /// A stone that is wanted is offered like any other, and sent where it is lacking.

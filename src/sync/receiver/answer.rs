@@ -24,6 +24,8 @@ impl Receiver<'_> {
         let open = self.connected()?;
         open.incoming.expect_turn_closed()?;
         open.is_listed = true;
+        open.has_data |=
+            init.scope != Scope::All || !init.timelines.is_empty() || !init.stones.is_empty();
         if open.progress > Progress::Stated {
             return Err(SyncError::protocol("more is stated after payloads were moved"));
         }

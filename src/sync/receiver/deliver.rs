@@ -58,9 +58,12 @@ impl Receiver<'_> {
             stones.push(space.find(addr)?.ok_or_else(unknown)?);
         }
         let commons = delta.wants.iter().filter_map(|want| want.common.as_ref());
+        let is_used = self.at.features.contains(&Feature::ONE_TURN);
         let open = self.connected()?;
         open.commons.extend(commons.map(Addr::key));
-        open.outgoing = Some(OutgoingPayload::new(chains, stones, Vec::new()));
+        let has_nothing = is_used && !open.has_data && !open.is_sketched;
+        let payload = OutgoingPayload::new(chains, stones, Vec::new());
+        open.outgoing = Some(payload.to_one_that(has_nothing));
         Ok(())
     }
 

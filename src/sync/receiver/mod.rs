@@ -131,6 +131,8 @@ struct Connected {
     is_sketched: bool,
     /// Whether the sender lists what it has.
     is_listed: bool,
+    /// Whether it said of anything that it has it.
+    has_data: bool,
 }
 
 /// How far the turns of a saga have come (docs/protocol.md, section 6).
@@ -260,6 +262,7 @@ impl<'a> Receiver<'a> {
             sketched: None,
             is_sketched: false,
             is_listed: false,
+            has_data: false,
         }));
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::state::Stating;
 use super::{Direction, Sender};
 use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{RowId, TimelineKind, Tip};
-use crate::sync::body::{Ack, Answer, Relation};
+use crate::sync::body::{Ack, Answer, Relation, Scope};
 use crate::sync::error::SyncError;
 use crate::sync::negotiate::{self, Decision};
 
@@ -19,6 +19,7 @@ const MAX_OFFERED: usize = 2_000_000;
 impl Sender<'_> {
     /// Takes the answer to a page or to probes into the plan.
     pub(super) fn acked(&mut self, stating: &mut Stating, ack: Ack) -> Result<(), SyncError> {
+        self.is_empty_there &= says_nothing_is_there(stating, &ack);
         let stated = std::mem::take(&mut stating.stated);
         let probed = std::mem::take(&mut stating.probed);
         if ack.timelines.len() != stated.len() + probed.len() {
@@ -150,6 +151,17 @@ impl Sender<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an answer about everything tells of no data there.
+fn says_nothing_is_there(stating: &Stating, ack: &Ack) -> bool {
+    let is_unknown = |answer: &Answer| answer.relation == Relation::Unknown;
+    matches!(stating.scope, Scope::All)
+        && ack.timelines.iter().all(is_unknown)
+        && ack.lacks.len() == stating.stones.len()
+        && ack.offers.is_empty()
+        && ack.offered_stones.is_empty()
+        && ack.sketch.is_none()
 }
 
 fn check_answer(tjp: &TjpAddr, answer: &Answer) -> Result<(), SyncError> {

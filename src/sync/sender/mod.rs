@@ -60,6 +60,8 @@ pub struct Sender<'a> {
     held: Option<Msg>,
     /// Which offer of the receiver's comes next.
     next_offer: u32,
+    /// Whether the receiver has no data at all, as far as it answered.
+    is_empty_there: bool,
 }
 
 enum State {
@@ -107,6 +109,7 @@ impl<'a> Sender<'a> {
             is_connected: false,
             proof: None,
             next_offer: 0,
+            is_empty_there: true,
             held: None,
         })
     }

@@ -37,7 +37,9 @@ impl Sender<'_> {
             return Ok(None);
         }
         let extra = if pushes { self.merged.clone() } else { Vec::new() };
-        Ok(Some(OutgoingPayload::new(chains, stones, extra)))
+        let payload = OutgoingPayload::new(chains, stones, extra);
+        let is_used = self.opts.features.contains(&Feature::ONE_TURN);
+        Ok(Some(payload.to_one_that(is_used && self.is_empty_there)))
     }
 
     fn chain(

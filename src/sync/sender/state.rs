@@ -15,7 +15,7 @@ use crate::sync::error::SyncError;
 
 /// Where the stating stands.
 pub(super) struct Stating {
-    scope: Scope,
+    pub(super) scope: Scope,
     /// Rows of timelines to be stated, where they are listed and not paged.
     pub(super) listed: IndexSet<RowId>,
     /// How many of them were taken.
