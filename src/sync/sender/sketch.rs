@@ -93,8 +93,15 @@ impl Sender<'_> {
                 let no_id = || SyncError::protocol("what differs is named by no ids");
                 let ids: Option<Vec<ItemId>> =
                     told.ids.iter().map(|id| ItemId::parse(id)).collect();
+                let ids = ids.ok_or_else(no_id)?;
+                let rows = rows_of(self.space, &ids)?;
+                if rows.len() < ids.len() {
+                    // The sketch was of what was here then: what replaced it is told of by the next one.
+                    let message = "what differs was edited here meanwhile".to_owned();
+                    return Err(SyncError::Conflict(message));
+                }
                 let mut differing = 0;
-                for (row, is_stone) in rows_of(self.space, &ids.ok_or_else(no_id)?)? {
+                for (row, is_stone) in rows {
                     if is_stone {
                         stating.listed_stones.push_back((row, self.space.addr(row)?));
                     } else {
