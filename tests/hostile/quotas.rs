@@ -71,7 +71,7 @@ fn at_its_quota_an_identity_pushes_nothing_and_still_pulls_and_revokes() {
     let person = Person::new(&host, "a");
     let first = add_timeline(&person, 200 * KB);
     sync(&host, &person).unwrap();
-    let second = add_timeline(&person, 200 * KB);
+    let second = add_timeline(&person, 240 * KB);
     let refused = sync(&host, &person).unwrap_err();
     let message = refused.to_string();
     assert!(message.contains("400000 bytes") && message.contains("--quota"), "{message}");
