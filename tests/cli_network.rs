@@ -17,7 +17,7 @@ fn with_no_server_the_embedded_receiver_takes_its_part() {
     assert_eq!(again["made"], serde_json::json!({"identity": false, "x": false}));
     let first = world.json("a", &["sync"]);
     assert_eq!(first["sent"]["ibGibs"], 4);
-    assert_eq!(first["turns"], 2);
+    assert_eq!(first["turns"], 3);
     let second = world.json("a", &["sync"]);
     assert_eq!(second["sent"]["ibGibs"], 0);
     let check = world.ok("a", &["check"]);
@@ -257,7 +257,7 @@ fn a_trace_holds_every_message_and_no_secret() {
     let begins = ["out hello", "in auth_challenge", "out auth_proof", "out sync_frame_request"];
     assert_eq!(types[..4], begins, "the first turn does not wait");
     assert_eq!(types[4], "in auth_ok");
-    assert_eq!(types.iter().filter(|kind| *kind == "out sync_frame_request").count(), 2);
+    assert_eq!(types.iter().filter(|kind| *kind == "out sync_frame_request").count(), 3);
     assert_eq!(types.last().unwrap(), "in sync_frame_response");
     let token = std::fs::read_to_string(world.path("a/token.json")).unwrap();
     let token: Value = serde_json::from_str(&token).unwrap();

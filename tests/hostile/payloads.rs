@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, System};
 use sync_gib::keystone::{self, Claim, Signing, VERB_MANAGE, presets};
-use sync_gib::space::Space;
 use sync_gib::sync::body::{Body, Commit, PayloadDigest};
 use sync_gib::sync::msg::{Msg, Refusal, RefusalCode};
-use sync_gib::sync::{Feature, Features};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::hostile_common::*;
@@ -128,38 +126,6 @@ fn a_turn_covers_its_payload() {
         session.raw.send(&Msg::Payload { ibgibs: texts.clone() });
         session.refused(&delta(wrong), RefusalCode::Content);
     }
-}
-
-#[test]
-fn a_commit_vouches_for_what_came_before_it_where_both_know_that() {
-    let host = Host::new();
-    let person = Person::new(&host, "a");
-    let one = stone(json!({ "i": 1 }));
-    let texts = vec![text(&one)];
-    let right = total(&[digest(&texts)]);
-    let commit = |payload: PayloadDigest| Body::Commit(Commit { payload, moves: vec![] });
-    let sent = |features: Features| {
-        let mut session = person.session(&host);
-        session.connect_with(features);
-        session.state(std::slice::from_ref(&one));
-        session.raw.send(&Msg::Payload { ibgibs: texts.clone() });
-        session
-    };
-    let known = || Features::from([Feature::ONE_TURN]);
-    sent(Features::new()).refused(&commit(right.clone()), RefusalCode::Protocol);
-    for wrong in [
-        PayloadDigest { count: 2, ..right.clone() },
-        PayloadDigest { digest: HASH.to_lowercase(), ..right.clone() },
-        PayloadDigest::default(),
-        digest(&texts),
-    ] {
-        sent(known()).refused(&commit(wrong), RefusalCode::Content);
-    }
-    let mut session = sent(known());
-    session.send_turn(&commit(right.clone()));
-    assert!(matches!(session.answer(), Body::Commit(done) if done.payload.count == 1));
-    host.all_closed();
-    assert!(host.space(person.domain()).find(&one.addr().unwrap()).unwrap().is_some());
 }
 
 #[test]

@@ -167,6 +167,7 @@ fn kills_in_a_push() {
         ("POST evolution", 1),
         ("auth_proof", 1),
         ("payload", 1),
+        ("sync_frame_request delta", 1),
         ("sync_frame_request commit", 1),
         ("sync_frame_response commit", 1),
     ];

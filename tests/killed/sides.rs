@@ -18,16 +18,12 @@ const FRAMES: usize = 1500;
 const ROLE: &str = "SYNC_GIB_TEST_KILLED";
 /// After which messages a side is killed, and the how manieth of that name: in the negotiation, in
 /// the payload, at its end, and at the commit.
-fn after(pushes: bool) -> [(&'static str, usize); 4] {
-    // A push is committed by the turn that ends its payload.
-    let commit = if pushes { 2 } else { 3 };
-    [
-        ("sync_frame_response", 1),
-        ("payload", 3),
-        ("sync_frame_response", 2),
-        ("sync_frame_request", commit),
-    ]
-}
+const AFTER: [(&str, usize); 4] = [
+    ("sync_frame_response", 1),
+    ("payload", 3),
+    ("sync_frame_response", 2),
+    ("sync_frame_request", 3),
+];
 
 fn say(line: &str) {
     println!("\n{line}");
@@ -192,7 +188,7 @@ fn frames() -> Vec<IbGib> {
 
 fn kill_the_server(pushes: bool) {
     let frames = frames();
-    for (name, nth) in after(pushes) {
+    for (name, nth) in AFTER {
         let world = World::new(&frames, pushes);
         let mut count = 0;
         let (mut side, url) = Side::server(&world.dir);
@@ -212,7 +208,7 @@ fn kill_the_server(pushes: bool) {
 
 fn kill_the_client(pushes: bool) {
     let frames = frames();
-    for (name, nth) in after(pushes) {
+    for (name, nth) in AFTER {
         let world = World::new(&frames, pushes);
         let (server, url) = Side::server(&world.dir);
         let path = world.person.space.path().display();

@@ -163,12 +163,6 @@ impl IncomingPayload {
         Ok(())
     }
 
-    /// Ends a turn by what arrived, for a commit that vouches for it with all the rest.
-    pub fn declare_turn(&mut self) {
-        let found = std::mem::take(&mut self.turn).digest();
-        self.saga.add(&found);
-    }
-
     /// Refuses to go on where something arrived that no turn declared.
     pub fn expect_turn_closed(&self) -> Result<(), SyncError> {
         match self.turn.is_empty() {

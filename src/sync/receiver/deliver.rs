@@ -88,14 +88,10 @@ impl Receiver<'_> {
         let (space, bound) = (self.space, self.bound()?);
         let domain = self.at.domain.clone();
         let now = self.at.opts.env.now();
-        let declares = self.at.features.contains(&Feature::ONE_TURN);
         let open = self.connected()?;
+        open.incoming.expect_turn_closed()?;
         if open.progress == Progress::Stating {
             return Err(SyncError::protocol("a commit before all was stated"));
-        }
-        match declares {
-            true => open.incoming.declare_turn(),
-            false => open.incoming.expect_turn_closed()?,
         }
         if open.incoming.total() != commit.payload {
             return Err(SyncError::Content("the commit has the digest of another payload".into()));

@@ -59,14 +59,10 @@ impl Sender<'_> {
         Ok(Chain { ids, common, tjp })
     }
 
-    /// The turn that ends a payload: it states the digest of what went before it, or commits that
-    /// at once where the receiver takes it so.
+    /// The turn that ends a payload: it states the digest of what went before it.
     pub(super) fn close_push(&mut self, outgoing: &OutgoingPayload) -> Result<(), SyncError> {
         let payload = outgoing.digest();
         self.pushed.add(&payload);
-        if self.opts.features.contains(&Feature::ONE_TURN) {
-            return self.request_commit();
-        }
         self.request(&Body::Delta(Delta { payload, ..Delta::default() }))
     }
 }
