@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{Progress, Receiver, State};
-use crate::ibgib::{Addr, AddrKey, IbGib};
+use crate::ibgib::{Addr, AddrKey, IbGib, Valid};
 use crate::sync::body::{Ack, Body, Commit, Guess, Init, Move, Scope, Stated};
 use crate::sync::capabilities::Feature;
 use crate::sync::error::SyncError;
@@ -23,14 +23,13 @@ impl Receiver<'_> {
     /// Holds what came before the first turn: nothing is known of it yet, and nothing is stored.
     pub(super) fn hold_guessed(&mut self, ibgibs: Vec<Box<str>>) -> Result<(), SyncError> {
         let guessed = &mut self.connected()?.guessed;
-        guessed.extend(ibgibs);
-        let bytes: usize = guessed.iter().map(|text| text.len()).sum();
-        if bytes > MAX_BYTES || guessed.len() > MAX_IBGIBS {
-            return Err(SyncError::Limit(format!(
-                "{} ibGibs of {bytes} bytes before the first turn",
-                guessed.len()
-            )));
+        let bytes: usize = guessed.iter().chain(&ibgibs).map(|text| text.len()).sum();
+        let count = guessed.len() + ibgibs.len();
+        if bytes > MAX_BYTES || count > MAX_IBGIBS {
+            let message = format!("{count} ibGibs of {bytes} bytes before the first turn");
+            return Err(SyncError::Limit(message));
         }
+        guessed.extend(ibgibs);
         Ok(())
     }
 
@@ -55,9 +54,7 @@ impl Receiver<'_> {
             return Err(SyncError::Content(message.into()));
         }
         if !self.is_right(guess, &texts)? {
-            let (timelines, lacks) = (Vec::new(), Vec::new());
-            let (offers, offered_stones) = (Vec::new(), Vec::new());
-            let ack = Ack { timelines, lacks, offers, offered_stones, more: true, sketch: None };
+            let ack = Ack { more: true, ..Ack::default() };
             return self.respond(&Body::Ack(ack));
         }
         let bytes = texts.iter().map(|text| text.len() as u64).sum();
@@ -89,8 +86,9 @@ impl Receiver<'_> {
         let mut sent: HashSet<AddrKey> = HashSet::new();
         let mut lacking: Vec<Addr> = Vec::new();
         for text in texts {
-            let ibgib = IbGib::from_json(text).map_err(|error| SyncError::content(&error))?;
-            sent.insert(ibgib.addr()?.key());
+            let ibgib = IbGib::from_json(text).and_then(Valid::check);
+            let ibgib = ibgib.map_err(|error| SyncError::content(&error))?;
+            sent.insert(ibgib.addr().key());
             for rel8d in ibgib.rel8ds() {
                 lacking
                     .push(Addr::parse(rel8d).map_err(|error| SyncError::content(&error.into()))?);
