@@ -107,6 +107,14 @@ pub struct Init {
     pub sketch: Option<String>,
 }
 
+impl Init {
+    /// A page that states nothing yet, and that others follow where `more` is true.
+    pub fn of(scope: Scope, more: bool) -> Init {
+        let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
+        Init { scope, timelines, stones, probes, more, guess: None, sketch: None }
+    }
+}
+
 /// A commit on the guess that the receiver's data stands where it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guess {
@@ -149,7 +157,7 @@ pub struct Answer {
 }
 
 /// Stage `ack`: how the receiver stands to what was stated.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ack {
     /// One answer for each timeline stated and for each probe.

@@ -259,16 +259,7 @@ mod tests {
     }
 
     fn init() -> Body {
-        let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
-        Body::Init(Init {
-            scope: Scope::All,
-            timelines,
-            stones,
-            probes,
-            more: false,
-            guess: None,
-            sketch: None,
-        })
+        Body::Init(Init::of(Scope::All, false))
     }
 
     #[test]

@@ -306,14 +306,7 @@ fn answered(answer: impl FnOnce(&Edited, &Commit) -> Body) -> Result<Vec<&'stati
 #[test]
 fn a_sender_takes_a_commit_of_just_this_or_goes_on() {
     assert_eq!(answered(|_, right| Body::Commit(right.clone())).unwrap(), ["stored"]);
-    let nothing = Ack {
-        timelines: vec![],
-        lacks: vec![],
-        offers: vec![],
-        offered_stones: vec![],
-        more: true,
-        sketch: None,
-    };
+    let nothing = Ack { more: true, ..Ack::default() };
     let went_on = answered(|_, _| Body::Ack(nothing.clone())).unwrap();
     assert_eq!(went_on, ["not stored", "sync_frame_request"]);
     let refused = |answer: &dyn Fn(&Edited, &Commit) -> Body| {

@@ -155,14 +155,7 @@ fn answered(ack: impl FnOnce(Ack) -> Ack) -> Result<Init, SyncError> {
     };
     let first = turn(&mut sender, &mut fake).unwrap();
     assert_eq!(Sketch::parse(&first.sketch.unwrap()).unwrap().cells(), SIZES[0]);
-    let nothing = Ack {
-        timelines: vec![],
-        lacks: vec![],
-        offers: vec![],
-        offered_stones: vec![],
-        more: false,
-        sketch: None,
-    };
+    let nothing = Ack::default();
     sender.handle(fake.respond(&Body::Ack(ack(nothing))).remove(0))?;
     Ok(turn(&mut sender, &mut fake).unwrap_or(Init { sketch: Some("committed".into()), ..init() }))
 }

@@ -224,14 +224,7 @@ fn questions_about_what_is_not_here_are_refused() {
         session.raw.sync_error(RefusalCode::Protocol);
     });
     connected(|session, _| {
-        let ack = Ack {
-            timelines: vec![],
-            lacks: vec![],
-            offers: vec![],
-            offered_stones: vec![],
-            more: true,
-            sketch: None,
-        };
+        let ack = Ack { more: true, ..Ack::default() };
         session.send_turn(&Body::Ack(ack));
         session.raw.sync_error(RefusalCode::Protocol);
     });

@@ -422,8 +422,7 @@ pub fn delta(payload: PayloadDigest) -> Body {
 }
 
 pub fn init() -> Init {
-    let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
-    Init { scope: Scope::All, timelines, stones, probes, more: false, guess: None, sketch: None }
+    Init::of(Scope::All, false)
 }
 
 /// A timeline's first frames: all that is made, dependencies first; the tip is the last.

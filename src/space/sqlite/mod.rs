@@ -7,6 +7,7 @@ mod disk;
 mod dropping;
 mod frozen;
 mod guard;
+mod outlines;
 mod pool;
 mod rebuild;
 mod rows;

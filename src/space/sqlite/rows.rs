@@ -13,7 +13,7 @@ use crate::space::{DomainState, RowId, SpaceCount, SpaceError, StateDigest, Time
 use super::blocks::{Blocks, Packer, encode_addr};
 use super::{deps, schema, signed, unsigned};
 
-const DNA: i64 = 1;
+pub(super) const DNA: i64 = 1;
 const LEAF: i64 = 2;
 const KEYSTONE: i64 = 4;
 
@@ -23,12 +23,6 @@ const FIND: &str = "SELECT id FROM ibgib WHERE domain = ?1 AND key = ?2";
 const ROW: &str = "SELECT id, timeline, n, prev, orphan, aside, flags, key FROM ibgib \
      WHERE id = ?2 AND domain = ?1";
 const DEPS: &str = "SELECT deps FROM ibgib WHERE id = ?2 AND domain = ?1";
-/// A packed row's text is empty, so that its length is that of what stands in the block.
-const OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) + coalesce(length, 0) \
-     FROM ibgib NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
-/// The same in a file whose format has no blocks.
-const PLAIN_OUTLINES: &str = "SELECT id, timeline, flags, deps, octet_length(json) \
-     FROM ibgib NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND domain = ?1 ORDER BY id DESC";
 const NEWEST: &str = "SELECT max(id) FROM ibgib";
 const TIMELINE: &str = "SELECT tjp_id, kind, tip_id, tip_n FROM timeline \
      WHERE tjp_id = ?2 AND domain = ?1";
@@ -159,23 +153,7 @@ impl Rows for SqlRows<'_> {
     }
 
     fn outlines(&self, oldest: RowId, newest: RowId) -> Result<Vec<Outline>, SpaceError> {
-        let sql = if self.blocks.is_some() { OUTLINES } else { PLAIN_OUTLINES };
-        let mut undecoded = None;
-        let read = |row: &rusqlite::Row<'_>| {
-            let id: RowId = row.get(0)?;
-            let deps = deps::decode(id, row.get_ref(3)?.as_blob()?).unwrap_or_else(|| {
-                undecoded = Some(id);
-                Vec::new()
-            });
-            let (timeline, flags): (_, i64) = (row.get(1)?, row.get(2)?);
-            let (is_dna, bytes) = (flags & DNA != 0, unsigned(row, 4)?);
-            Ok(Outline { id, timeline, is_dna, deps, bytes })
-        };
-        let found = self.all(sql, (self.domain, oldest, newest), read)?;
-        match undecoded {
-            Some(id) => Err(self.damaged(format!("the relations of ibGib number {id}"))),
-            None => Ok(found),
-        }
+        self.outlines_between(oldest, newest)
     }
 
     fn newest(&self) -> Result<Option<RowId>, SpaceError> {

@@ -58,14 +58,7 @@ impl Receiver<'_> {
                 return Err(twice(addr));
             }
         }
-        let mut ack = Ack {
-            timelines,
-            lacks,
-            sketch: None,
-            offers: Vec::new(),
-            offered_stones: Vec::new(),
-            more: false,
-        };
+        let mut ack = Ack { timelines, lacks, ..Ack::default() };
         if !init.more && init.probes.is_empty() {
             // By a sketch it was told already what is here and not there.
             if !self.connected()?.is_sketched {

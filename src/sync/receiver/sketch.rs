@@ -56,7 +56,7 @@ impl Receiver<'_> {
             Some(found) => self.differs(&found)?,
             None => {
                 let sketch = Some(larger(cells, more.unsigned_abs()));
-                Ack { sketch, more: true, ..nothing() }
+                Ack { sketch, more: true, ..Ack::default() }
             }
         };
         self.respond(&Body::Ack(ack))
@@ -64,7 +64,7 @@ impl Receiver<'_> {
 
     /// What the sender has and is lacking here, and offers of the reverse.
     fn differs(&mut self, found: &Differences) -> Result<Ack, SyncError> {
-        let (mut ack, mut ahead) = (nothing(), Vec::new());
+        let (mut ack, mut ahead) = (Ack::default(), Vec::new());
         let there: HashSet<&ItemId> = found.first.iter().collect();
         for (row, is_stone) in rows_of(self.space, &found.second)? {
             if is_stone {
@@ -123,12 +123,6 @@ pub(in crate::sync) fn rows_of(
         }
     })?;
     Ok(rows)
-}
-
-fn nothing() -> Ack {
-    let (timelines, lacks) = (Vec::new(), Vec::new());
-    let (offers, offered_stones) = (Vec::new(), Vec::new());
-    Ack { timelines, lacks, offers, offered_stones, more: false, sketch: None }
 }
 
 fn fits_a_page(found: &Differences) -> bool {

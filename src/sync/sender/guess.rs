@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::NAME_SAGA;
-use super::plan::{Plan, Push, TipChange, TipChangeKind};
+use super::plan::{Plan, Push};
 use super::{Direction, Sender, State};
 use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{Outline, Prepared, RowId, StateDigest, Timeline, TimelineKind};
@@ -140,35 +140,18 @@ impl Sender<'_> {
         let timelines = plan.pushes.iter().map(stated).collect();
         let stones = plan.push_stones.iter().map(|(_, addr)| addr.clone()).collect();
         let guess = Some(Box::new(Guess { state, payload, moves: moves.clone() }));
-        let (scope, probes) = (Scope::All, Vec::new());
         self.plan = plan;
         let msg = Msg::Payload { ibgibs: texts };
         self.summary.count_sent(&msg);
         self.out.push_back(msg);
         self.state = State::Guess(Box::new(Commit { payload: saga.digest(), moves }));
-        self.request(&Body::Init(Init {
-            scope,
-            timelines,
-            stones,
-            probes,
-            more: true,
-            guess,
-            sketch: None,
-        }))
+        self.request(&Body::Init(Init { timelines, stones, guess, ..Init::of(Scope::All, true) }))
     }
 
     /// The receiver stood where it was taken to: what was planned is done.
     pub(super) fn guessed_right(&mut self) {
         self.summary.equal = self.plan.equal;
-        let pushed = self.plan.pushes.iter().map(|push| TipChange {
-            tjp: push.tjp.clone(),
-            how: TipChangeKind::Pushed,
-            from: push.common.clone(),
-            to: push.tip.addr.clone(),
-            n: push.tip.n,
-            unreplayed: Vec::new(),
-        });
-        self.summary.tips.extend(pushed);
+        self.summary.tips.extend(self.plan.pushes.iter().map(Push::change));
     }
 }
 

@@ -17,6 +17,20 @@ pub struct Push {
     pub common: Option<Addr>,
 }
 
+impl Push {
+    /// How the receiver's tip changes by it.
+    pub(super) fn change(&self) -> TipChange {
+        TipChange {
+            tjp: self.tjp.clone(),
+            how: TipChangeKind::Pushed,
+            from: self.common.clone(),
+            to: self.tip.addr.clone(),
+            n: self.tip.n,
+            unreplayed: Vec::new(),
+        }
+    }
+}
+
 /// Frames of a timeline to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {

@@ -1,6 +1,5 @@
 //! Stage delta, to the receiver: providing what the plan sends.
 
-use super::plan::{TipChange, TipChangeKind};
 use super::{Direction, Sender};
 use crate::ibgib::{Addr, TjpAddr};
 use crate::space::{RowId, chain};
@@ -15,14 +14,7 @@ impl Sender<'_> {
         let mut chains = Vec::new();
         for push in &self.plan.pushes {
             chains.push(self.chain(&push.tjp, push.tip.id, push.common.as_ref())?);
-            self.summary.tips.push(TipChange {
-                tjp: push.tjp.clone(),
-                how: TipChangeKind::Pushed,
-                from: push.common.clone(),
-                to: push.tip.addr.clone(),
-                n: push.tip.n,
-                unreplayed: Vec::new(),
-            });
+            self.summary.tips.push(push.change());
         }
         let pushes = self.opts.direction != Direction::PullOnly;
         if pushes {

@@ -80,15 +80,7 @@ impl Stating {
 
     /// A page that states nothing yet.
     pub(super) fn empty_page(&self, more: bool) -> Init {
-        Init {
-            scope: self.scope.clone(),
-            timelines: Vec::new(),
-            stones: Vec::new(),
-            probes: Vec::new(),
-            more,
-            guess: None,
-            sketch: None,
-        }
+        Init::of(self.scope.clone(), more)
     }
 }
 

@@ -112,18 +112,7 @@ impl World {
     fn attack_by_changing_a_turn(&self, owner: &Person, way: usize) -> Result<(), Ended> {
         let (server, env) = (&self.server, &*self.enemy);
         let mut raw = Raw::connected(server, env, (&owner.domain, &owner.secret))?;
-        let init = |scope| {
-            let (timelines, stones, probes) = (Vec::new(), Vec::new(), Vec::new());
-            Body::Init(Init {
-                scope,
-                timelines,
-                stones,
-                probes,
-                more: false,
-                guess: None,
-                sketch: None,
-            })
-        };
+        let init = |scope| Body::Init(Init::of(scope, false));
         let mut turn = raw.make(&init(Scope::All))?;
         let frame = turn.signed_session_identity.take().ok_or(Ended::Gone)?;
         if way == 5 {

@@ -179,16 +179,7 @@ impl<'s> Raw<'s> {
     }
 
     pub(super) fn init(&mut self, timelines: Vec<Stated>, stones: Vec<Addr>) -> Result<(), Ended> {
-        let (probes, more) = (Vec::new(), false);
-        self.request(&Body::Init(Init {
-            scope: Scope::All,
-            timelines,
-            stones,
-            probes,
-            more,
-            guess: None,
-            sketch: None,
-        }))
+        self.request(&Body::Init(Init { timelines, stones, ..Init::of(Scope::All, false) }))
     }
 
     pub(super) fn payload(&mut self, ibgibs: &[IbGib]) -> Result<(), Ended> {

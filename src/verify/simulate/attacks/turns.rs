@@ -368,32 +368,14 @@ impl World {
                 let tip = Some(timeline.tjp.clone()).filter(|tjp| *tjp != timeline.tip.addr);
                 let tip = tip.ok_or(Ended::Gone)?;
                 let probes = vec![Probe { tjp: timeline.tjp, tip: tip.into(), above: 0, below: 2 }];
-                let (timelines, stones) = (Vec::new(), Vec::new());
-                let scope = Scope::All;
-                raw.request(&Body::Init(Init {
-                    scope,
-                    timelines,
-                    stones,
-                    probes,
-                    more: true,
-                    guess: None,
-                    sketch: None,
-                }))
+                raw.request(&Body::Init(Init { probes, ..Init::of(Scope::All, true) }))
             }
         }
     }
 }
 
 fn all_init(timelines: Vec<Stated>, stones: Vec<Addr>) -> Body {
-    Body::Init(Init {
-        scope: Scope::All,
-        timelines,
-        stones,
-        probes: Vec::new(),
-        more: false,
-        guess: None,
-        sketch: None,
-    })
+    Body::Init(Init { timelines, stones, ..Init::of(Scope::All, false) })
 }
 
 fn stated(timeline: &Timeline) -> Stated {
