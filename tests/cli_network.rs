@@ -92,6 +92,11 @@ fn two_devices_of_one_identity_converge() {
         assert_eq!(world.json(home, &["sync"])["sent"]["ibGibs"], 0);
         world.ok(home, &["check"]);
     }
+    // Frames after a merge go in one turn like others.
+    world.ok("one", &["mut8", "X", "--set", "after=1"]);
+    let after = world.json("one", &["sync"]);
+    assert_eq!((&after["turns"], &after["sent"]["ibGibs"]), (&1.into(), &2.into()));
+    world.ok("one", &["check"]);
 }
 
 #[test]

@@ -86,7 +86,10 @@ impl Sender<'_> {
         let mut next = Some(timeline.tip.id);
         while let Some(id) = next.filter(|id| *id > last) {
             let row = self.space.row(id)?;
-            if row.orphan.is_some() {
+            let prev = row.prev.map(|prev| self.space.row(prev)).transpose()?;
+            // Frames after a merge go on to name what it grafted.
+            let is_merge = row.orphan.is_some() && row.orphan != prev.and_then(|prev| prev.orphan);
+            if is_merge {
                 return Ok(None);
             }
             next = row.prev;
