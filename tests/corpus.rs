@@ -53,6 +53,7 @@ corpora! {
     known_dialogues_break_no_rule dialogue;
     known_graft_infos_break_no_rule graft_info;
     known_ibgibs_break_no_rule ibgib;
+    known_kept_files_break_no_rule kept;
     known_keystones_break_no_rule keystone;
     known_texts_merge_by_the_rules merge_text;
     known_values_merge_by_the_rules merge_values;

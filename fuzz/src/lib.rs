@@ -8,6 +8,7 @@ mod dialogue;
 mod edit;
 mod fixtures;
 mod input;
+mod kept;
 mod keystone;
 mod merges;
 mod sketch;
@@ -19,6 +20,7 @@ pub use block::block;
 pub use bodies::bodies;
 pub use compression::compression;
 pub use dialogue::dialogue;
+pub use kept::kept;
 pub use keystone::keystone;
 pub use merges::{graft_info, merge_values};
 pub use sketch::sketch;
@@ -30,7 +32,7 @@ pub use texts::{capabilities, ibgib, merge_text, transform, wire};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("block", block),
     ("bodies", bodies),
     ("capabilities", capabilities),
@@ -38,6 +40,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("dialogue", dialogue),
     ("graft_info", graft_info),
     ("ibgib", ibgib),
+    ("kept", kept),
     ("keystone", keystone),
     ("merge_text", merge_text),
     ("merge_values", merge_values),

@@ -20,6 +20,7 @@ mod exclusive;
 mod ext;
 mod graph;
 mod id_set;
+mod kept;
 #[cfg(all(feature = "client", feature = "server"))]
 mod killable;
 mod memory;
@@ -48,6 +49,7 @@ pub use ext::SpaceExt;
 pub use graph::{
     GraphDiff, GraphStats, chain, compare_graphs, dependency_graph, graph_ids, graph_stats,
 };
+pub use kept::{Kept, KeptFolder};
 #[cfg(all(feature = "client", feature = "server"))]
 pub(crate) use killable::{KillSwitch, KillableSpace};
 pub use memory::MemorySpace;
