@@ -44,12 +44,12 @@ fn health_names_what_a_server_speaks() {
     assert_eq!(headers["sync-gib-protocols"], "1");
     assert_eq!(
         headers["sync-gib-features"],
-        "guess, one-turn, signing-keys, sketch, state-digest, zstd"
+        "guess, one-turn, resume, signing-keys, sketch, state-digest, zstd"
     );
     let body: Value = serde_json::from_slice(&body).unwrap();
     let version = env!("CARGO_PKG_VERSION");
     let told = json!({
-        "ok": true, "version": version, "protocols": [1], "features": ["guess", "one-turn", "signing-keys", "sketch", "state-digest", "zstd"],
+        "ok": true, "version": version, "protocols": [1], "features": ["guess", "one-turn", "resume", "signing-keys", "sketch", "state-digest", "zstd"],
     });
     assert_eq!(body, told);
 }

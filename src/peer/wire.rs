@@ -16,7 +16,9 @@ use super::compression::NamedPrefix;
 use crate::ibgib::{IbGib, addr::clip, is_obeyed, json as js};
 use crate::sync::SyncError;
 use crate::sync::capabilities::{Feature, Features};
-use crate::sync::msg::{Context, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode};
+use crate::sync::msg::{
+    Checkpoint, Context, MAX_CHECKPOINTS, MAX_OFFER, MAX_REFUSAL_TEXT, Msg, Refusal, RefusalCode,
+};
 
 pub use capabilities::{
     HEADER_FEATURES, HEADER_PROTOCOLS, MAX_FEATURES, MAX_HEADER, MAX_PROTOCOLS, name_capabilities,
@@ -40,6 +42,8 @@ pub const MAX_UNTRUSTED: usize = 1 << 20;
 pub const MAX_MESSAGE_VALUES: usize = 1 << 18;
 /// The logarithms that a window for compression may have.
 const WINDOWS: RangeInclusive<u32> = 10..=31;
+/// How many characters a payload's digest has.
+const DIGEST: usize = 64;
 /// How many ibGibs one message may hold.
 pub const MAX_BATCH: usize = 4096;
 
@@ -83,9 +87,12 @@ pub(crate) fn written(msg: &Msg) -> Written {
             let proof = frame.map(|len| ends.saturating_sub(len)..ends);
             Written { text, proof, compresses: true, named }
         }
-        Msg::Response(_) | Msg::Offer { .. } | Msg::Need { .. } | Msg::Payload { .. } => {
-            Written { text, proof, compresses: true, named }
-        }
+        Msg::Response(_)
+        | Msg::Offer { .. }
+        | Msg::Need { .. }
+        | Msg::Payload { .. }
+        | Msg::Kept { .. }
+        | Msg::Resume { .. } => Written { text, proof, compresses: true, named },
         // S₁, which the next frame of S is sent by.
         Msg::AuthProof { keystone } => {
             let ends = text.len().saturating_sub("}".len());
@@ -150,6 +157,12 @@ pub fn write(msg: &Msg) -> String {
             map.insert("lacks".into(), lacks.into());
         }
         Msg::Payload { .. } => {}
+        Msg::Kept { checkpoints } => {
+            map.insert("checkpoints".into(), json!(checkpoints));
+        }
+        Msg::Resume { count } => {
+            map.insert("count".into(), (*count).into());
+        }
     }
     js::stringify(&map)
 }
@@ -227,6 +240,8 @@ pub fn read(text: &str) -> Result<Msg, SyncError> {
         "sync_frame_response" => Msg::Response(Box::new(context(&mut map)?)),
         "offer" => Msg::Offer { seq: field(&mut map, "seq")?, addrs: field(&mut map, "addrs")? },
         "need" => Msg::Need { seq: field(&mut map, "seq")?, lacks: lacks(&mut map)? },
+        "kept" => Msg::Kept { checkpoints: checkpoints(&mut map)? },
+        "resume" => Msg::Resume { count: field(&mut map, "count")? },
         _ => return Err(SyncError::protocol("a message of a type that is not known")),
     })
 }
@@ -266,6 +281,20 @@ fn lacks(map: &mut Map<String, Value>) -> Result<Vec<bool>, SyncError> {
         return Err(malformed("need"));
     }
     Ok(text.bytes().map(|c| c == b'1').collect())
+}
+
+fn checkpoints(map: &mut Map<String, Value>) -> Result<Vec<Checkpoint>, SyncError> {
+    let checkpoints: Vec<Checkpoint> = field(map, "checkpoints")?;
+    if checkpoints.len() > MAX_CHECKPOINTS {
+        return Err(SyncError::Limit(format!("{} checkpoints", checkpoints.len())));
+    }
+    let counts = || checkpoints.iter().map(|place| place.count);
+    let grows = std::iter::once(0).chain(counts()).zip(counts()).all(|(one, next)| one < next);
+    let are_digests = checkpoints.iter().all(|place| place.digest.len() == DIGEST);
+    match grows && are_digests && !checkpoints.is_empty() {
+        true => Ok(checkpoints),
+        false => Err(malformed("kept")),
+    }
 }
 
 fn features(value: Value) -> Result<Features, SyncError> {

@@ -2,7 +2,7 @@
 //! that are dropped").
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::ledger::{Ledger, SessionRow};
 use super::state::Shared;
@@ -35,7 +35,7 @@ pub struct Pruned {
     pub kept: u64,
 }
 
-/// Drops a server's expired tokens, and old sessions where it keeps them not for ever, now and every
+/// Drops a server's expired tokens, what it kept of payloads a day ago, and old sessions where it keeps them not for ever, now and every
 /// day, until it stops.
 pub(super) fn start(shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
@@ -45,6 +45,9 @@ pub(super) fn start(shared: &Arc<Shared>) {
             let pruned = tokio::task::spawn_blocking(move || {
                 let (space, now) = (pruning.space(Domain::Client)?, Moment::now());
                 Ledger::of(&space).purge_state_tokens(now.ms())?;
+                if let Some(kept) = &pruning.keep_in {
+                    kept.sweep(SystemTime::now())?;
+                }
                 match pruning.opts.keep_sessions {
                     Some(keep) => prune_sessions(&space, keep, now, &|| !pruning.is_stopping()),
                     None => Ok(Pruned::default()),

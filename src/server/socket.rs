@@ -272,6 +272,7 @@ impl SocketSession {
         let opts = ReceiverOpts {
             limits: self.shared.opts.limits,
             staging: self.shared.staging.clone(),
+            keep_in: self.shared.keep_in.clone(),
             quota: self.shared.opts.quota,
             max_turns: self.shared.opts.max_turns,
             features: self.shared.opts.features.clone(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use axum::http::HeaderMap;
 use tokio::sync::{broadcast, watch};
@@ -16,7 +17,7 @@ use super::sockets::Sockets;
 use super::workers::Workers;
 use super::{Registration, ServerOpts};
 use crate::ibgib::{Moment, TjpAddr};
-use crate::space::{Domain, Pool, Pooled, SpaceError};
+use crate::space::{Domain, KeptFolder, Pool, Pooled, SpaceError};
 use crate::sync::payload::StagingQuota;
 
 /// How much may wait for the disk at the same time.
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) queues: Arc<Queues>,
     /// What all sagas share for what they stage.
     pub(super) staging: Option<StagingQuota>,
+    /// Where what arrives is kept; none where the folder cannot be read.
+    pub(super) keep_in: Option<KeptFolder>,
     /// Whether something failed since the file's disk was full.
     pub(super) full_disk: AtomicBool,
     /// One connection of it is always open: else the last one's closing would write the whole log
@@ -80,8 +83,10 @@ impl Shared {
         let (streams, bytes) = (half(opts.max_streams), half(BODY_BYTES));
         let workers = Workers::new(WORKERS);
         let staging = opts.max_staged_bytes.map(StagingQuota::new);
+        let keep_in = open_kept(&opts);
         Ok(Shared {
             opts,
+            keep_in,
             connections,
             sockets,
             streams,
@@ -128,10 +133,7 @@ impl Shared {
 
     /// Where payloads are staged: beside the file, so that they are on its disk.
     pub(super) fn stage_dir(&self) -> PathBuf {
-        match self.opts.space.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
-            _ => PathBuf::from("."),
-        }
+        stage_dir(&self.opts)
     }
 
     /// Whether an identity may register.
@@ -195,6 +197,21 @@ impl Shared {
 
 fn session_ms(opts: &ServerOpts) -> u64 {
     u64::try_from(opts.session_time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn stage_dir(opts: &ServerOpts) -> PathBuf {
+    match opts.space.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Where payloads are kept that are cut: beside the file, half as much as may be staged.
+fn open_kept(opts: &ServerOpts) -> Option<KeptFolder> {
+    let most = opts.max_staged_bytes.map_or(u64::MAX, |most| most / 2);
+    let folder = KeptFolder::open(stage_dir(opts), "push", most, SystemTime::now());
+    let failed = |error: &SpaceError| tracing::warn!(%error, "payloads that are cut are not kept");
+    folder.inspect_err(failed).ok()
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ impl Feature {
     /// differs").
     pub const SKETCH: Feature = Feature(Cow::Borrowed("sketch"));
 
+    /// A payload that goes on where it was cut (docs/protocol.md, section 6, "Resume").
+    pub const RESUME: Feature = Feature(Cow::Borrowed("resume"));
+
     /// How many characters a name may have.
     pub const MAX_NAME: usize = 32;
 
@@ -68,6 +71,7 @@ impl Default for Capabilities {
         Capabilities::with(Features::from([
             Feature::GUESS,
             Feature::ONE_TURN,
+            Feature::RESUME,
             Feature::SIGNING_KEYS,
             Feature::SKETCH,
             Feature::STATE_DIGEST,

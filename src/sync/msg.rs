@@ -16,6 +16,18 @@ pub const MAX_REFUSAL_TEXT: usize = 2000;
 /// How many addresses one [`Msg::Offer`] may hold.
 pub const MAX_OFFER: usize = 4096;
 
+/// How many places of what is kept one [`Msg::Kept`] may name.
+pub const MAX_CHECKPOINTS: usize = 1024;
+
+/// A place in a payload, by what comes before it in its turn.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Checkpoint {
+    /// How many ibGibs.
+    pub count: u64,
+    /// Their digest, as in [`PayloadDigest`](super::body::PayloadDigest).
+    pub digest: String,
+}
+
 /// A bearer token: for reading a domain's data over HTTP, or for asking where it stands.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -234,6 +246,16 @@ pub enum Msg {
         /// The texts, dependencies first.
         ibgibs: Vec<Box<str>>,
     },
+    /// What is kept of a payload that was cut, before the turn that it may be a part of.
+    Kept {
+        /// Places in it, the last one at its end.
+        checkpoints: Vec<Checkpoint>,
+    },
+    /// In place of a payload: what is kept, up to one of its places.
+    Resume {
+        /// How many ibGibs come before that place.
+        count: u64,
+    },
 }
 
 impl Msg {
@@ -251,6 +273,8 @@ impl Msg {
             Msg::Offer { .. } => "offer",
             Msg::Need { .. } => "need",
             Msg::Payload { .. } => "payload",
+            Msg::Kept { .. } => "kept",
+            Msg::Resume { .. } => "resume",
         }
     }
 }

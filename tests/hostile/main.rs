@@ -21,6 +21,7 @@ mod quotas;
 mod races;
 mod reach;
 mod redirects;
+mod resumes;
 mod revocations;
 mod revoked;
 mod servers;

@@ -347,7 +347,7 @@ fn a_server_that_speaks_more_is_spoken_to() {
         assert_eq!(head.headers[wire::HEADER_PROTOCOLS], "1");
         assert_eq!(
             head.headers[wire::HEADER_FEATURES],
-            "guess, one-turn, signing-keys, sketch, state-digest, zstd"
+            "guess, one-turn, resume, signing-keys, sketch, state-digest, zstd"
         );
     }
 }

@@ -10,7 +10,7 @@ use sync_gib::sync::body::{
     Ack, Body, Commit, Delta, Guess, Init, Move, PayloadDigest, SagaStage, Scope, Want,
 };
 use sync_gib::sync::frame::{Role, Saga};
-use sync_gib::sync::msg::{Context, Msg, PROTOCOL, Refusal, RefusalCode};
+use sync_gib::sync::msg::{Checkpoint, Context, Msg, PROTOCOL, Refusal, RefusalCode};
 use sync_gib::sync::payload::{PayloadHasher, SagaHasher};
 use sync_gib::sync::session::Signer;
 
@@ -344,7 +344,7 @@ impl<'i, 'd> Line<'i, 'd> {
         let (domain, session) = (keystones.domain(), keystones.session[0].addr().unwrap());
         let refusal = Refusal { code: RefusalCode::Conflict, message: "a refusal".to_owned() };
         let seq = u32::from(input.byte());
-        match input.below(8) {
+        match input.below(10) {
             0 => Msg::Hello {
                 protocol: PROTOCOL,
                 domain,
@@ -366,10 +366,15 @@ impl<'i, 'd> Line<'i, 'd> {
                 let addrs: Vec<Addr> = all.iter().map(|ibgib| ibgib.addr().unwrap()).collect();
                 Msg::Offer { seq, addrs }
             }
-            _ => Msg::Need {
+            7 => Msg::Need {
                 seq,
                 lacks: (0..input.below(9)).map(|_| input.byte() & 1 == 1).collect(),
             },
+            8 => Msg::Resume { count: seq.into() },
+            _ => {
+                let place = |count| Checkpoint { count, digest: "0".repeat(64) };
+                Msg::Kept { checkpoints: vec![place(u64::from(seq) + 1), place(1000)] }
+            }
         }
     }
 }

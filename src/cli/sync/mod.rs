@@ -5,11 +5,12 @@ mod news;
 mod print;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Ctx;
 use super::connection::{self, Connection, NAME_X};
 use super::error::CliError;
+use super::home::Home;
 use super::identity::Given;
 use super::output::printable;
 use super::progress::Progress;
@@ -19,7 +20,7 @@ use super::trace::ProgressObserver;
 use crate::ibgib::Addr;
 
 use crate::peer::{News, Synced, client};
-use crate::space::{Space, SqliteSpace, TimelineKind};
+use crate::space::{KeptFolder, Space, SqliteSpace, TimelineKind};
 use crate::sync::body::PAGE;
 use crate::sync::payload::Limits;
 use crate::sync::{Direction, PULL_BYTES, RETRY_FOR, SenderOpts};
@@ -98,6 +99,7 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         retry_for: Duration::from_secs(args.retry_for.into()),
         wants_state_token: asked.wants_token,
         told,
+        keep_in: keep_in(&home, args.max_pull_bytes),
         limits: Limits { bytes: args.max_pull_bytes, ..Limits::default() },
         ..SenderOpts::new(home.dir().to_owned())
     };
@@ -117,6 +119,13 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
         true => print::plan(&synced.plan, connection.name(), ctx),
         false => print::summary(&space, &synced, connection.name(), args.fail_on_conflict, ctx),
     }
+}
+
+/// Where what is pulled is kept until it is committed. Where the folder cannot be read, nothing is.
+fn keep_in(home: &Home, max_pull_bytes: u64) -> Option<KeptFolder> {
+    let most = max_pull_bytes.saturating_mul(2);
+    let folder = KeptFolder::open(home.dir().to_owned(), "pull", most, SystemTime::now());
+    folder.inspect_err(|error| tracing::debug!(%error, "what is pulled is not kept")).ok()
 }
 
 /// What is to be synced: tjp addresses of timelines and addresses of stones. A whole address that

@@ -12,6 +12,7 @@ use crate::ibgib::{Addr, Moment};
 use crate::peer::Synced;
 use crate::space::{DomainState, Space};
 use crate::sync::Plan;
+use crate::sync::payload::Resumed;
 use crate::sync::sender::TipChange;
 
 /// How many fields of a tip that gave way are printed.
@@ -35,7 +36,7 @@ pub(super) fn up_to_date(
         false => json!({
             "server": server, "session": null, "turns": 0,
             "sent": { "ibGibs": 0, "bytes": 0 }, "received": { "ibGibs": 0, "bytes": 0 },
-            "skipped": 0, "unchanged": timelines, "tips": [], "left": [], "diverged": [],
+            "resumed": { "ibGibs": 0, "bytes": 0 }, "skipped": 0, "unchanged": timelines, "tips": [], "left": [], "diverged": [],
             "heldBack": [], "ahead": [], "tries": 0, "upToDate": true, "signed": false,
         }),
     };
@@ -118,8 +119,12 @@ pub(super) fn summary(
     for held in &plan.held_back {
         ctx.out.note(format_args!("held back: {}", printable(held.as_str())));
     }
+    let resumed = match summary.resumed {
+        Resumed { ibgibs: 0, .. } => String::new(),
+        Resumed { ibgibs, bytes } => format!(", resumed {ibgibs} ({})", size(bytes)),
+    };
     ctx.out.line(format_args!(
-        "turns {}, sent {} ({}), received {} ({}), there already {}, unchanged {}",
+        "turns {}, sent {} ({}), received {} ({}){resumed}, there already {}, unchanged {}",
         summary.turns,
         summary.sent,
         size(summary.bytes_sent),
@@ -140,6 +145,7 @@ pub(super) fn summary(
         "turns": summary.turns,
         "sent": { "ibGibs": summary.sent, "bytes": summary.bytes_sent },
         "received": { "ibGibs": summary.received, "bytes": summary.bytes_received },
+        "resumed": { "ibGibs": summary.resumed.ibgibs, "bytes": summary.resumed.bytes },
         "skipped": summary.skipped,
         "unchanged": summary.equal,
         "tips": tips,

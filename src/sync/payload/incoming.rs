@@ -4,13 +4,14 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::keeping::{Keeping, Resumed};
 use super::sessions::Sessions;
 use super::{PayloadHasher, SagaHasher, StagedShare};
-use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, TjpAddr, Valid};
-use crate::space::{Prepared, Reach, Space, Stage, TipsTo};
+use crate::ibgib::{Addr, AddrKey, IbGib, IbGibError, Moment, TjpAddr, Valid};
+use crate::space::{KeptFolder, Prepared, Reach, Space, Stage, TipsTo};
 use crate::sync::body::{Move, PAGE, PayloadDigest};
 use crate::sync::error::SyncError;
-use crate::sync::msg::{Context, MAX_OFFER};
+use crate::sync::msg::{Checkpoint, Context, MAX_OFFER};
 
 /// How much one saga may bring.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,10 @@ pub struct IncomingPayload {
     limits: Limits,
     /// What it takes of what all sagas may stage at once; none where that is not bounded.
     share: Option<StagedShare>,
+    /// What is kept of it for the next session; none where nothing is.
+    keeping: Option<Keeping>,
+    /// Whether something may arrive.
+    is_expecting: bool,
     /// What was asked for.
     roots: HashSet<AddrKey>,
     /// Of graft frames that arrived on a root as their orphan, the newest.
@@ -54,6 +59,8 @@ impl IncomingPayload {
             offered: 0,
             limits,
             share: None,
+            keeping: None,
+            is_expecting: false,
             roots: HashSet::new(),
             grafts: HashMap::new(),
             sessions: Sessions::new(domain),
@@ -65,8 +72,57 @@ impl IncomingPayload {
         IncomingPayload { share, ..self }
     }
 
+    /// The same, keeping what arrives in the file of `domain` until it is committed, so that another
+    /// session may go on where this one was cut.
+    pub fn keeping(
+        self,
+        folder: Option<KeptFolder>,
+        domain: &TjpAddr,
+        now: Moment,
+    ) -> IncomingPayload {
+        let keeping = folder.map(|folder| Keeping::new(folder, domain.clone(), now));
+        IncomingPayload { keeping, ..self }
+    }
+
+    /// What an earlier session kept of the turn that comes next, by the places where the other side may
+    /// go on; empty for nothing.
+    pub fn offer_kept(&mut self) -> Vec<Checkpoint> {
+        let keeping = self.keeping.as_mut().filter(|_| self.is_expecting);
+        keeping.map(Keeping::offer).unwrap_or_default()
+    }
+
+    /// How many bytes of JSON a resumption up to `count` ibGibs brings. Errors where that place was
+    /// not offered, or something else came in this turn.
+    pub fn resumable(&self, count: u64) -> Result<u64, SyncError> {
+        match &self.keeping {
+            Some(keeping) => keeping.up_to(count, &self.turn),
+            None => Err(SyncError::protocol("nothing is kept here")),
+        }
+    }
+
+    /// Takes what was kept up to `count` ibGibs as if it came now. Returns how much that was.
+    pub fn resume(&mut self, space: &dyn Space, count: u64) -> Result<Resumed, SyncError> {
+        self.resumable(count)?;
+        let (before, bytes) = (self.turn.count, self.turn.bytes);
+        while self.turn.count < count
+            && let Some(keeping) = &mut self.keeping
+        {
+            let texts = keeping.read(count - self.turn.count)?;
+            self.check_and_stage(space, &texts)?;
+        }
+        Ok(Resumed { ibgibs: self.turn.count - before, bytes: self.turn.bytes - bytes })
+    }
+
+    /// Drops what was kept: it was committed.
+    pub fn forget_kept(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.forget();
+        }
+    }
+
     /// Notes what may arrive, with all that it relates to. Returns whether it was not noted before.
     pub fn expect(&mut self, addr: &Addr) -> Result<bool, SyncError> {
+        self.is_expecting = true;
         let is_new = self.roots.insert(addr.key());
         if self.roots.len() as u64 > self.limits.ibgibs {
             return Err(SyncError::Limit(format!("{} roots in one saga", self.roots.len())));
@@ -89,8 +145,16 @@ impl IncomingPayload {
         Ok(lacks.map(|(addr, had)| !had && !self.stage.contains(&addr.key())).collect())
     }
 
-    /// Checks and stages ibGibs.
+    /// Checks and stages ibGibs, and keeps them.
     pub fn take(&mut self, space: &dyn Space, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
+        self.check_and_stage(space, ibgibs)?;
+        if let Some(keeping) = &mut self.keeping {
+            keeping.took(ibgibs);
+        }
+        Ok(())
+    }
+
+    fn check_and_stage(&mut self, space: &dyn Space, ibgibs: &[Box<str>]) -> Result<(), SyncError> {
         for text in ibgibs {
             self.turn.add(text);
             let count = self.saga.count + self.turn.count;
@@ -160,6 +224,9 @@ impl IncomingPayload {
             )));
         }
         self.saga.add(declared);
+        if let Some(keeping) = self.keeping.as_mut().filter(|_| declared.count > 0) {
+            keeping.end_turn();
+        }
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 mod chunk;
 mod incoming;
+mod keeping;
 mod like;
 mod outgoing;
 mod sessions;
 mod staging_quota;
 
 pub use incoming::{IncomingPayload, Limits};
+pub use keeping::Resumed;
 pub use like::frames_before;
 pub use outgoing::{Chain, OutgoingPayload};
 pub use staging_quota::{StagedShare, StagingQuota};
@@ -32,6 +34,11 @@ impl PayloadHasher {
         self.bytes += text.len() as u64;
         self.hasher.update(text.as_bytes());
         self.hasher.update(b"\n");
+    }
+
+    /// How many ibGibs were counted.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// Whether nothing was counted.

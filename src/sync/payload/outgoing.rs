@@ -8,12 +8,12 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::PayloadHasher;
 use super::chunk::Chunk;
+use super::{PayloadHasher, Resumed};
 use crate::space::{Prepared, RowId, Space};
 use crate::sync::body::PayloadDigest;
 use crate::sync::error::SyncError;
-use crate::sync::msg::Msg;
+use crate::sync::msg::{Checkpoint, Msg};
 
 /// Frames that are taken into one chunk.
 const CHUNK: usize = 500;
@@ -25,6 +25,8 @@ const BATCH_BYTES: usize = 256 << 10;
 const BATCH_COUNT: usize = 1000;
 /// Addresses in one offer.
 const OFFER: usize = 1000;
+/// Bytes of JSON that are held back at most for what the other side may have kept.
+const MOST_HELD: usize = 8 << 20;
 /// How far a chunk's questions look ahead at most.
 const LONGEST_LOOK: usize = 2048;
 
@@ -54,6 +56,11 @@ pub struct OutgoingPayload {
     hasher: PayloadHasher,
     /// Whether the other side has no data at all, so that nothing of it is asked about.
     to_nothing: bool,
+    /// Where the other side could go on, and what was walked since the last of these places.
+    kept: VecDeque<Checkpoint>,
+    held: VecDeque<RowId>,
+    held_bytes: usize,
+    resumed: Resumed,
 }
 
 impl OutgoingPayload {
@@ -70,6 +77,10 @@ impl OutgoingPayload {
             next_seq: 0,
             hasher: PayloadHasher::default(),
             to_nothing: false,
+            kept: VecDeque::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            resumed: Resumed::default(),
         }
     }
 
@@ -78,9 +89,20 @@ impl OutgoingPayload {
         OutgoingPayload { to_nothing: has_nothing, ..self }
     }
 
-    /// What was sent so far.
+    /// The same, to a side that kept something of an earlier payload: what is the same up to one of
+    /// its places is not sent again (docs/protocol.md, section 6, "Resume").
+    pub fn to_one_that_kept(self, kept: Vec<Checkpoint>) -> OutgoingPayload {
+        OutgoingPayload { kept: kept.into(), ..self }
+    }
+
+    /// What was sent so far, or resumed.
     pub fn digest(&self) -> PayloadDigest {
         self.hasher.digest()
+    }
+
+    /// What of it the other side had kept.
+    pub fn resumed(&self) -> Resumed {
+        self.resumed
     }
 
     /// Whether everything was sent.
@@ -90,6 +112,7 @@ impl OutgoingPayload {
             && self.extra.is_empty()
             && self.chunks.is_empty()
             && self.offers.is_empty()
+            && self.held.is_empty()
     }
 
     /// The next message to send; none while an answer is awaited, or when all is sent.
@@ -104,31 +127,83 @@ impl OutgoingPayload {
                 self.open_chunk(space)?;
                 continue;
             }
-            let mut batch = Vec::new();
-            match self.chunks.front_mut() {
+            if self.kept.is_empty() && !self.held.is_empty() {
+                return Ok(Some(Msg::Payload { ibgibs: self.held_batch(space)? }));
+            }
+            match self.chunks.front() {
                 Some(chunk) if !chunk.is_ready() => return Ok(None),
-                Some(chunk) => {
-                    let mut bytes = 0;
-                    while batch.len() < BATCH_COUNT
-                        && bytes < BATCH_BYTES
-                        && let Some(id) = chunk.next_row()
-                    {
-                        let text = space.text_to_send(id)?;
-                        bytes += text.len();
-                        self.hasher.add(&text);
-                        batch.push(text);
-                    }
-                    if batch.is_empty() {
-                        self.chunks.pop_front();
-                        continue;
+                Some(_) if !self.kept.is_empty() => {
+                    if let Some(count) = self.compare(space)? {
+                        return Ok(Some(Msg::Resume { count }));
                     }
                 }
-                None => self.extra_batch(space, &mut batch)?,
+                Some(_) => match self.batch(space)? {
+                    ibgibs if ibgibs.is_empty() => drop(self.chunks.pop_front()),
+                    ibgibs => return Ok(Some(Msg::Payload { ibgibs })),
+                },
+                // What is in no space yet is not compared.
+                None if !self.kept.is_empty() => self.kept.clear(),
+                None => {
+                    let ibgibs = self.extra_batch(space)?;
+                    return Ok((!ibgibs.is_empty()).then_some(Msg::Payload { ibgibs }));
+                }
             }
-            return Ok(Some(batch)
-                .filter(|batch| !batch.is_empty())
-                .map(|ibgibs| Msg::Payload { ibgibs }));
         }
+    }
+
+    /// Walks on through a chunk to the next place where the other side could go on. Returns how many
+    /// ibGibs come before it, where these are what the other side kept.
+    fn compare(&mut self, space: &dyn Space) -> Result<Option<u64>, SyncError> {
+        while let Some(id) = self.chunks.front_mut().and_then(Chunk::next_row) {
+            let text = space.text_to_send(id)?;
+            self.hasher.add(&text);
+            self.held.push_back(id);
+            self.held_bytes += text.len();
+            let Some(place) = self.kept.front() else { return Ok(None) };
+            if self.hasher.count() == place.count && self.hasher.digest().digest == place.digest {
+                let count = place.count;
+                self.resumed = Resumed { ibgibs: count, bytes: self.hasher.bytes };
+                self.kept.pop_front();
+                self.held.clear();
+                self.held_bytes = 0;
+                return Ok(Some(count));
+            }
+            if self.hasher.count() >= place.count || self.held_bytes > MOST_HELD {
+                self.kept.clear();
+                return Ok(None);
+            }
+        }
+        self.chunks.pop_front();
+        Ok(None)
+    }
+
+    /// Fills a batch with what was held back and is not at the other side after all.
+    fn held_batch(&mut self, space: &dyn Space) -> Result<Vec<Box<str>>, SyncError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH_COUNT
+            && bytes < BATCH_BYTES
+            && let Some(id) = self.held.pop_front()
+        {
+            let text = space.text_to_send(id)?;
+            bytes += text.len();
+            batch.push(text);
+        }
+        Ok(batch)
+    }
+
+    /// Fills a batch with the next rows of a chunk; with none where it has no more.
+    fn batch(&mut self, space: &dyn Space) -> Result<Vec<Box<str>>, SyncError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH_COUNT
+            && bytes < BATCH_BYTES
+            && let Some(id) = self.chunks.front_mut().and_then(Chunk::next_row)
+        {
+            let text = space.text_to_send(id)?;
+            bytes += text.len();
+            self.hasher.add(&text);
+            batch.push(text);
+        }
+        Ok(batch)
     }
 
     /// Takes the answer to an offer.
@@ -272,12 +347,8 @@ impl OutgoingPayload {
     }
 
     /// Fills a batch with what is in no space yet.
-    fn extra_batch(
-        &mut self,
-        space: &dyn Space,
-        batch: &mut Vec<Box<str>>,
-    ) -> Result<(), SyncError> {
-        let mut bytes = 0;
+    fn extra_batch(&mut self, space: &dyn Space) -> Result<Vec<Box<str>>, SyncError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH_COUNT
             && bytes < BATCH_BYTES
             && let Some(prepared) = self.extra.pop_front()
@@ -290,6 +361,9 @@ impl OutgoingPayload {
             self.hasher.add(prepared.text());
             batch.push(prepared.into_text());
         }
-        Ok(())
+        Ok(batch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use crate::ibgib::Addr;
 use crate::space::TimelineKind;
 use crate::sync::body::{Ack, Body, Init, PAGE, Relation, Scope, Stated};
 use crate::sync::error::SyncError;
+use crate::sync::msg::Msg;
 use crate::sync::negotiate;
 
 impl Receiver<'_> {
@@ -66,9 +67,19 @@ impl Receiver<'_> {
             }
             if !ack.more {
                 self.connected()?.progress = Progress::Stated;
+                self.offer_kept()?;
             }
         }
         self.respond(&Body::Ack(ack))
+    }
+
+    /// Says what was kept of a payload, before the answer after which the next one may come.
+    fn offer_kept(&mut self) -> Result<(), SyncError> {
+        let checkpoints = self.connected()?.incoming.offer_kept();
+        if !checkpoints.is_empty() {
+            self.at.out.push_back(Msg::Kept { checkpoints });
+        }
+        Ok(())
     }
 
     /// Adds the next page of what is in scope here and was not named.

@@ -60,10 +60,11 @@ impl Receiver<'_> {
         let commons = delta.wants.iter().filter_map(|want| want.common.as_ref());
         let is_used = self.at.features.contains(&Feature::ONE_TURN);
         let open = self.connected()?;
+        let kept = std::mem::take(&mut open.kept_there);
         open.commons.extend(commons.map(Addr::key));
         let has_nothing = is_used && !open.has_data && !open.is_sketched;
         let payload = OutgoingPayload::new(chains, stones, Vec::new());
-        open.outgoing = Some(payload.to_one_that(has_nothing));
+        open.outgoing = Some(payload.to_one_that(has_nothing).to_one_that_kept(kept));
         Ok(())
     }
 
@@ -109,6 +110,7 @@ impl Receiver<'_> {
         let mut batch = open.incoming.stage().iter();
         space.put(&mut batch, &opts)?;
         drop(batch);
+        self.connected()?.incoming.forget_kept();
         self.at.committed = true;
         self.at.state = State::Done;
         self.at.out.push_back(Msg::Response(Box::new(turn.into_inner())));

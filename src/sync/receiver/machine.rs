@@ -38,6 +38,16 @@ impl Machine for Receiver<'_> {
                 let space = self.space;
                 self.receiving()?.incoming.take(space, &ibgibs)
             }
+            Msg::Resume { count } if self.resumes() => {
+                let bytes = self.receiving()?.incoming.resumable(count)?;
+                self.expect_room(self.at.opts.quota.for_data(), bytes)?;
+                let space = self.space;
+                self.receiving()?.incoming.resume(space, count).map(drop)
+            }
+            Msg::Kept { checkpoints } if self.resumes() => {
+                self.receiving()?.kept_there = checkpoints;
+                Ok(())
+            }
             Msg::Need { seq, lacks } => {
                 let space = self.space;
                 match &mut self.connected()?.outgoing {

@@ -20,7 +20,7 @@ use super::domain::{self, IdentityCheck};
 use super::error::SyncError;
 use super::establish::random_id;
 use super::frame::{Role, Saga};
-use super::msg::{Context, Msg};
+use super::msg::{Checkpoint, Context, Msg};
 use super::payload::{IncomingPayload, OutgoingPayload};
 use super::session::SessionVerifier;
 use crate::ibgib::{Addr, AddrKey, IbGib, TjpAddr};
@@ -133,6 +133,8 @@ struct Connected {
     is_listed: bool,
     /// Whether it said of anything that it has it.
     has_data: bool,
+    /// What it kept of what it wants, until that is delivered.
+    kept_there: Vec<Checkpoint>,
 }
 
 /// How far the turns of a saga have come (docs/protocol.md, section 6).
@@ -248,6 +250,8 @@ impl<'a> Receiver<'a> {
         let (domain, dir) = (self.at.domain.clone(), &self.at.opts.stage_dir);
         let share = self.at.opts.staging.as_ref().map(|staging| staging.share(&domain));
         let incoming = IncomingPayload::new(domain, dir, self.at.opts.limits)?.sharing(share);
+        let keep_in = self.at.opts.keep_in.clone().filter(|_| self.resumes());
+        let incoming = incoming.keeping(keep_in, &self.at.domain, self.at.opts.env.now());
         self.at.state = State::Connected(Box::new(Connected {
             verifier,
             saga: Saga::new(saga_id, session),
@@ -263,6 +267,7 @@ impl<'a> Receiver<'a> {
             is_sketched: false,
             is_listed: false,
             has_data: false,
+            kept_there: Vec::new(),
         }));
         Ok(())
     }
@@ -298,6 +303,11 @@ impl<'a> Receiver<'a> {
             Body::Commit(commit) => self.commit(&commit),
             Body::Ack(_) => Err(SyncError::protocol("an ack from the sender")),
         }
+    }
+
+    /// Whether a payload may go on where it was cut.
+    fn resumes(&self) -> bool {
+        self.at.features.contains(&Feature::RESUME)
     }
 
     /// The open session, where the sender may send a payload now.

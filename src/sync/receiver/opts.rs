@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ibgib::{Environment, System, TjpAddr};
+use crate::space::KeptFolder;
 use crate::sync::capabilities::Features;
 use crate::sync::error::SyncError;
 use crate::sync::msg::Token;
@@ -16,6 +17,8 @@ use crate::sync::quota::Quota;
 pub struct ReceiverOpts {
     /// Where payloads are staged: a folder on the space's own disk.
     pub stage_dir: PathBuf,
+    /// Where what arrives of a payload is kept for the session after one that is cut; none for nowhere.
+    pub keep_in: Option<KeptFolder>,
     /// How much one saga may bring.
     pub limits: Limits,
     /// What all sagas of the receiver may stage at once; none for any amount.
@@ -37,6 +40,7 @@ impl ReceiverOpts {
     pub fn new(stage_dir: PathBuf) -> ReceiverOpts {
         ReceiverOpts {
             stage_dir,
+            keep_in: None,
             limits: Limits::default(),
             staging: None,
             quota: Quota::default(),

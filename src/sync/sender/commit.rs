@@ -53,6 +53,8 @@ impl Sender<'_> {
         names.extend(self.saga.tjp().map(|tjp| (NAME_SAGA.to_owned(), tjp.clone())));
         let opts = PutOpts { moves, names, reach: Some(reach), ..PutOpts::default() };
         self.space.put(&mut batch, &opts)?;
+        drop(batch);
+        self.incoming.forget_kept();
         // A frame that carries no count has the place that the space gave it.
         for change in
             self.summary.tips.iter_mut().filter(|change| change.how == TipChangeKind::Merged)

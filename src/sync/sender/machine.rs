@@ -56,6 +56,19 @@ impl Machine for Sender<'_> {
                 self.summary.count_received(&ibgibs);
                 self.incoming.take(self.space, &ibgibs)
             }
+            (Msg::Resume { count }, State::Pull)
+                if self.opts.features.contains(&Feature::RESUME) =>
+            {
+                let resumed = self.incoming.resume(self.space, count)?;
+                self.summary.count_resumed(resumed);
+                Ok(())
+            }
+            (Msg::Kept { checkpoints }, State::Init(_))
+                if self.opts.features.contains(&Feature::RESUME) =>
+            {
+                self.kept_there = checkpoints;
+                Ok(())
+            }
             (Msg::Need { seq, lacks }, State::Push(outgoing)) => {
                 self.summary.skipped += lacks.iter().filter(|lacks| !**lacks).count() as u64;
                 outgoing.answered(self.space, seq, &lacks)

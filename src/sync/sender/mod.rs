@@ -21,10 +21,10 @@ pub use plan::{Plan, Pull, Push, Summary, TipChange, TipChangeKind};
 use std::collections::VecDeque;
 
 use super::body::{Body, Commit, Delta, Want};
-use super::capabilities::Features;
+use super::capabilities::{Feature, Features};
 use super::error::SyncError;
 use super::frame::{Role, Saga};
-use super::msg::{Context, Msg, Token};
+use super::msg::{Checkpoint, Context, Msg, Token};
 use super::payload::{IncomingPayload, OutgoingPayload, SagaHasher};
 use super::session::Signer;
 use crate::ibgib::{Addr, IbGib, TjpAddr};
@@ -62,6 +62,8 @@ pub struct Sender<'a> {
     next_offer: u32,
     /// Whether the receiver has no data at all, as far as it answered.
     is_empty_there: bool,
+    /// What the receiver kept of a payload that was cut.
+    kept_there: Vec<Checkpoint>,
 }
 
 enum State {
@@ -89,6 +91,7 @@ impl<'a> Sender<'a> {
     ) -> Result<Self, SyncError> {
         let saga = Saga::new(saga_id, signer.tjp().clone());
         let incoming = IncomingPayload::new(domain.clone(), &opts.stage_dir, opts.limits)?;
+        let incoming = incoming.keeping(opts.keep_in.clone(), &domain, opts.env.now());
         Ok(Sender {
             space,
             domain,
@@ -111,6 +114,7 @@ impl<'a> Sender<'a> {
             next_offer: 0,
             is_empty_there: true,
             held: None,
+            kept_there: Vec::new(),
         })
     }
 
@@ -203,6 +207,7 @@ impl<'a> Sender<'a> {
     fn go_on_fetching(&mut self) -> Result<(), SyncError> {
         if let Some(wants) = self.next_wants() {
             (self.state, self.next_offer) = (State::Pull, 0);
+            self.offer_kept();
             return self.request(&Body::Delta(wants));
         }
         self.merge_all()?;
@@ -211,6 +216,17 @@ impl<'a> Sender<'a> {
             None => self.request_commit()?,
         }
         Ok(())
+    }
+
+    /// Says what was kept of the payload that is asked for next.
+    fn offer_kept(&mut self) {
+        if !self.opts.features.contains(&Feature::RESUME) {
+            return;
+        }
+        let checkpoints = self.incoming.offer_kept();
+        if !checkpoints.is_empty() {
+            self.out.push_back(Msg::Kept { checkpoints });
+        }
     }
 
     /// Signs and sends the sender's next turn.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ibgib::{Addr, Environment, System};
-use crate::space::StateDigest;
+use crate::space::{KeptFolder, StateDigest};
 use crate::sync::Features;
 use crate::sync::payload::Limits;
 
@@ -43,6 +43,8 @@ pub struct SenderOpts {
     pub connect_only: bool,
     /// Where what is pulled is staged: a folder on the space's own disk.
     pub stage_dir: PathBuf,
+    /// Where what arrives of a payload is kept for the sync after one that is cut; none for nowhere.
+    pub keep_in: Option<KeptFolder>,
     /// How much may be pulled.
     pub limits: Limits,
     /// How many turns the saga may take, whatever the receiver answers.
@@ -73,6 +75,7 @@ impl SenderOpts {
             dry_run: false,
             connect_only: false,
             stage_dir,
+            keep_in: None,
             limits: Limits { bytes: PULL_BYTES, ..Limits::default() },
             max_turns: 10_000,
             retry_for: RETRY_FOR,

@@ -5,6 +5,7 @@ use crate::space::{RowId, Tip};
 use crate::sync::body::Sample;
 use crate::sync::merge::Unreplayed;
 use crate::sync::msg::Msg;
+use crate::sync::payload::Resumed;
 
 /// Frames of a timeline to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,8 @@ pub struct Summary {
     pub received: u64,
     /// Bytes of JSON received in payloads.
     pub bytes_received: u64,
+    /// What the other side of a transfer had from a sync that was cut, and was not moved again.
+    pub resumed: Resumed,
     /// IbGibs that were offered, either way, and were there already.
     pub skipped: u64,
     /// Timelines that were the same on both sides.
@@ -151,6 +154,12 @@ impl Summary {
     pub(super) fn count_received(&mut self, ibgibs: &[Box<str>]) {
         self.received += ibgibs.len() as u64;
         self.bytes_received += bytes(ibgibs);
+    }
+
+    /// Counts what did not have to be moved again.
+    pub(super) fn count_resumed(&mut self, resumed: Resumed) {
+        self.resumed.ibgibs += resumed.ibgibs;
+        self.resumed.bytes += resumed.bytes;
     }
 
     /// Bytes of JSON that were moved, both ways.

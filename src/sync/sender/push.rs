@@ -31,7 +31,8 @@ impl Sender<'_> {
         let extra = if pushes { self.merged.clone() } else { Vec::new() };
         let payload = OutgoingPayload::new(chains, stones, extra);
         let is_used = self.opts.features.contains(&Feature::ONE_TURN);
-        Ok(Some(payload.to_one_that(is_used && self.is_empty_there)))
+        let payload = payload.to_one_that(is_used && self.is_empty_there);
+        Ok(Some(payload.to_one_that_kept(std::mem::take(&mut self.kept_there))))
     }
 
     fn chain(
@@ -55,6 +56,7 @@ impl Sender<'_> {
     pub(super) fn close_push(&mut self, outgoing: &OutgoingPayload) -> Result<(), SyncError> {
         let payload = outgoing.digest();
         self.pushed.add(&payload);
+        self.summary.count_resumed(outgoing.resumed());
         self.request(&Body::Delta(Delta { payload, ..Delta::default() }))
     }
 }
