@@ -28,7 +28,7 @@ fn file(path: &Path) -> File {
 #[test]
 fn a_torn_record_is_cut_off() {
     let torn = |path: &Path| file(path).set_len(bytes(path) - 700).unwrap();
-    after(Way::Up, 3_000, torn, |resumed, kept| resumed > kept - 20_000);
+    after(Way::Up, 2_000, torn, |resumed, kept| resumed > kept - 20_000);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn what_comes_after_a_changed_byte_is_sent_again() {
     };
     after(Way::Up, 8_000, flip, |resumed, kept| (4 << 20..kept - 200_000).contains(&resumed));
     let first = |path: &Path| file(path).write_all(b"!").unwrap();
-    after(Way::Down, 3_000, first, |resumed, kept| resumed < kept / 2);
+    after(Way::Down, 2_000, first, |resumed, kept| resumed < kept / 2);
 }
 
 #[test]
@@ -48,11 +48,11 @@ fn what_is_no_text_is_dropped() {
     let zeros = |path: &Path| {
         std::fs::write(path, vec![0; 6_000_000]).unwrap();
     };
-    after(Way::Down, 3_000, zeros, |resumed, _| resumed == 0);
+    after(Way::Down, 2_000, zeros, |resumed, _| resumed == 0);
     let ends = |path: &Path| {
         std::fs::write(path, "\n".repeat(6_000_000)).unwrap();
     };
-    after(Way::Up, 3_000, ends, |resumed, _| resumed == 0);
+    after(Way::Up, 2_000, ends, |resumed, _| resumed == 0);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_somebody_else_kept_is_of_no_use() {
         let texts: Vec<String> = (9_000..15_000).map(|at| stone(at).to_json()).collect();
         std::fs::write(path, texts.join("\n") + "\n").unwrap();
     };
-    after(Way::Up, 3_000, others, |resumed, _| resumed == 0);
+    after(Way::Up, 2_000, others, |resumed, _| resumed == 0);
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn after_a_day_it_is_dropped() {
         let day = Duration::from_secs(24 * 60 * 60 + 1);
         file(path).set_modified(SystemTime::now() - day).unwrap();
     };
-    after(Way::Down, 3_000, age, |resumed, _| resumed == 0);
+    after(Way::Down, 2_000, age, |resumed, _| resumed == 0);
 }
 
 #[test]
 fn what_another_process_holds_is_read_and_left_to_it() {
     for way in [Way::Up, Way::Down] {
-        let scene = Scene::with_stones(way, 4_000);
-        scene.line.cut_after(way, 1_200_000);
+        let scene = Scene::with_stones(way, 2_000);
+        scene.line.cut_after(way, 700_000);
         assert_eq!(scene.sync()["exit"], 3);
         let path = scene.one_kept();
         let held = file(&path);
@@ -96,21 +96,21 @@ fn what_another_process_holds_is_read_and_left_to_it() {
 #[test]
 fn where_little_may_be_staged_little_is_kept() {
     let world = World::new();
-    let more = ["--max-staged-bytes", "40000000"];
+    let more = ["--max-staged-bytes", "20000000"];
     let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &more);
     let line = Line::to(serve.addr());
     let setup = world.json("a", &["setup", "--server", &line.url, "--raw-secret"]);
     let domain = TjpAddr::parse(setup["identity"].as_str().unwrap()).unwrap();
     let scene = Scene { world, serve: Some(serve), line, domain };
-    scene.space("a").put_all(&(0..14_000).map(stone).collect::<Vec<_>>()).unwrap();
-    scene.line.cut_after(Way::Up, 7_000_000);
+    scene.space("a").put_all(&(0..7_000).map(stone).collect::<Vec<_>>()).unwrap();
+    scene.line.cut_after(Way::Up, 3_600_000);
     assert_eq!(scene.sync()["exit"], 3);
     let kept = bytes(&scene.one_kept());
     // Half of half: a domain leaves as much free as it takes.
-    assert!((9_000_000..=10_000_000).contains(&kept), "{kept}");
+    assert!((4_500_000..=5_000_000).contains(&kept), "{kept}");
     scene.line.pass();
     let (_, resumed) = Scene::moved(&scene.sync(), Way::Up);
-    assert!(resumed > 9_000_000, "{resumed}");
+    assert!(resumed > 4_500_000, "{resumed}");
     scene.is_done();
 }
 
