@@ -129,6 +129,24 @@ fn a_sync_of_many_timelines_says_what_differs() {
 }
 
 #[test]
+fn many_stones_are_not_listed_either() {
+    let world = World::new(3);
+    let stone = |i| IbGib::new("stone".into(), Some(json!({ "i": i })), None).unwrap();
+    let stones: Vec<IbGib> = (0..2_000).map(stone).collect();
+    world.devices[0].space.put_all(&stones).unwrap();
+    for device in 0..2 {
+        world.sync(device);
+    }
+    world.edit(0, 1);
+    expect("one, pushed", &world.sync(0), 3 << 10, 1);
+    expect("one, pulled", &world.sync(1), 3 << 10, 1);
+    world.devices[1].space.put_all(&[stone(2_000)]).unwrap();
+    expect("a stone, pushed", &world.sync(1), 3 << 10, 2);
+    expect("a stone, pulled", &world.sync(0), 3 << 10, 2);
+    world.all_agree();
+}
+
+#[test]
 fn one_way_syncs_and_plans_say_what_differs_too() {
     let world = World::new(200);
     world.edit(0, 1);

@@ -32,7 +32,9 @@ impl Sender<'_> {
         if !self.opts.features.contains(&Feature::SKETCH) || self.space.name(NAME_SAGA)?.is_none() {
             return Ok(None);
         }
-        if self.space.state()?.timelines <= self.opts.listed {
+        let few = usize::try_from(self.opts.listed).unwrap_or(usize::MAX);
+        let stones = self.space.unreferenced_stones(None, few.saturating_add(1))?.len() as u64;
+        if self.space.state()?.timelines + stones <= self.opts.listed {
             return Ok(None);
         }
         let (mut here, mut timelines) = (Sketches::default(), 0);
