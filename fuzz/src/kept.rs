@@ -33,7 +33,7 @@ pub fn kept(data: &[u8]) {
             named.push_str(text);
             named.push('\n');
         }
-        kept.name(some).unwrap();
+        kept.name(some);
         if some.len() < texts.len() || !kept.name_end().unwrap() {
             break;
         }

@@ -10,10 +10,10 @@ const FILES_PER_WORKER: u64 = 3;
 const OTHERS: u64 = 64;
 
 /// How many files a server with these options has open at most. A socket that proved an identity
-/// has a second one, for what it brings, and a third, which keeps that.
+/// has a second one, for what it brings, and two that keep that: one is read, one is written.
 pub fn files_needed(opts: &ServerOpts) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let sockets = count(opts.max_sockets).saturating_mul(3);
+    let sockets = count(opts.max_sockets).saturating_mul(4);
     let sockets = sockets.saturating_add(count(opts.max_unproved));
     // And what drops old sessions.
     let others = (count(WORKERS) + 1) * FILES_PER_WORKER + OTHERS;

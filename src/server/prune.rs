@@ -45,8 +45,10 @@ pub(super) fn start(shared: &Arc<Shared>) {
             let pruned = tokio::task::spawn_blocking(move || {
                 let (space, now) = (pruning.space(Domain::Client)?, Moment::now());
                 Ledger::of(&space).purge_state_tokens(now.ms())?;
-                if let Some(kept) = &pruning.keep_in {
-                    kept.sweep(SystemTime::now())?;
+                if let Some(Err(error)) =
+                    pruning.keep_in.as_ref().map(|kept| kept.sweep(SystemTime::now()))
+                {
+                    tracing::warn!(%error, "what was kept of payloads is not looked through");
                 }
                 match pruning.opts.keep_sessions {
                     Some(keep) => prune_sessions(&space, keep, now, &|| !pruning.is_stopping()),

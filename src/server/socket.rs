@@ -295,6 +295,7 @@ impl SocketSession {
                 let refusal = refusals::of(&error);
                 if error.is_full_disk() {
                     self.shared.full_disk.store(true, Ordering::Relaxed);
+                    self.shared.clear_kept();
                 }
                 if refusal.code == RefusalCode::Internal {
                     tracing::error!(%error, "a session failed");

@@ -131,6 +131,13 @@ impl Shared {
         self.workers.taken()
     }
 
+    /// Gives the disk back what was kept of payloads: it is full.
+    pub(super) fn clear_kept(&self) {
+        if let Some(Err(error)) = self.keep_in.as_ref().map(KeptFolder::clear) {
+            tracing::warn!(%error, "what was kept of payloads stays on a full disk");
+        }
+    }
+
     /// Where payloads are staged: beside the file, so that they are on its disk.
     pub(super) fn stage_dir(&self) -> PathBuf {
         stage_dir(&self.opts)

@@ -55,12 +55,12 @@ impl Kept {
     }
 
     /// Names texts that were read from here, which stay for the session after this one.
-    pub fn name(&mut self, texts: &[Box<str>]) -> Result<(), SpaceError> {
+    pub fn name(&mut self, texts: &[Box<str>]) {
         self.named += texts.iter().map(|text| text.len() as u64 + 1).sum::<u64>();
-        if matches!(self.place, Place::Reads) {
-            self.take_place(true)?;
+        // Where it cannot be written to, it is read all the same.
+        if matches!(self.place, Place::Reads) && self.take_place(true).is_err() {
+            self.place = Place::Left;
         }
-        Ok(())
     }
 
     /// Adds texts and ends of turns, each a line, that came after what was named, in place of what is
@@ -80,6 +80,11 @@ impl Kept {
             self.named += lines.len() as u64;
         }
         Ok(!self.is_ended)
+    }
+
+    /// How many bytes of it were named, or came.
+    pub fn named(&self) -> u64 {
+        self.named
     }
 
     /// Names the end of a turn, where one follows what was named. Returns whether it does.

@@ -107,6 +107,38 @@ fn only_what_was_offered_is_resumed_once_and_before_anything_else() {
 }
 
 #[test]
+fn what_comes_twice_is_kept_once() {
+    let host = Host::new();
+    let person = Person::new(&host, "a");
+    let all = stones(0, 300);
+    let once: u64 = texts(&all).iter().map(|text| text.len() as u64 + 1).sum();
+    let mut session = person.session(&host);
+    session.connect_with(resuming());
+    session.state(&all);
+    for _ in 0..5 {
+        session.raw.send(&Msg::Payload { ibgibs: texts(&all) });
+    }
+    refused(&mut session, &Msg::Need { seq: 0, lacks: vec![true] }, RefusalCode::Protocol);
+    assert_eq!(kept(&host), once);
+}
+
+#[test]
+fn what_is_not_taken_up_is_not_read_for_ever() {
+    let all = stones(0, 350);
+    let (host, person) = cut_after(&all);
+    let mut offered = 0;
+    while kept(&host) > 0 {
+        assert!(offered < 20, "it is offered for ever");
+        let mut session = person.session(&host);
+        session.connect_with(resuming());
+        let stones = all.iter().map(|stone| stone.addr().unwrap()).collect();
+        session.send_turn(&Body::Init(sync_gib::sync::body::Init { stones, ..init() }));
+        offered += usize::from(matches!(session.raw.receive(), Some(Msg::Kept { .. })));
+    }
+    assert_eq!(offered, 16);
+}
+
+#[test]
 fn nothing_is_resumed_out_of_turn_or_by_who_does_not_use_it() {
     let all = stones(0, 350);
     let (host, person) = cut_after(&all);

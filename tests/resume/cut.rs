@@ -146,6 +146,23 @@ fn a_document_goes_on_though_it_was_edited_meanwhile() {
 }
 
 #[test]
+fn stones_go_on_though_there_was_an_edit_meanwhile() {
+    for way in [Way::Up, Way::Down] {
+        let scene = Scene::with_stones(way, 3_000);
+        scene.line.cut_after(way, 1_300_000);
+        assert_eq!(scene.sync()["exit"], 3);
+        let kept = bytes(&scene.one_kept());
+        scene.world.ok(scene.source(way), &["mut8", "X", "--set", "more=1"]);
+        scene.world.ok(scene.source(way), &["new", "--ib", "note"]);
+        scene.provide(way);
+        scene.line.pass();
+        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        assert!(resumed + 10_000 > kept, "{way:?}: {resumed} of {kept}, {moved} moved");
+        scene.is_done();
+    }
+}
+
+#[test]
 fn a_push_that_another_device_was_faster_than_does_not_go_again() {
     let scene = Scene::with_stones(Way::Up, 4_000);
     scene.world.ok("a", &["mut8", "X", "--set", "mine=1"]);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Ctx;
 use super::connection::{self, Connection, NAME_X};
-use super::error::CliError;
+use super::error::{CliError, ErrorCode};
 use super::home::Home;
 use super::identity::Given;
 use super::output::printable;
@@ -110,6 +110,12 @@ pub fn run(args: &SyncArgs, ctx: &mut Ctx) -> Result<(), CliError> {
     let synced = given
         .sign(&connection, |identity| client::sync(&space, &link, identity, &opts, &mut observer));
     observer.finish()?;
+    if let (Err(error), Some(kept)) = (&synced, &opts.keep_in)
+        && error.code == ErrorCode::DiskFull
+        && let Err(error) = kept.clear()
+    {
+        tracing::debug!(%error, "what was pulled stays on a full disk");
+    }
     let synced = synced?;
     let domain = &given.identity().domain;
     connection::keep_token(&home, &connection, domain, synced.token.as_ref());

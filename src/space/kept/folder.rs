@@ -22,8 +22,13 @@ pub(super) const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(30);
 
-/// The extension of the files' names.
+/// How many times what a file has is read to be offered, and not taken up.
+const READS: u64 = 16;
+/// What a disk has to have free at least.
+const SPARE: u64 = 64 << 20;
+/// The extension of the files' names, and how many bytes of a hash stand before it.
 const EXTENSION: &str = "kept";
+const HASH: usize = 16;
 
 /// Where one side keeps what arrives, and how much of it. A domain's file takes at most as much as
 /// it leaves free, so that whoever comes next finds a part of the rest.
@@ -35,6 +40,8 @@ pub struct KeptFolder {
     used: Arc<AtomicU64>,
     /// The files that sessions of this process write to.
     holders: Arc<Mutex<HashMap<PathBuf, Weak<Holder>>>>,
+    /// How many bytes of each were read to be offered.
+    reads: Arc<Mutex<HashMap<PathBuf, u64>>>,
 }
 
 impl KeptFolder {
@@ -46,7 +53,8 @@ impl KeptFolder {
         most: u64,
         now: SystemTime,
     ) -> Result<KeptFolder, SpaceError> {
-        let folder = KeptFolder { dir, side, most, used: Arc::default(), holders: Arc::default() };
+        let (used, holders, reads) = (Arc::default(), Arc::default(), Arc::default());
+        let folder = KeptFolder { dir, side, most, used, holders, reads };
         for path in folder.files()? {
             let found = std::fs::metadata(&path).map(|found| found.len());
             folder.used.fetch_add(found.unwrap_or_default(), Ordering::Relaxed);
@@ -62,13 +70,32 @@ impl KeptFolder {
 
     /// Removes the files that are a day old at `now` and that no session holds.
     pub fn sweep(&self, now: SystemTime) -> Result<(), SpaceError> {
+        self.remove_if(|found| is_old(found, now))
+    }
+
+    /// Removes all files that no session holds: their disk is full.
+    pub fn clear(&self) -> Result<(), SpaceError> {
+        self.remove_if(|_| Ok(true))
+    }
+
+    /// One that cannot be removed keeps no other.
+    fn remove_if(
+        &self,
+        is_one: impl Fn(&Metadata) -> std::io::Result<bool>,
+    ) -> Result<(), SpaceError> {
         for path in self.files()? {
-            match sweep_one(&path, now) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                removed => self.give_back(removed.map_err(SpaceError::io("remove", &path))?),
+            match remove_one(&path, &is_one) {
+                Ok(bytes) => self.give_back(bytes),
+                Err(error) => tracing::debug!(path = %path.display(), %error, "it stays"),
             }
         }
         Ok(())
+    }
+
+    /// Whether the disk has room for what is still to come of a payload, of which `bytes` are here: they
+    /// are staged as well, and are to be committed.
+    pub fn has_space(&self, bytes: u64) -> bool {
+        free(&self.dir).is_none_or(|free| free / 3 >= bytes.saturating_add(SPARE / 3))
     }
 
     /// The file of a domain, where there is one that is not a day old at `now`. Where another session
@@ -77,11 +104,19 @@ impl KeptFolder {
         let path = self.path_of(domain);
         self.wait_for(&path);
         let failed = SpaceError::io("read", &path);
+        if !is_file(&path) {
+            return Ok(None);
+        }
         let reader = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(SpaceError::io("open", &path))?,
         };
-        if is_old(&reader.metadata().map_err(&failed)?, now).map_err(&failed)? {
+        let found = reader.metadata().map_err(&failed)?;
+        if is_old(&found, now).map_err(&failed)? {
+            return Ok(None);
+        }
+        if !self.may_read(&path, found.len()) {
+            self.give_back(remove_one(&path, |_| Ok(true)).map_err(&failed)?);
             return Ok(None);
         }
         Ok(Some(self.kept(reader, path, Place::Reads)))
@@ -110,6 +145,9 @@ impl KeptFolder {
         if let Some(holder) = holders.get(path).and_then(Weak::upgrade) {
             return Ok(takes_over.then(|| (Arc::clone(&holder), holder.take())));
         }
+        if !is_file(path) && path.symlink_metadata().is_ok() {
+            return Ok(None);
+        }
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         #[cfg(unix)]
@@ -130,6 +168,7 @@ impl KeptFolder {
     /// Whoever comes now does not write to this file, which is about to be removed.
     pub(super) fn let_go(&self, path: &Path) {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
     /// Waits until what another session got before its line was cut is written down.
@@ -150,6 +189,19 @@ impl KeptFolder {
         }
     }
 
+    /// Counts that a file is read from its beginning: for what it has, that is done [`READS`] times.
+    fn may_read(&self, path: &Path, bytes: u64) -> bool {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = reads.get(path).copied().unwrap_or(0).saturating_add(bytes);
+        let may = read <= bytes.saturating_mul(READS);
+        match may {
+            true => drop(reads.insert(path.to_owned(), read)),
+            false => drop(reads.remove(path)),
+        }
+        reads.retain(|path, _| path.exists());
+        may
+    }
+
     /// Takes `more` bytes of room for a file of `bytes`, where they are to be had.
     pub(super) fn take(&self, bytes: u64, more: u64) -> bool {
         let taken = |used: u64| {
@@ -166,7 +218,7 @@ impl KeptFolder {
 
     pub(super) fn path_of(&self, domain: &TjpAddr) -> PathBuf {
         let hash = Sha256::digest(domain.to_string());
-        let hash = data_encoding::HEXLOWER.encode(&hash[..16]);
+        let hash = data_encoding::HEXLOWER.encode(&hash[..HASH]);
         self.dir.join(format!("{}-{hash}.{EXTENSION}", self.side))
     }
 
@@ -177,7 +229,12 @@ impl KeptFolder {
             let path = entry.map_err(&failed)?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let rest = name.strip_prefix(self.side).and_then(|rest| rest.strip_prefix('-'));
-            if rest.and_then(|rest| rest.strip_suffix(EXTENSION)).is_some() {
+            let hash = rest.and_then(|rest| rest.strip_suffix(EXTENSION)?.strip_suffix('.'));
+            let is_hash = |hash: &str| {
+                hash.len() == 2 * HASH
+                    && hash.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+            };
+            if hash.is_some_and(is_hash) && is_file(&path) {
                 files.push(path);
             }
         }
@@ -210,15 +267,37 @@ fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
     Ok(path.try_exists()? && file.metadata().is_ok())
 }
 
-fn is_old(found: &Metadata, now: SystemTime) -> std::io::Result<bool> {
-    Ok(now.duration_since(found.modified()?).is_ok_and(|age| age >= MAX_AGE))
+/// Whether something is a file, and no link to one.
+fn is_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// Removes a file that is old. Returns how many bytes that gave back.
-fn sweep_one(path: &Path, now: SystemTime) -> std::io::Result<u64> {
+/// Whether a file is a day old; so is one of a day that is to come.
+fn is_old(found: &Metadata, now: SystemTime) -> std::io::Result<bool> {
+    let age = now.duration_since(found.modified()?);
+    Ok(age.unwrap_or_else(|ahead| ahead.duration()) >= MAX_AGE)
+}
+
+/// How many bytes are free on the disk of a folder; none where that cannot be told.
+#[cfg(unix)]
+fn free(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}
+
+/// Removes a file that nobody holds and that is one of these. Returns how many bytes that gave back.
+fn remove_one(
+    path: &Path,
+    is_one: impl Fn(&Metadata) -> std::io::Result<bool>,
+) -> std::io::Result<u64> {
     let file = File::open(path)?;
     let found = file.metadata()?;
-    if is_old(&found, now)? && file.try_lock().is_ok() {
+    if is_one(&found)? && file.try_lock().is_ok() {
         std::fs::remove_file(path)?;
         return Ok(found.len());
     }

@@ -52,12 +52,12 @@ fn it_comes_back_in_order_to_its_domain_and_side_alone() {
 fn one_session_writes_and_another_takes_over_what_it_names() {
     let (dir, folder) = filled();
     let mut first = find(&folder).unwrap();
-    first.name(&["a".into()]).unwrap();
+    first.name(&["a".into()]);
     assert!(make(&folder).is_none(), "somebody writes");
     let mut fresh = find(&folder).unwrap();
     assert!(!fresh.append("x\n").unwrap());
     let mut second = find(&folder).unwrap();
-    second.name(&["a".into(), "bb".into()]).unwrap();
+    second.name(&["a".into(), "bb".into()]);
     assert!(!first.append("d\n").unwrap(), "it was taken over");
     first.remove().unwrap();
     assert!(second.append("e\n").unwrap());
@@ -67,7 +67,7 @@ fn one_session_writes_and_another_takes_over_what_it_names() {
     let other = KeptFolder::open(dir.path().to_owned(), "push", 1000, SystemTime::now()).unwrap();
     let mut reads = find(&other).unwrap();
     assert_eq!(texts(&reads), ["a", "bb", "e"]);
-    reads.name(&["a".into()]).unwrap();
+    reads.name(&["a".into()]);
     assert!(!reads.append("f\n").unwrap());
     reads.remove().unwrap();
     second.remove().unwrap();
@@ -86,7 +86,7 @@ fn a_torn_line_is_cut_off_wherever_it_tore() {
         let whole = [2, 5, 9].iter().filter(|end| **end <= len).count();
         let some = texts(&kept);
         assert_eq!(some, ["a", "bb", "ccc"][..whole], "{len} bytes");
-        kept.name(&some.iter().map(|text| text.as_str().into()).collect::<Vec<_>>()).unwrap();
+        kept.name(&some.iter().map(|text| text.as_str().into()).collect::<Vec<_>>());
         assert!(kept.append("d\n").unwrap());
         drop(kept);
         assert_eq!(folder.bytes(), [0, 2, 5, 9][whole] + 2);
@@ -109,7 +109,7 @@ fn what_is_no_text_or_too_long_ends_it() {
 fn what_is_not_named_gives_way_to_what_comes() {
     let (_dir, folder) = filled();
     let mut kept = find(&folder).unwrap();
-    kept.name(&["a".into()]).unwrap();
+    kept.name(&["a".into()]);
     assert_eq!(texts(&kept), ["bb", "ccc"]);
     assert!(kept.append("d\n").unwrap());
     assert_eq!(folder.bytes(), 4);
@@ -124,17 +124,17 @@ fn turns_are_told_apart() {
     let (_dir, folder) = filled();
     let mut kept = find(&folder).unwrap();
     let all: Vec<Box<str>> = texts(&kept).into_iter().map(String::into_boxed_str).collect();
-    kept.name(&all).unwrap();
+    kept.name(&all);
     assert!(!kept.name_end().unwrap());
     assert!(kept.append("\nnext\n\n").unwrap());
     drop(kept);
 
     let mut kept = find(&folder).unwrap();
     assert_eq!(texts(&kept), ["a", "bb", "ccc"]);
-    kept.name(&all).unwrap();
+    kept.name(&all);
     assert!(kept.name_end().unwrap());
     assert_eq!(texts(&kept), ["next"]);
-    kept.name(&["next".into()]).unwrap();
+    kept.name(&["next".into()]);
     assert!(kept.name_end().unwrap());
     assert!(texts(&kept).is_empty());
     assert!(!kept.name_end().unwrap());
@@ -192,4 +192,45 @@ fn it_is_removed_and_its_owner_alone_reads_it() {
     make(&folder).unwrap().remove().unwrap();
     assert!(!path.exists());
     assert_eq!(folder.bytes(), 0);
+}
+
+#[test]
+fn only_files_of_such_a_name_are_swept() {
+    let (dir, folder) = filled();
+    let later = SystemTime::now() + 2 * MAX_AGE;
+    let hash = "a".repeat(32);
+    let others = ["push-kept", "push-what-i-kept", "push-A.kept", "pull-list.kept"];
+    let other_side = format!("pull-{hash}.kept");
+    let names = others.into_iter().chain([other_side.as_str()]);
+    let names: Vec<PathBuf> = names.map(|name| dir.path().join(name)).collect();
+    names.iter().for_each(|path| std::fs::write(path, "x").unwrap());
+    let folder_of_the_name = dir.path().join(format!("push-{hash}.kept"));
+    std::fs::create_dir(&folder_of_the_name).unwrap();
+    folder.sweep(later).unwrap();
+    folder.clear().unwrap();
+    assert!(names.iter().chain([&folder_of_the_name]).all(|path| path.exists()));
+    assert!(!folder.path_of(&domain("x")).exists());
+    assert_eq!(folder.bytes(), 0);
+}
+
+#[test]
+fn what_cannot_be_written_is_read_all_the_same() {
+    let (dir, folder) = filled();
+    let path = folder.path_of(&domain("x"));
+    let target = dir.path().join("target");
+    std::fs::rename(&path, &target).unwrap();
+    #[cfg(unix)]
+    {
+        // A link is neither followed nor replaced.
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        assert!(find(&folder).is_none() && make(&folder).is_none());
+        std::fs::remove_file(&path).unwrap();
+    }
+    std::fs::rename(&target, &path).unwrap();
+    let mut kept = find(&folder).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    kept.name(&["a".into()]);
+    assert_eq!(texts(&kept), ["bb", "ccc"]);
+    assert!(!kept.append("d\n").unwrap());
 }

@@ -103,17 +103,31 @@ impl IncomingPayload {
     /// Takes what was kept up to `count` ibGibs as if it came now. Returns how much that was.
     pub fn resume(&mut self, space: &dyn Space, count: u64) -> Result<Resumed, SyncError> {
         self.resumable(count)?;
+        let changed = || SyncError::Conflict("what was kept of an earlier payload changed".into());
         let (before, bytes) = (self.turn.count, self.turn.bytes);
         while self.turn.count < count
             && let Some(keeping) = &mut self.keeping
         {
             let texts = keeping.read(count - self.turn.count)?;
-            self.check_and_stage(space, &texts)?;
+            let staged = self.check_and_stage(space, &texts);
+            staged.map_err(|error| match error {
+                SyncError::Content(_) => changed(),
+                error => error,
+            })?;
+        }
+        let digest = self.turn.digest().digest;
+        if !self.keeping.as_ref().is_some_and(|keeping| keeping.is_place(count, &digest)) {
+            return Err(changed());
         }
         Ok(Resumed { ibgibs: self.turn.count - before, bytes: self.turn.bytes - bytes })
     }
 
-    /// Drops what was kept: it was committed.
+    /// Keeps nothing.
+    pub fn keep_nothing(&mut self) {
+        self.keeping = None;
+    }
+
+    /// Drops what was kept: it was committed, or its disk is full.
     pub fn forget_kept(&mut self) {
         if let Some(keeping) = &mut self.keeping {
             keeping.forget();
@@ -175,7 +189,11 @@ impl IncomingPayload {
                 self.grafts.insert(orphan, prepared.key());
             }
             self.take_room_for(&prepared)?;
-            self.stage.push(prepared)?;
+            let is_new = self.stage.push(prepared)?;
+            // What comes twice takes no room in the stage, and none here.
+            if let Some(keeping) = self.keeping.as_mut().filter(|_| !is_new) {
+                keeping.stop();
+            }
         }
         Ok(())
     }

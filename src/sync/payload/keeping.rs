@@ -82,19 +82,29 @@ impl Keeping {
         Ok(places)
     }
 
-    /// How many bytes of JSON come before a place that was offered, beside the `bytes` that came in
-    /// this turn. Errors where it was not, or comes before what came.
+    /// How many bytes of JSON lie before a place, after what came in this turn so far. Errors where it is
+    /// not the next of those that were offered.
     pub(super) fn up_to(&self, count: u64, so_far: &PayloadHasher) -> Result<u64, SyncError> {
-        let offered = self.offered.iter().find(|(place, _)| place.count == count);
-        let (_, bytes) = offered
-            .filter(|_| count > so_far.count)
-            .ok_or_else(|| SyncError::protocol(format!("{count} ibGibs are not kept here")))?;
+        let next = self.offered.iter().find(|(place, _)| place.count > so_far.count);
+        let (_, bytes) = next
+            .filter(|(place, _)| place.count == count)
+            .ok_or_else(|| SyncError::protocol(format!("{count} ibGibs are not kept here next")))?;
         Ok(bytes.saturating_sub(so_far.bytes))
+    }
+
+    /// Whether a digest is that of the place after `count` ibGibs.
+    pub(super) fn is_place(&self, count: u64, digest: &str) -> bool {
+        self.offered.iter().any(|(place, _)| place.count == count && place.digest == digest)
+    }
+
+    /// Keeps nothing more: what comes is no payload that goes on.
+    pub(super) fn stop(&mut self) {
+        self.is_off = true;
     }
 
     /// The next `count` texts at most of what was kept, named from now on; fewer where they are long.
     pub(super) fn read(&mut self, count: u64) -> Result<Vec<Box<str>>, SyncError> {
-        let gone = || SyncError::Content("what was kept of an earlier payload is gone".into());
+        let gone = || SyncError::Conflict("what was kept of an earlier payload is gone".into());
         let file = self.file.as_mut().ok_or_else(gone)?;
         let (mut texts, mut bytes) = (Vec::new(), 0);
         for text in file.texts()?.take(usize::try_from(count).unwrap_or(usize::MAX)) {
@@ -108,7 +118,7 @@ impl Keeping {
         if texts.is_empty() {
             return Err(gone());
         }
-        file.name(&texts)?;
+        file.name(&texts);
         Ok(texts)
     }
 
@@ -154,6 +164,11 @@ impl Keeping {
     }
 
     fn flush(&mut self) {
+        if !self.folder.has_space(self.file.as_ref().map_or(0, Kept::named)) {
+            tracing::debug!("the disk has little room: nothing more of a payload is kept");
+            self.pending.clear();
+            return self.forget();
+        }
         let written = self.write();
         self.pending.clear();
         match written {

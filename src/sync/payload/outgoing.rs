@@ -41,6 +41,13 @@ pub struct Chain {
     pub tjp: RowId,
 }
 
+impl Chain {
+    /// The frame that comes next.
+    fn next(&self) -> Option<RowId> {
+        self.ids.first().copied()
+    }
+}
+
 /// A payload being provided.
 ///
 /// It holds no space, so that one that waits keeps none open: the calls take the space that the
@@ -56,6 +63,8 @@ pub struct OutgoingPayload {
     hasher: PayloadHasher,
     /// Whether the other side has no data at all, so that nothing of it is asked about.
     to_nothing: bool,
+    /// Whether what came to the space later comes later.
+    is_ordered: bool,
     /// Where the other side could go on, and what was walked since the last of these places.
     kept: VecDeque<Checkpoint>,
     held: VecDeque<RowId>,
@@ -77,6 +86,7 @@ impl OutgoingPayload {
             next_seq: 0,
             hasher: PayloadHasher::default(),
             to_nothing: false,
+            is_ordered: false,
             kept: VecDeque::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -89,10 +99,13 @@ impl OutgoingPayload {
         OutgoingPayload { to_nothing: has_nothing, ..self }
     }
 
-    /// The same, to a side that kept something of an earlier payload: what is the same up to one of
-    /// its places is not sent again (docs/protocol.md, section 6, "Resume").
-    pub fn to_one_that_kept(self, kept: Vec<Checkpoint>) -> OutgoingPayload {
-        OutgoingPayload { kept: kept.into(), ..self }
+    /// The same for the feature `resume`, to a side that kept this of an earlier payload: what is the
+    /// same up to one of its places is not sent again (docs/protocol.md, section 6, "Resume"). What came
+    /// to the space later comes later, so that a payload begins like one before it.
+    pub fn resuming(mut self, kept: Vec<Checkpoint>) -> OutgoingPayload {
+        self.chains.make_contiguous().sort_by_key(Chain::next);
+        self.stones.make_contiguous().sort_unstable();
+        OutgoingPayload { kept: kept.into(), is_ordered: true, ..self }
     }
 
     /// What was sent so far, or resumed.
@@ -229,7 +242,12 @@ impl OutgoingPayload {
     /// Takes the next frames of a chain, or stones, and asks about what they relate to.
     fn open_chunk(&mut self, space: &dyn Space) -> Result<(), SyncError> {
         let mut chunk = Chunk::default();
-        let open = match self.chains.pop_front() {
+        let is_chain_next = match (self.chains.front(), self.stones.front()) {
+            (Some(chain), Some(stone)) if self.is_ordered => chain.next() < Some(*stone),
+            (chain, _) => chain.is_some(),
+        };
+        let chain = if is_chain_next { self.chains.pop_front() } else { None };
+        let open = match chain {
             Some(chain) => self.take_frames(space, chain, &mut chunk)?,
             None => self.take_stones(),
         };
@@ -284,8 +302,11 @@ impl OutgoingPayload {
 
     /// A stone that is wanted is offered like any other, and sent where it is lacking.
     fn take_stones(&mut self) -> Vec<RowId> {
+        let until = self.chains.front().filter(|_| self.is_ordered).and_then(Chain::next);
+        let is_before = |id: &RowId| until.is_none_or(|until| *id < until);
         let mut open = Vec::new();
         while open.len() < CHUNK
+            && self.stones.front().is_some_and(is_before)
             && let Some(id) = self.stones.pop_front()
         {
             if self.met.insert(id) {

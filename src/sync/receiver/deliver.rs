@@ -59,12 +59,14 @@ impl Receiver<'_> {
         }
         let commons = delta.wants.iter().filter_map(|want| want.common.as_ref());
         let is_used = self.at.features.contains(&Feature::ONE_TURN);
+        let resumes = self.resumes();
         let open = self.connected()?;
         let kept = std::mem::take(&mut open.kept_there);
         open.commons.extend(commons.map(Addr::key));
         let has_nothing = is_used && !open.has_data && !open.is_sketched;
         let payload = OutgoingPayload::new(chains, stones, Vec::new());
-        open.outgoing = Some(payload.to_one_that(has_nothing).to_one_that_kept(kept));
+        let payload = payload.to_one_that(has_nothing);
+        open.outgoing = Some(if resumes { payload.resuming(kept) } else { payload });
         Ok(())
     }
 

@@ -13,6 +13,52 @@ use crate::sync::payload::frames_before;
 
 impl Machine for Receiver<'_> {
     fn handle(&mut self, msg: Msg) -> Result<(), SyncError> {
+        let handled = self.handle_one(msg);
+        if let (Err(error), State::Connected(open)) = (&handled, &mut self.at.state)
+            && error.is_full_disk()
+        {
+            open.incoming.forget_kept();
+        }
+        handled
+    }
+
+    fn next(&mut self) -> Result<Option<Msg>, SyncError> {
+        if let Some(msg) = self.at.out.pop_front() {
+            return Ok(Some(msg));
+        }
+        self.deliver()
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.at.state, State::Done) && self.at.out.is_empty()
+    }
+
+    fn known_text(&self, addr: &Addr) -> Result<Option<String>, SyncError> {
+        if !self.at.features.contains(&Feature::ZSTD) {
+            return Ok(None);
+        }
+        match &self.at.state {
+            // Before the proof it is S's genesis and nothing else.
+            State::Challenged(open) if *open.session == *addr => {
+                Ok(Some(open.verifier.tip().to_json()))
+            }
+            State::Connected(_) => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_like(&self, msg: &Msg) -> Vec<Addr> {
+        match (msg, &self.at.state) {
+            (Msg::Payload { ibgibs }, State::Connected(open)) => {
+                frames_before(ibgibs, |addr| open.commons.contains(&addr.key()))
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Receiver<'_> {
+    fn handle_one(&mut self, msg: Msg) -> Result<(), SyncError> {
         match msg {
             Msg::Hello { protocol, domain, session, features }
                 if matches!(self.at.state, State::Silent) =>
@@ -56,40 +102,6 @@ impl Machine for Receiver<'_> {
                 }
             }
             other => Err(SyncError::protocol(format!("{} came out of turn", other.name()))),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<Msg>, SyncError> {
-        if let Some(msg) = self.at.out.pop_front() {
-            return Ok(Some(msg));
-        }
-        self.deliver()
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self.at.state, State::Done) && self.at.out.is_empty()
-    }
-
-    fn known_text(&self, addr: &Addr) -> Result<Option<String>, SyncError> {
-        if !self.at.features.contains(&Feature::ZSTD) {
-            return Ok(None);
-        }
-        match &self.at.state {
-            // Before the proof it is S's genesis and nothing else.
-            State::Challenged(open) if *open.session == *addr => {
-                Ok(Some(open.verifier.tip().to_json()))
-            }
-            State::Connected(_) => Ok(self.space.get(addr)?.map(|ibgib| ibgib.to_json())),
-            _ => Ok(None),
-        }
-    }
-
-    fn is_like(&self, msg: &Msg) -> Vec<Addr> {
-        match (msg, &self.at.state) {
-            (Msg::Payload { ibgibs }, State::Connected(open)) => {
-                frames_before(ibgibs, |addr| open.commons.contains(&addr.key()))
-            }
-            _ => Vec::new(),
         }
     }
 }

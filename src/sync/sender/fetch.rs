@@ -9,6 +9,10 @@ impl Sender<'_> {
     /// Expects what the plan fetches, of which nothing is asked for yet.
     pub(super) fn begin_fetching(&mut self) -> Result<(), SyncError> {
         self.wants = self.plan.pulls.iter().map(want).collect();
+        // What was edited meanwhile comes last, so that what comes before it is still what it was.
+        if self.resumes() {
+            self.wants.sort_by_key(|want| want.common.is_some());
+        }
         self.want_stones.clone_from(&self.plan.pull_stones);
         let tips = self.plan.pulls.iter().map(|pull| &pull.theirs.addr);
         for addr in tips.chain(&self.plan.pull_stones) {
@@ -22,9 +26,13 @@ impl Sender<'_> {
         if self.wants.is_empty() && self.want_stones.is_empty() {
             return None;
         }
-        let rest = self.wants.split_off(self.wants.len().min(PAGE));
+        // New ones are at the end of both, so they end together.
+        let pages = |len: usize| if self.resumes() { len.div_ceil(PAGE) } else { 0 };
+        let (of_wants, of_stones) = (pages(self.wants.len()), pages(self.want_stones.len()));
+        let most = |is_time: bool, len: usize| if is_time { len.min(PAGE) } else { 0 };
+        let rest = self.wants.split_off(most(of_wants >= of_stones, self.wants.len()));
         let wants = std::mem::replace(&mut self.wants, rest);
-        let rest = self.want_stones.split_off(self.want_stones.len().min(PAGE));
+        let rest = self.want_stones.split_off(most(of_stones >= of_wants, self.want_stones.len()));
         let want_stones = std::mem::replace(&mut self.want_stones, rest);
         Some(Delta { payload: PayloadDigest::default(), wants, want_stones })
     }

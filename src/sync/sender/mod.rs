@@ -218,10 +218,15 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
+    /// Whether a payload may go on where it was cut.
+    fn resumes(&self) -> bool {
+        self.opts.features.contains(&Feature::RESUME)
+    }
+
     /// Says what was kept of the payload that is asked for next.
     fn offer_kept(&mut self) {
-        if !self.opts.features.contains(&Feature::RESUME) {
-            return;
+        if !self.resumes() {
+            return self.incoming.keep_nothing();
         }
         let checkpoints = self.incoming.offer_kept();
         if !checkpoints.is_empty() {

@@ -32,7 +32,10 @@ impl Sender<'_> {
         let payload = OutgoingPayload::new(chains, stones, extra);
         let is_used = self.opts.features.contains(&Feature::ONE_TURN);
         let payload = payload.to_one_that(is_used && self.is_empty_there);
-        Ok(Some(payload.to_one_that_kept(std::mem::take(&mut self.kept_there))))
+        Ok(Some(match self.resumes() {
+            true => payload.resuming(std::mem::take(&mut self.kept_there)),
+            false => payload,
+        }))
     }
 
     fn chain(

@@ -29,7 +29,7 @@ fn sent(
     kept: Vec<Checkpoint>,
 ) -> (Vec<Box<str>>, Vec<u64>, PayloadDigest) {
     let mut outgoing = OutgoingPayload::new(Vec::new(), rows.to_vec(), Vec::new());
-    outgoing = outgoing.to_one_that_kept(kept);
+    outgoing = outgoing.resuming(kept);
     let (mut texts, mut counts) = (Vec::new(), Vec::new());
     while let Some(msg) = outgoing.next_msg(space).unwrap() {
         match msg {
@@ -96,7 +96,7 @@ fn little_is_held_back_for_a_place_that_never_comes() {
     let (space, rows) = stones(1200, 20_000);
     let lie = Checkpoint { count: 1200, digest: "0".repeat(64) };
     let mut outgoing = OutgoingPayload::new(Vec::new(), rows, Vec::new());
-    outgoing = outgoing.to_one_that_kept(vec![lie]);
+    outgoing = outgoing.resuming(vec![lie]);
     while let Some(msg) = outgoing.next_msg(&space).unwrap() {
         if let Msg::Offer { seq, addrs } = &msg {
             outgoing.answered(&space, *seq, &vec![true; addrs.len()]).unwrap();
