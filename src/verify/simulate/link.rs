@@ -34,6 +34,8 @@ pub(super) struct SimLink<'w> {
     pub(super) switch: Arc<KillSwitch>,
     /// Whether somebody in between does what they like.
     pub(super) is_hostile: bool,
+    /// How often the device's home had been put back when the process began.
+    pub(super) restored: u32,
 }
 
 fn stopped(reason: &str) -> PeerError {
@@ -121,6 +123,12 @@ impl SimLink<'_> {
 
     /// Notes the proof in the last of some frames of I: what leaves a home is what it signed.
     fn signed(&self, frames: &[&IbGib], purpose: Purpose) {
+        // What a process signed before its home was put back belongs to neither.
+        if self.device.restored.get() != self.restored {
+            let name = &self.device.name;
+            self.world.trace.line(format_args!("excepted: {name} was restored meanwhile"));
+            return;
+        }
         if let Some(last) = frames.last() {
             self.world.note_proof(&self.device, last, purpose);
         }

@@ -95,7 +95,9 @@ impl World {
         if is_hostile {
             self.trace.line("somebody hostile is in between");
         }
-        SimLink { world: self, device: Rc::clone(device), switch: Arc::clone(switch), is_hostile }
+        let (device, switch) = (Rc::clone(device), Arc::clone(switch));
+        let restored = device.restored.get();
+        SimLink { world: self, device, switch, is_hostile, restored }
     }
 
     pub(super) fn edit(&self, device: &Rc<Device>) {
