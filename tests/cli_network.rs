@@ -4,6 +4,8 @@
 
 mod net_common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 use net_common::*;
@@ -45,6 +47,25 @@ fn data_that_relates_to_its_identity_goes_to_a_side_that_has_nothing() {
     let tip = |home: &str| world.ok(home, &["graph", "X", "--format", "ndjson"]);
     assert_eq!(tip("one"), tip("two"));
     world.ok("two", &["check"]);
+}
+
+#[test]
+fn what_is_no_such_server_is_told_and_nothing_is_made() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\nconnection: close";
+            let _ = write!(stream, "{head}\r\ncontent-length: 4\r\n\r\nnone");
+        }
+    });
+    let world = World::new();
+    for args in [vec!["setup", "--server", &url], vec!["setup", "--server", &url, "--raw-secret"]] {
+        let told = world.fails("a", &args, 3);
+        assert!(told.contains("404") && told.contains("is it a sync-gib server?"), "{told}");
+        assert!(!world.path("a/space.db").exists());
+    }
 }
 
 #[test]

@@ -201,13 +201,16 @@ fn makes_identity(args: &SetupArgs, ctx: &Ctx) -> Result<bool, CliError> {
 }
 
 /// Asks a server what it speaks before anything is made: one that speaks no version that is spoken
-/// here, or is too old for the identity that is to be made (`makes`), is an error. The inner one is
-/// that it does not answer, which lets all be made but the registration.
+/// here, or is too old for the identity that is to be made (`makes`), is an error, and so is what
+/// does not answer as such a server. The inner one is that it does not answer at all, which lets all
+/// be made but the registration.
 fn ask_for_versions(server: &Connection, makes: bool) -> Result<Result<(), PeerError>, CliError> {
     let link = server.link()?;
     match link.common() {
         Err(error @ (PeerError::Unreachable { .. } | PeerError::Late { .. })) => Ok(Err(error)),
-        Err(error @ PeerError::Version { .. }) => Err(error.into()),
+        Err(error @ (PeerError::Version { .. } | PeerError::UnexpectedResponse { .. })) => {
+            Err(error.into())
+        }
         Ok(_) if makes => {
             expect_signing_keys(&link).map_err(|error| CliError::from(error).at(server.name()))?;
             Ok(Ok(()))

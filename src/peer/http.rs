@@ -95,9 +95,10 @@ impl HttpClient {
         }
         let asked = self.health().await;
         // Also an answer that is an error tells.
-        match self.known() {
-            Some(common) => Ok(common),
-            None => asked.and_then(|()| self.agree(&HeaderMap::new())),
+        match (self.known(), asked) {
+            (_, Err(error @ PeerError::UnexpectedResponse { .. })) => Err(error),
+            (Some(common), _) => Ok(common),
+            (None, asked) => asked.and_then(|()| self.agree(&HeaderMap::new())),
         }
     }
 
