@@ -69,6 +69,25 @@ fn what_is_no_such_server_is_told_and_nothing_is_made() {
 }
 
 #[test]
+fn a_home_that_lost_its_file_does_not_become_another_identity() {
+    let world = World::new();
+    let serve = Serve::start(&world.path("server.db"), "127.0.0.1:0", &[]);
+    let made = world.json("a", &["setup", "--server", &serve.url]);
+    let identity = made["identity"].as_str().unwrap();
+    world.ok("a", &["sync"]);
+    let before = world.ok("a", &["log", "X", "--json"]);
+    std::fs::remove_file(world.path("a/space.db")).unwrap();
+    for args in [&["setup"][..], &["sync"], &["check"], &["new"], &["log"], &["repair"]] {
+        let told = world.fails("a", args, 4);
+        assert!(told.contains(&format!("setup --join '{identity}'")), "{args:?}: {told}");
+        assert!(!world.path("a/space.db").exists(), "{args:?}");
+    }
+    world.ok("a", &["setup", "--join", identity]);
+    world.ok("a", &["sync"]);
+    assert_eq!(world.ok("a", &["log", "X", "--json"]), before);
+}
+
+#[test]
 fn check_names_what_differs() {
     let world = World::new();
     world.ok("a", &["setup"]);

@@ -85,7 +85,12 @@ impl Ctx {
 
     /// The client's space, which must be there.
     pub fn open_space(&self) -> Result<SqliteSpace, CliError> {
-        open(&self.home()?.space_path())
+        let home = self.home()?;
+        let path = home.space_path();
+        match connection::kept_names(&home).filter(|_| !path.exists()) {
+            Some((domain, _)) => Err(lost(SpaceError::NoFile(path), &domain)),
+            None => open(&path),
+        }
     }
 
     /// The client's space, made with its home where it is absent, or where a process that was killed
@@ -94,21 +99,28 @@ impl Ctx {
     pub fn create_space(&self, join: Option<&TjpAddr>) -> Result<SqliteSpace, CliError> {
         let home = self.home()?;
         home.create()?;
-        if home.space_path().exists()
-            && let Some((domain, _)) = connection::kept_names(&home)
+        if let Some((domain, _)) = connection::kept_names(&home)
             && join != Some(&domain)
-            && let Err(error @ SpaceError::Empty(_)) =
+            && let Err(error @ (SpaceError::Empty(_) | SpaceError::NoFile(_))) =
                 SqliteSpace::open(&home.space_path(), Domain::Client)
         {
-            let error = CliError::from(error);
-            let message = format!("{}, and was the space of {domain}", error.message);
-            return Err(CliError { message: printable(&message), ..error }.hint(format!(
-                "restore it from a copy, or run `sync-gib setup --join '{domain}'` and then `sync-gib \
-                 sync`, which fetches what the server has"
-            )));
+            return Err(lost(error, &domain));
         }
         Ok(SqliteSpace::create_if_missing(&home.space_path(), Domain::Client)?)
     }
+}
+
+/// What a home is told whose file is gone, or lost what was in it, and that had this identity.
+fn lost(error: SpaceError, domain: &TjpAddr) -> CliError {
+    let error = CliError::from(error);
+    let message = match error.code {
+        ErrorCode::Damaged => format!("{}, and was the space of {domain}", error.message),
+        _ => format!("{}, where that of {domain} was", error.message),
+    };
+    CliError { message: printable(&message), code: ErrorCode::Damaged, ..error }.hint(format!(
+        "restore it from a copy, or run `sync-gib setup --join '{domain}'` and then `sync-gib sync`, \
+         which fetches what the server has"
+    ))
 }
 
 fn open(path: &Path) -> Result<SqliteSpace, CliError> {
