@@ -73,12 +73,24 @@ fn a_payload_may_be_cut_many_times() {
     }
 }
 
+/// Waits until something is written down in a folder.
+fn wait_for_kept(dir: &Path) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while kept_in(dir).iter().all(|path| bytes(path) == 0) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_server_that_is_killed_keeps_what_it_got() {
     let mut scene = Scene::with_stones(Way::Up, 4_000);
     let pid = Pid::from_raw(i32::try_from(scene.serve.as_ref().unwrap().pid()).unwrap()).unwrap();
     scene.line.cut_after(Way::Up, 1_400_000);
-    scene.line.then(move || kill_process(pid, Signal::KILL).unwrap());
+    let dir = scene.world.dir.path().to_owned();
+    scene.line.then(move || {
+        wait_for_kept(&dir);
+        kill_process(pid, Signal::KILL).unwrap();
+    });
     assert_eq!(scene.sync()["exit"], 3);
     scene.restart();
     let kept = bytes(&scene.one_kept());
@@ -92,7 +104,11 @@ fn a_client_that_is_killed_keeps_what_it_got() {
     let scene = Scene::with_stones(Way::Down, 4_000);
     scene.line.cut_after(Way::Down, 1_400_000);
     let (tell, told) = std::sync::mpsc::channel::<Pid>();
-    scene.line.then(move || kill_process(told.recv().unwrap(), Signal::KILL).unwrap());
+    let dir = scene.world.path("a");
+    scene.line.then(move || {
+        wait_for_kept(&dir);
+        kill_process(told.recv().unwrap(), Signal::KILL).unwrap();
+    });
     let mut client = scene.world.command("a", &["sync"]).spawn().unwrap();
     tell.send(Pid::from_child(&client)).unwrap();
     assert_eq!(client.wait().unwrap().code(), None);

@@ -12,6 +12,7 @@ mod line;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sync_gib::ibgib::{IbGib, TjpAddr};
@@ -86,13 +87,16 @@ impl Scene {
     /// The files that hold what was kept.
     fn kept(&self) -> Vec<PathBuf> {
         let dirs = [self.world.path("a"), self.world.dir.path().to_owned()];
-        let files = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).unwrap());
-        let paths = files.map(|file| file.unwrap().path());
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "kept")).collect()
+        dirs.iter().flat_map(|dir| kept_in(dir)).collect()
     }
 
     /// The one file that holds what was kept, once nobody writes to it any more.
     fn one_kept(&self) -> PathBuf {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.kept().is_empty() {
+            assert!(Instant::now() < until, "nothing is kept");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let kept = self.kept();
         assert_eq!(kept.len(), 1, "{kept:?}");
         File::open(&kept[0]).unwrap().lock().unwrap();
@@ -131,6 +135,12 @@ fn stone(seed: usize) -> IbGib {
         text.push_str(&format!("{state:016x}"));
     }
     IbGib::new("stone".into(), Some(json!({ "text": text })), None).unwrap()
+}
+
+/// The files in a folder that hold what was kept.
+fn kept_in(dir: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "kept")).collect()
 }
 
 fn bytes(path: &Path) -> u64 {
