@@ -123,6 +123,20 @@ fn what_comes_twice_is_kept_once() {
 }
 
 #[test]
+fn what_is_kept_is_read_once_however_often_the_last_page_is_said() {
+    let all = stones(0, 350);
+    let (host, person) = cut_after(&all);
+    let (mut session, _) = stated(&host, &person, &all);
+    for _ in 0..3 {
+        session.send_turn(&Body::Init(init()));
+        assert!(matches!(session.answer(), Body::Ack(_)), "it is said once");
+    }
+    session.raw.send(&Msg::Resume { count: 350 });
+    session.send_turn(&delta(digest(&texts(&all))));
+    assert!(matches!(session.answer(), Body::Delta(_)));
+}
+
+#[test]
 fn what_is_not_taken_up_is_not_read_for_ever() {
     let all = stones(0, 350);
     let (host, person) = cut_after(&all);

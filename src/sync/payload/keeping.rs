@@ -37,6 +37,8 @@ pub(super) struct Keeping {
     pending: String,
     /// Where the other side may go on: each place with the bytes of JSON before it.
     offered: Vec<(Checkpoint, u64)>,
+    /// Whether that was said of this turn.
+    is_told: bool,
     is_off: bool,
 }
 
@@ -44,16 +46,25 @@ impl Keeping {
     /// Nothing yet, in the file of `domain`.
     pub(super) fn new(folder: KeptFolder, domain: TjpAddr, now: Moment) -> Keeping {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.ms());
-        let (pending, offered) = (String::new(), Vec::new());
-        Keeping { folder, domain, now, file: None, pending, offered, is_off: false }
+        Keeping {
+            folder,
+            domain,
+            now,
+            file: None,
+            pending: String::new(),
+            offered: Vec::new(),
+            is_told: false,
+            is_off: false,
+        }
     }
 
-    /// The places of what was kept of the turn that comes next.
+    /// The places of what was kept of the turn that comes next; told once, since the file is read for
+    /// it.
     pub(super) fn offer(&mut self) -> Vec<Checkpoint> {
-        self.offered = match self.is_off || !self.pending.is_empty() {
-            true => Vec::new(),
-            false => self.places().unwrap_or_else(|error| self.fail(&error)),
-        };
+        if std::mem::replace(&mut self.is_told, true) || self.is_off || !self.pending.is_empty() {
+            return Vec::new();
+        }
+        self.offered = self.places().unwrap_or_else(|error| self.fail(&error));
         self.offered.iter().map(|(place, _)| place.clone()).collect()
     }
 
@@ -142,6 +153,7 @@ impl Keeping {
     /// Ends a turn in which something came.
     pub(super) fn end_turn(&mut self) {
         self.offered.clear();
+        self.is_told = false;
         let is_named = match &mut self.file {
             Some(file) if self.pending.is_empty() => file.name_end(),
             _ => Ok(false),
