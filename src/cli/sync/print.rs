@@ -124,7 +124,7 @@ pub(super) fn summary(
         Resumed { ibgibs, bytes } => format!(", resumed {ibgibs} ({})", size(bytes)),
     };
     ctx.out.line(format_args!(
-        "turns {}, sent {} ({}), received {} ({}){resumed}, there already {}, unchanged {}",
+        "turns {}, sent {} ({}), received {} ({}), there already {}, unchanged {}{resumed}",
         summary.turns,
         summary.sent,
         size(summary.bytes_sent),

@@ -242,8 +242,8 @@ impl IncomingPayload {
             )));
         }
         self.saga.add(declared);
-        if let Some(keeping) = self.keeping.as_mut().filter(|_| declared.count > 0) {
-            keeping.end_turn();
+        if let Some(keeping) = &mut self.keeping {
+            keeping.end_turn(declared.count > 0);
         }
         Ok(())
     }

@@ -150,10 +150,13 @@ impl Keeping {
         }
     }
 
-    /// Ends a turn in which something came.
-    pub(super) fn end_turn(&mut self) {
-        self.offered.clear();
+    /// Ends a turn; what was offered for one in which nothing came holds for the next one.
+    pub(super) fn end_turn(&mut self, has_come: bool) {
         self.is_told = false;
+        if !has_come {
+            return;
+        }
+        self.offered.clear();
         let is_named = match &mut self.file {
             Some(file) if self.pending.is_empty() => file.name_end(),
             _ => Ok(false),
