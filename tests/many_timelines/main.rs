@@ -75,9 +75,12 @@ impl World {
         let mut said = Negotiation::default();
         let Person { space, identity, .. } = &self.devices[device];
         let synced = client::sync(space, link, identity, &opts, &mut said).unwrap();
-        let timelines = space.state().unwrap().timelines;
-        let moved = synced.plan.pushes.len() + synced.plan.pulls.len() + synced.plan.left.len();
-        assert!(synced.plan.equal + moved as u64 >= timelines, "each timeline is told of");
+        let stones = space.unreferenced_stones(None, 10_000).unwrap().len() as u64;
+        let all = space.state().unwrap().timelines + stones;
+        let plan = &synced.plan;
+        let pushed = plan.pushes.len() + plan.push_stones.len();
+        let moved = pushed + plan.pulls.len() + plan.pull_stones.len() + plan.left.len();
+        assert!(plan.equal + moved as u64 >= all, "each timeline and stone is told of");
         said
     }
 

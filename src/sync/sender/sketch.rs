@@ -16,7 +16,8 @@ use crate::sync::sketch::{ItemId, SIZES, Sketches};
 pub(super) struct Sketching {
     here: Sketches,
     cells: usize,
-    timelines: u64,
+    /// How many timelines and stones are here.
+    items: u64,
 }
 
 impl Sketching {
@@ -37,12 +38,12 @@ impl Sender<'_> {
         if self.space.state()?.timelines + stones <= self.opts.listed {
             return Ok(None);
         }
-        let (mut here, mut timelines) = (Sketches::default(), 0);
+        let (mut here, mut items) = (Sketches::default(), 0);
         self.space.each_state_item(&mut |item| {
             here.add(ItemId::of(&item.digest));
-            timelines += u64::from(!item.is_stone);
+            items += 1;
         })?;
-        Ok(Some(Sketching { here, cells: SIZES[0], timelines }))
+        Ok(Some(Sketching { here, cells: SIZES[0], items }))
     }
 
     /// What is to be done about a timeline that differs, where that is known without stating it: the
@@ -102,18 +103,16 @@ impl Sender<'_> {
                     let message = "what differs was edited here meanwhile".to_owned();
                     return Err(SyncError::Conflict(message));
                 }
-                let mut differing = 0;
+                self.plan.equal += sketching.items.saturating_sub(rows.len() as u64);
                 for (row, is_stone) in rows {
                     if is_stone {
                         stating.listed_stones.push_back((row, self.space.addr(row)?));
                     } else {
-                        differing += 1;
                         stating.listed.insert(row);
                     }
                 }
                 (stating.timelines_done, stating.stones_done) = (true, true);
                 stating.offers_done = true;
-                self.plan.equal += sketching.timelines.saturating_sub(differing);
             }
         }
         Ok(())
