@@ -17,12 +17,9 @@ fn resumes_after_each_cut(way: Way, stones: usize, percents: &[u64]) {
     for &percent in percents {
         let scene = Scene::with_stones(way, stones);
         let place = format!("{way:?} at {percent} % of {on_line}");
-        scene.line.cut_after(way, on_line / 100 * percent);
-        let told = scene.sync();
-        assert_eq!(told["exit"], 3, "{place}: {told}");
+        scene.is_cut(way, on_line / 100 * percent);
         let arrived = plain / 100 * percent;
-        scene.line.pass();
-        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        let (moved, resumed) = scene.goes_on(way);
         assert_eq!(moved + resumed, plain, "{place}");
         assert!(moved <= plain - arrived + AGAIN, "{place}: {moved} of {plain} moved again");
         let passed = scene.line.passed(way);
@@ -35,10 +32,8 @@ fn resumes_after_each_cut(way: Way, stones: usize, percents: &[u64]) {
 fn what_arrived_before_a_cut_does_not_travel_again() {
     for way in [Way::Up, Way::Down] {
         let scene = Scene::with_stones(way, 6_000);
-        scene.line.cut_after(way, 3_000_000);
-        assert_eq!(scene.sync()["exit"], 3);
-        scene.line.pass();
-        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        scene.is_cut(way, 3_000_000);
+        let (moved, resumed) = scene.goes_on(way);
         assert!(resumed > 4_000_000 && moved < 2_000_000, "{way:?}: {moved}, {resumed}");
         scene.is_done();
     }
@@ -57,14 +52,12 @@ fn a_payload_may_be_cut_many_times() {
         let scene = Scene::with_stones(way, 5_000);
         let mut kept = 0;
         for _ in 0..2 {
-            scene.line.cut_after(way, 1_400_000);
-            assert_eq!(scene.sync()["exit"], 3);
+            scene.is_cut(way, 1_400_000);
             let now = bytes(&scene.one_kept());
             assert!(now > kept, "{way:?}: {now} after {kept}");
             kept = now;
         }
-        scene.line.pass();
-        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        let (moved, resumed) = scene.goes_on(way);
         assert!(
             resumed + 20_000 >= kept && moved < 3_000_000,
             "{way:?}: {moved}, {resumed} of {kept}"
@@ -145,14 +138,12 @@ fn a_document_goes_on_though_it_was_edited_meanwhile() {
         let scene = Scene::new();
         document(&scene, scene.source(way));
         scene.provide(way);
-        scene.line.cut_after(way, 900_000);
-        assert_eq!(scene.sync()["exit"], 3);
+        scene.is_cut(way, 900_000);
         let kept = bytes(&scene.one_kept());
         scene.world.ok(scene.source(way), &["mut8", "X", "--set", "more=1"]);
         scene.world.ok(scene.source(way), &["new", "--ib", "note"]);
         scene.provide(way);
-        scene.line.pass();
-        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        let (moved, resumed) = scene.goes_on(way);
         assert!(
             kept > 1_000_000 && resumed + 1000 >= kept,
             "{way:?}: {resumed} of {kept}, {moved}"
@@ -165,14 +156,12 @@ fn a_document_goes_on_though_it_was_edited_meanwhile() {
 fn stones_go_on_though_there_was_an_edit_meanwhile() {
     for way in [Way::Up, Way::Down] {
         let scene = Scene::with_stones(way, 3_000);
-        scene.line.cut_after(way, 1_300_000);
-        assert_eq!(scene.sync()["exit"], 3);
+        scene.is_cut(way, 1_300_000);
         let kept = bytes(&scene.one_kept());
         scene.world.ok(scene.source(way), &["mut8", "X", "--set", "more=1"]);
         scene.world.ok(scene.source(way), &["new", "--ib", "note"]);
         scene.provide(way);
-        scene.line.pass();
-        let (moved, resumed) = Scene::moved(&scene.sync(), way);
+        let (moved, resumed) = scene.goes_on(way);
         assert!(resumed + 10_000 > kept, "{way:?}: {resumed} of {kept}, {moved} moved");
         scene.is_done();
     }
@@ -184,12 +173,10 @@ fn a_push_that_another_device_was_faster_than_does_not_go_again() {
     scene.world.ok("a", &["mut8", "X", "--set", "mine=1"]);
     // The whole payload is there when the line is cut, but for the commit.
     scene.line.pass();
-    scene.line.cut_after(Way::Up, 1_800_000);
-    assert_eq!(scene.sync()["exit"], 3);
+    scene.is_cut(Way::Up, 1_800_000);
     scene.world.ok("b", &["mut8", "X", "--set", "theirs=1"]);
     scene.world.ok("b", &["sync"]);
-    scene.line.pass();
-    let (_, resumed) = Scene::moved(&scene.sync(), Way::Up);
+    let (_, resumed) = scene.goes_on(Way::Up);
     assert!(resumed > 1_000_000, "{resumed}");
     scene.is_done();
 }

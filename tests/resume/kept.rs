@@ -9,14 +9,12 @@ use super::*;
 /// is resumed.
 fn after(way: Way, stones: u64, spoil: impl Fn(&Path), resumes: impl Fn(u64, u64) -> bool) {
     let scene = Scene::with_stones(way, usize::try_from(stones).unwrap());
-    scene.line.cut_after(way, stones * 450);
-    assert_eq!(scene.sync()["exit"], 3);
+    scene.is_cut(way, stones * 450);
     let file = scene.one_kept();
     let kept = bytes(&file);
     assert!(kept > stones * 500, "{way:?}: {kept}");
     spoil(&file);
-    scene.line.pass();
-    let (moved, resumed) = Scene::moved(&scene.sync(), way);
+    let (moved, resumed) = scene.goes_on(way);
     assert!(resumes(resumed, kept), "{way:?}: {resumed} of {kept}, {moved} moved");
     scene.is_done();
 }
@@ -77,14 +75,12 @@ fn after_a_day_it_is_dropped() {
 fn what_another_process_holds_is_read_and_left_to_it() {
     for way in [Way::Up, Way::Down] {
         let scene = Scene::with_stones(way, 2_000);
-        scene.line.cut_after(way, 700_000);
-        assert_eq!(scene.sync()["exit"], 3);
+        scene.is_cut(way, 700_000);
         let path = scene.one_kept();
         let held = file(&path);
         held.try_lock().unwrap();
         let before = bytes(&path);
-        scene.line.pass();
-        let (_, resumed) = Scene::moved(&scene.sync(), way);
+        let (_, resumed) = scene.goes_on(way);
         assert!(resumed + 1000 > before / 2, "{way:?}: {resumed} of {before}");
         assert_eq!(bytes(&path), before, "{way:?}");
         drop(held);
@@ -103,13 +99,11 @@ fn where_little_may_be_staged_little_is_kept() {
     let domain = TjpAddr::parse(setup["identity"].as_str().unwrap()).unwrap();
     let scene = Scene { world, serve: Some(serve), line, domain };
     scene.space("a").put_all(&(0..7_000).map(stone).collect::<Vec<_>>()).unwrap();
-    scene.line.cut_after(Way::Up, 3_600_000);
-    assert_eq!(scene.sync()["exit"], 3);
+    scene.is_cut(Way::Up, 3_600_000);
     let kept = bytes(&scene.one_kept());
     // Half of half: a domain leaves as much free as it takes.
     assert!((4_500_000..=5_000_000).contains(&kept), "{kept}");
-    scene.line.pass();
-    let (_, resumed) = Scene::moved(&scene.sync(), Way::Up);
+    let (_, resumed) = scene.goes_on(Way::Up);
     assert!(resumed > 4_500_000, "{resumed}");
     scene.is_done();
 }
@@ -118,8 +112,7 @@ fn where_little_may_be_staged_little_is_kept() {
 fn small_syncs_keep_nothing() {
     for way in [Way::Up, Way::Down] {
         let scene = Scene::with_stones(way, 200);
-        scene.line.cut_after(way, 100_000);
-        assert_eq!(scene.sync()["exit"], 3);
+        scene.is_cut(way, 100_000);
         assert_eq!(scene.kept(), Vec::<PathBuf>::new());
         scene.line.pass();
         assert_eq!(Scene::moved(&scene.sync(), way).1, 0);

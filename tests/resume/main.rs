@@ -76,6 +76,19 @@ impl Scene {
         self.world.json("a", &["sync", "--retry-for", "0"])
     }
 
+    /// Syncs a until so many bytes have gone this way.
+    fn is_cut(&self, way: Way, after: u64) {
+        self.line.cut_after(way, after);
+        let told = self.sync();
+        assert_eq!(told["exit"], 3, "{way:?} after {after}: {told}");
+    }
+
+    /// Syncs a again; how many bytes of JSON that moved this way, and how many were resumed.
+    fn goes_on(&self, way: Way) -> (u64, u64) {
+        self.line.pass();
+        Scene::moved(&self.sync(), way)
+    }
+
     /// How many bytes of JSON a sync moved this way, and how many were resumed.
     fn moved(told: &Value, way: Way) -> (u64, u64) {
         assert_eq!(told["ok"], true, "{told}");
